@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "AttachedImport": {"models": []},
     "AttachedServerChange": {"url": "http://localhost:1/"},
     "StoreChange": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
+    "StoreKeyGive": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "CollaboratorChange": {"role": "viewer"},
     "DeploymentUpdate": {"description": "changed"},
     "ExperimentCreate": {"name": "changed"},

@@ -22,9 +22,11 @@ from registry_tui.schemas.stores import S3Address, S3Credentials, S3Store
 from registry_tui.service.core.own_stores import MARK
 from registry_tui.service.errors import NotPermitted
 from registry_tui.service.stores.s3 import open_s3
-from support import served
+from registry_tui.service.stores.s3_users import archives_statements
+from support import secret_search, served
 from support.other_stores import BUCKET, S3Server, moto, seaweedfs
 from support.platforms import Platform, run_python, unique
+from support.team import Machine
 
 
 @pytest.fixture(scope="module", params=["seaweedfs", "moto"])
@@ -243,3 +245,136 @@ def test_a_store_that_lets_nobody_make_users_says_so(platform: Platform, server:
     )
     served.remove_registry(platform, found.registry)
     platform.ask(lambda client: client.delete_environment(found.environment.id))
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """A user of the store whom an administrator made."""
+
+    name: str
+    arn: str
+    credentials: S3Credentials
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["--access-key-id", self.credentials.access_key_id, "--secret-file", "-"]
+
+
+@pytest.fixture
+def somebody(server: S3Server) -> Iterator[Somebody]:
+    iam, name = server.iam(), unique("somebody")
+    user = iam.create_user(UserName=name)["User"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    credentials = S3Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+    yield Somebody(name, user["Arn"], credentials)
+    for one in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=one["AccessKeyId"])
+    for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
+        iam.delete_user_policy(UserName=name, PolicyName=policy)
+    iam.delete_user(UserName=name)
+
+
+def given(platform: Platform, place: Place, somebody: Somebody, *options: str) -> Any:
+    address = [f"s3://{BUCKET}/{place.prefix}", "--endpoint", place.server.endpoint, "--region", place.server.region]
+    command = ["registries", "give-key", place.registry, *address, *somebody.arguments, *options]
+    home = ["--data-dir", str(platform.home.root)]
+    secret = somebody.credentials.secret_access_key
+    done = Machine(platform.home.root).command(*home, *command, check=False, typed=secret)
+    assert secret not in done.stdout + done.stderr
+    return done
+
+
+def test_a_key_that_is_given_is_used_until_it_is_revoked_or_forgotten(
+    platform: Platform, place: Place, project: Project, somebody: Somebody
+) -> None:
+    made_user = place.user(platform)
+    if place.server.checks_keys:
+        refused = given(platform, place, somebody)
+        assert refused.returncode != 0 and "The key cannot be used for the registry" in refused.stderr
+        assert place.folder in refused.stderr, "it says what the key has to open"
+        assert made_user in names(place.server.iam()), "a key that cannot be used changes nothing"
+    policy = {"Version": "2012-10-17", "Statement": archives_statements(BUCKET, place.folder, f"{place.prefix}/{MARK}")}
+    place.server.iam().put_user_policy(UserName=somebody.name, PolicyName="archives", PolicyDocument=json.dumps(policy))
+    done = given(platform, place, somebody)
+    assert done.returncode == 0, done.stderr
+    found = shown(platform, place)
+    assert found.store_key is not None and found.store_key.way is StoreKeyWay.GIVEN and found.store_key.granted
+    assert somebody.credentials.access_key_id in found.archives_access
+    assert ("reaches more" in found.archives_access) is not place.server.checks_keys
+    assert made_user not in names(place.server.iam()), "the user that granting made goes"
+    version = served.register(platform, project, add=3).version
+    revoked = platform.ask(lambda client: client.revoke_storage_access(place.registry))
+    assert (
+        revoked.store_key is not None and not revoked.store_key.granted and somebody.name in names(place.server.iam())
+    )
+    with pytest.raises(RegistryError, match="has no access"):
+        platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    platform.ask(lambda client: client.grant_storage_access(place.registry))
+    check = platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    assert check.sound
+    printed = platform.command("registries", "forget-key", place.registry, "--json").stdout
+    assert json.loads(printed)["store_key"]["way"] == "user"
+    assert place.user(platform)
+
+
+def test_the_buckets_policy_lets_a_principal_in_and_keeps_what_others_wrote(
+    platform: Platform, place: Place, project: Project, somebody: Somebody
+) -> None:
+    """The user has no policy: all that lets it in is the bucket's, which has a statement of somebody else's."""
+    client = place.server.open().client
+    foreign = {
+        "Sid": "Somebody",
+        "Effect": "Allow",
+        "Principal": {"AWS": [somebody.arn]},
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/open/*"],
+    }
+    document = {"Version": "2012-10-17", "Statement": [foreign]}
+    client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(document))
+    # As the store writes it.
+    (foreign,) = json.loads(client.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
+
+    def written() -> list[dict[str, Any]]:
+        found = json.loads(client.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
+        assert [each for each in found if each["Sid"] == "Somebody"] == [foreign]
+        return [each for each in found if each["Sid"] != "Somebody"]
+
+    try:
+        done = given(platform, place, somebody, "--principal", somebody.arn)
+        assert done.returncode == 0, done.stderr
+        assert somebody.arn in shown(platform, place).archives_access
+        assert {place.folder in json.dumps(each) for each in written()} == {True, False}, "the folder, and the mark"
+        version = served.register(platform, project, add=4).version
+        platform.ask(lambda client: client.revoke_storage_access(place.registry))
+        assert written() == []
+        platform.ask(lambda client: client.grant_storage_access(place.registry))
+        assert written()
+        check = platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+        assert check.sound
+        platform.ask(lambda client: client.forget_store_key(place.registry))
+        assert written() == []
+    finally:
+        client.delete_bucket_policy(Bucket=BUCKET)
+
+
+def test_a_rotation_gives_the_user_another_key(platform: Platform, place: Place, project: Project) -> None:
+    version = served.register(platform, project, add=5).version
+    iam, user = place.server.iam(), place.user(platform)
+    before = {each["AccessKeyId"] for each in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]}
+    platform.command("secrets", "rotate", "--kind", "machine-users", "--yes")
+    after = {each["AccessKeyId"] for each in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]}
+    assert len(after) == 1 and not before & after
+    assert after.pop() in shown(platform, place).archives_access
+    check = platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    assert check.sound
+
+
+def test_no_secret_of_a_key_is_in_a_file_as_it_is(platform: Platform, place: Place, somebody: Somebody) -> None:
+    policy = {"Version": "2012-10-17", "Statement": archives_statements(BUCKET, place.folder, f"{place.prefix}/{MARK}")}
+    place.server.iam().put_user_policy(UserName=somebody.name, PolicyName="archives", PolicyDocument=json.dumps(policy))
+    assert given(platform, place, somebody).returncode == 0
+    home = platform.home
+    secret = {"the given key": somebody.credentials.secret_access_key}
+    found = secret_search.places(secret, secret_search.files([home.root, home.run], without=home.object_store))
+    assert not found, found
+    platform.ask(lambda client: client.forget_store_key(place.registry))

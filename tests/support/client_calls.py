@@ -95,6 +95,8 @@ _ROWS = """
     exceptions list_exceptions
     experiment get_experiment
     experiments list_experiments
+    forget_store_key
+    give_store_key
     grant_storage_access
     group get_group
     group_runs

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,7 +31,7 @@ from typing import Any
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.stores import Store, StoreProblem
-from registry_tui.service.core import own_stores
+from registry_tui.service.core import own_stores, store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.engine import patience
 from registry_tui.service.errors import NotPermitted, PartUnavailable
@@ -83,8 +84,8 @@ class Plan:
 
 
 def _shown(key: str) -> str:
-    """A key without the IDs of a registry, a model and a version that it may begin with."""
-    return "/".join(key.split("/")[_IDS:]) or key or "."
+    """A key without the IDs of a registry, a model and a version that it may begin with; one name for all probes."""
+    return re.sub(r"\.probe-[0-9]+$", ".probe", "/".join(key.split("/")[_IDS:]) or key or ".")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ class Failing:
     def delete(self, keys: Iterable[str]) -> None:
         keys = list(keys)
         way = self._way("delete", keys[0], "kill")
-        there = {each.key: each for each in self.inner.list() if each.key in keys and each.key.startswith(_ARCHIVES)}
+        # A registry's own key lists its own folder alone.
+        listed = self.inner.list(f"{keys[0].partition('/')[0]}/") if keys[0].startswith(_ARCHIVES) else ()
+        there = {each.key: each for each in listed if each.key in keys}
         self.inner.delete(keys)
         self.deleted.update(there)
         self._after(way)
@@ -210,6 +213,12 @@ def install(service: Service, plan: Plan) -> None:
         return Failing(open_store(store), plan)
 
     vars(own_stores)["open_store"] = opened
+    open_with_key = vars(store_keys)["_open"]
+
+    def opened_with_key(*arguments: Any) -> Bucket:
+        return Failing(open_with_key(*arguments), plan)
+
+    vars(store_keys)["_open"] = opened_with_key
     patience.FIRST_PAUSE, patience.LONGEST_PAUSE = 0.02, 0.05
 
     def observe(moment: str, kind: WorkflowKind, step: str) -> None:

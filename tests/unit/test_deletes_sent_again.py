@@ -346,7 +346,7 @@ async def test_every_route_that_takes_something_away_is_tried(service: Service) 
     #: A workflow deletes it; below.
     by_workflow = {"/api/v1/deployments/{deployment}"}
     #: Repeated, it does the same and answers the same.
-    the_same_again = {"/api/v1/registries/{registry}/storage-access"}
+    the_same_again = {f"/api/v1/registries/{{registry}}/{each}" for each in ("storage-access", "store-key")}
     assert len(TAKEN) == len(taking - elsewhere - by_workflow - the_same_again), sorted(taking)
 
 

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from registry_tui.cli import approvals, lineage, output, session
+from registry_tui.cli import approvals, lineage, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StoreKeyGive, WorkspaceSync
 from registry_tui.schemas.storage import (
     MAX_CLEAN_UP,
     ArchiveState,
@@ -263,6 +263,34 @@ def revoke_storage(registry: session.RegistryArgument, as_json: session.JsonOpti
     """Take that away: nothing can be registered until it is granted again."""
     if remark := still_granted(_storage(RegistryClient.revoke_storage_access, registry, as_json)):
         output.note(remark)
+
+
+@app.command("give-key")
+@stores.with_options
+def give_key(
+    registry: session.RegistryArgument,
+    store: stores.StoreArgument,
+    reached: stores.Reached,
+    principal: Annotated[
+        str,
+        typer.Option("--principal", metavar="ARN", help="S3: whom the bucket's policy is to let into its folder."),
+    ] = "",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Give the registry a key of its own for the store that its environment brought along; it is tried first.
+
+    Where the store has no users that granting could make. STORE is the environment's own one, with other credentials.
+
+    Example: registry-tui registries give-key registry-prod az://acme/models --sas --secret-file sas.txt
+    """
+    request = session.build(StoreKeyGive, store=reached(store), principal=principal)
+    _print(session.ask(lambda client: client.give_store_key(registry, request)), as_json)
+
+
+@app.command("forget-key")
+def forget_key(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
+    """Have the registry not use that key: a user of the store, or the environment's credentials, take its place."""
+    _print(session.ask(lambda client: client.forget_store_key(registry)), as_json)
 
 
 async def _measured(client: RegistryClient, registry: str, max_age: float | None) -> StorageUsage:

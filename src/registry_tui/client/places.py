@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_tui.client.transport import Transport, segment
+from registry_tui.client.transport import STORE_PATIENCE, Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.places import (
@@ -19,9 +19,6 @@ from registry_tui.schemas.places import (
     WorkspaceCreate,
 )
 from registry_tui.schemas.stores import StoreChange, StoreCheck, StoreReport
-
-#: Seconds for trying a store that does not answer.
-_STORE_PATIENCE = 120
 
 
 class Places(Transport):
@@ -41,13 +38,13 @@ class Places(Transport):
         """One with a store of its own is made after every verb was tried there."""
         if request.store is None:
             return await self._ask(Environment, "POST", "/environments", body=request)
-        answer = await self._send("POST", "/environments", body=request, timeout=_STORE_PATIENCE)
+        answer = await self._send("POST", "/environments", body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
 
     async def change_store(self, environment: str, request: StoreChange) -> Environment:
         """Reaches an environment's own store with other credentials, or at another address."""
         path = f"/environments/{segment(environment)}/store"
-        answer = await self._send("PUT", path, body=request, timeout=_STORE_PATIENCE)
+        answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
 
     async def delete_environment(self, environment: str) -> None:
@@ -56,12 +53,12 @@ class Places(Transport):
     async def check_environment_store(self, environment: str) -> Environment:
         """Tries an environment's own store; what was found is in the answer's store."""
         path = f"/environments/{segment(environment)}/store/check"
-        answer = await self._send("POST", path, timeout=_STORE_PATIENCE, reads=True)
+        answer = await self._send("POST", path, timeout=STORE_PATIENCE, reads=True)
         return Environment.model_validate_json(answer.content)
 
     async def check_store(self, request: StoreCheck) -> StoreReport:
         """Tries a store; what is missing there is in the answer."""
-        answer = await self._send("POST", "/stores/check", body=request, timeout=_STORE_PATIENCE, reads=True)
+        answer = await self._send("POST", "/stores/check", body=request, timeout=STORE_PATIENCE, reads=True)
         return StoreReport.model_validate_json(answer.content)
 
     async def workspaces(self, environment: str | None = None, **page: Any) -> Page[Workspace]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_tui.client.transport import Transport, segment
+from registry_tui.client.transport import STORE_PATIENCE, Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccessTried
+from registry_tui.schemas.registries import (
+    ModelRegistry,
+    RegistryCreate,
+    RegistryDelete,
+    StorageAccessTried,
+    StoreKeyGive,
+)
 from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 
 
@@ -47,10 +53,23 @@ class Registries(Transport):
 
     async def grant_storage_access(self, registry: str) -> ModelRegistry:
         """Lets the registry's machine user use its prefix on the object store."""
-        return await self._ask(ModelRegistry, "PUT", f"/registries/{segment(registry)}/storage-access")
+        answer = await self._send("PUT", f"/registries/{segment(registry)}/storage-access", timeout=STORE_PATIENCE)
+        return ModelRegistry.model_validate_json(answer.content)
 
     async def revoke_storage_access(self, registry: str) -> ModelRegistry:
-        return await self._ask(ModelRegistry, "DELETE", f"/registries/{segment(registry)}/storage-access")
+        path = f"/registries/{segment(registry)}/storage-access"
+        answer = await self._send("DELETE", path, timeout=STORE_PATIENCE)
+        return ModelRegistry.model_validate_json(answer.content)
+
+    async def give_store_key(self, registry: str, request: StoreKeyGive) -> ModelRegistry:
+        """Has the registry reach its environment's own store with a key of its own; the service tries it first."""
+        path = f"/registries/{segment(registry)}/store-key"
+        answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
+        return ModelRegistry.model_validate_json(answer.content)
+
+    async def forget_store_key(self, registry: str) -> ModelRegistry:
+        answer = await self._send("DELETE", f"/registries/{segment(registry)}/store-key", timeout=STORE_PATIENCE)
+        return ModelRegistry.model_validate_json(answer.content)
 
     async def storage(self, registry: str, *, max_age: float | None = None) -> StorageUsage:
         """What its archives take up, as last measured; measured again meanwhile when that is older than `max_age` s."""

@@ -75,6 +75,10 @@ class _OwnSocket(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+#: Seconds for requests behind which a store elsewhere is tried.
+STORE_PATIENCE = 120
+
+
 class Transport:
     """Talks to one service: over the unix socket of `home`, or over HTTPS when `base_url` is given.
 

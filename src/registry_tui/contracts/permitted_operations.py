@@ -13,7 +13,9 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.STATUS_SEE: "platform_status follow search verify_events event_links",
     Action.METRICS_READ: "read_metrics",
     Action.SECRETS_ROTATE: "rotate_secrets",
-    Action.ENVIRONMENT_CREATE: "create_environment check_store check_environment_store change_store",
+    Action.ENVIRONMENT_CREATE: (
+        "create_environment check_store check_environment_store change_store give_store_key forget_store_key"
+    ),
     Action.ENVIRONMENT_SEE: (
         "list_environments get_environment list_workspaces get_workspace list_registries get_registry "
         "list_attached_servers get_attached_server get_storage_access get_rules list_rules list_signing_keys"

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from registry_tui.schemas.store_addresses import secret_of, settings_of
 from registry_tui.schemas.stores import DirectoryStore, S3Store, Store, StoreSettings, uri_of
-from registry_tui.wording.command_parts import Body, Line, Make, Names, NoCommand, Options, line
+from registry_tui.wording.command_parts import Body, Line, Make, Names, NoCommand, Options, line, simple
 
 #: The file that a printed command reads the secret from: a command line can be seen by others.
 SECRET_FILE = "store.secret"
@@ -27,6 +27,12 @@ def _change(names: Names, query: Body, body: Body) -> list[Line]:
     artifacts = body["artifacts"]
     options: Options = [] if artifacts is None else [("--artifacts" if artifacts else "--no-artifacts", True)]
     return [line("environments change-store", [*names, _address(store)], [*options, *_options(store)])]
+
+
+def _give_key(names: Names, query: Body, body: Body) -> list[Line]:
+    store = _STORES.validate_python(body["store"])
+    options: Options = [("--principal", body["principal"] or None)]
+    return [line("registries give-key", [*names, _address(store)], [*options, *_options(store)])]
 
 
 def _address(store: Store) -> str:
@@ -53,4 +59,6 @@ def remark(body: Body) -> str:
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "environments", _create),
     ("PUT", "environments/*/store", _change),
+    ("PUT", "registries/*/store-key", _give_key),
+    ("DELETE", "registries/*/store-key", simple("registries forget-key")),
 )

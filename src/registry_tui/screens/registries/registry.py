@@ -295,7 +295,7 @@ class RegistryScreen(FrameScreen):
         registry = self.registry
         assert registry is not None
         granted = registry.storage_access == "granted"
-        place = f"s3://{registry.bucket}/{registry.prefix}/"
+        place = registry.archives
         lines = (
             f"Machine user {registry.machine_user_workload_name}",
             f"{'may no longer use' if granted else 'will be able to use'} {place}",

@@ -22,11 +22,12 @@ from sqlalchemy import select
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import StoreKey, StoreKeyWay
-from registry_tui.schemas.stores import S3Credentials, S3Store, Store
+from registry_tui.schemas.stores import DirectoryStore, S3Credentials, S3Store, Store, credentials_of, uri_of
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.own_stores import MARK, own_store, require_there, store_of
 from registry_tui.service.database.tables import EnvironmentStoreRow, RegistryRow, RegistryStoreKeyRow, now
 from registry_tui.service.errors import (
+    InvalidInput,
     Missing,
     NotPermitted,
     PartUnavailable,
@@ -37,7 +38,8 @@ from registry_tui.service.errors import (
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.opening import open_store
 from registry_tui.service.stores.s3 import open_s3, open_users
-from registry_tui.service.stores.s3_users import S3Users, archives_statements
+from registry_tui.service.stores.s3_policies import set_statements
+from registry_tui.service.stores.s3_users import NoUsers, S3Users, archives_statements
 
 logger = logging.getLogger(__name__)
 
@@ -149,11 +151,81 @@ def follow(service: Service, registry_id: str, *, granted: bool, mend: bool = Fa
             if key is not None and (key.user or key.way != StoreKeyWay.ENVIRONMENT):
                 _take(service, row, store, key)
         elif key is not None and key.way == StoreKeyWay.GIVEN:
-            _change(service, registry_id, granted=True)
+            if key.user and isinstance(store, S3Store) and (mend or not key.granted):
+                _let_in(service, row, store, key.user)
+            if not key.granted:
+                _change(service, registry_id, granted=True)
         elif isinstance(store, S3Store):
             made = key is not None and key.way == StoreKeyWay.USER and key.granted
             if not made or (mend and not works(service, registry_id)):
                 _make(service, row, store)
+
+
+def give(service: Service, registry_id: str, given: Store, principal: str = "") -> None:
+    """Has a registry use a key that an administrator gives, once it was tried; `principal` is let in by the bucket.
+
+    A user that was made for the registry goes. Raises InvalidInput for a key that cannot be used, WrongState without
+    such a store or with the address of another one, NotPermitted, PartUnavailable.
+    """
+    with service.locks.of(f"store-key:{registry_id}"):
+        row, store = _rows(service, registry_id)
+        if row is None or store is None:
+            raise _no_store()
+        if uri_of(given) != uri_of(store):
+            raise WrongState(
+                f"The archives lie in {uri_of(store)}, not in {uri_of(given)}",
+                action="Give the key with the address of the environment's own store",
+            )
+        if isinstance(store, DirectoryStore):
+            raise InvalidInput("A directory has no keys: the service's account reads and writes it")
+        if principal and not isinstance(store, S3Store):
+            raise InvalidInput("Only S3 has policies of buckets that let a principal in", action="Leave it out")
+        before = row.store_key
+        raw = given.credentials.model_dump_json() if not isinstance(given, DirectoryStore) else ""
+        bucket = open_store(_STORES.validate_python(store.model_dump() | {"credentials": json.loads(raw)}))
+        if isinstance(store, S3Store) and (principal or (before is not None and before.way == StoreKeyWay.GIVEN)):
+            _let_in(service, row, store, principal)
+        try:
+            if principal:
+                _wait_for(bucket, "the key")
+            require_there(bucket, row.environment_id)
+            _try(bucket, row.prefix)
+        except ServiceError as error:
+            if principal and isinstance(store, S3Store):
+                kept = before is not None and before.way == StoreKeyWay.GIVEN and before.granted
+                _let_in(service, row, store, before.user if before is not None and kept else "")
+            raise InvalidInput(
+                f"The key cannot be used for the registry: {error.detail}",
+                action=f"Let it list, get, put and delete objects below {bucket.uri}{row.prefix}/, and get {MARK}",
+            ) from error
+        if before is not None and before.way != StoreKeyWay.GIVEN and before.user and isinstance(store, S3Store):
+            _users(store).delete(before.user, row.id)
+        _change(
+            service,
+            registry_id,
+            way=StoreKeyWay.GIVEN.value,
+            user=principal,
+            granted=True,
+            credentials=_sealed(service, raw),
+            held=credentials_of(given),
+            note="it reaches more than the registry's folder" if _reaches_more(bucket) else "",
+            action="",
+        )
+
+
+def forget(service: Service, registry_id: str) -> None:
+    """Has a registry not use the key that was given; without one it does nothing. Raises WrongState as `give` does."""
+    with service.locks.of(f"store-key:{registry_id}"):
+        row, store = _rows(service, registry_id)
+        if row is None or store is None:
+            raise _no_store()
+        if row.store_key is None or row.store_key.way != StoreKeyWay.GIVEN:
+            return
+        _take(service, row, store, row.store_key)
+        with service.database.session() as session:
+            key = session.get(RegistryStoreKeyRow, registry_id)
+            if key is not None:
+                session.delete(key)
 
 
 def remove(service: Service, registry_id: str) -> None:
@@ -209,7 +281,11 @@ def _make(service: Service, row: RegistryRow, store: S3Store) -> None:
             # Kept before it is made, so that one whose making was cut off is known as the registry's.
             way = StoreKeyWay.ENVIRONMENT.value if key is None else key.way
             _change(service, row.id, way=way, user=user)
-        users.create(user, row.id)
+        try:
+            users.create(user, row.id)
+        except (NotPermitted, NoUsers):
+            _change(service, row.id, user="")
+            raise
         users.put_policy(user, _statements(row, store))
         _use(service, row, store, user, users.add_key(user))
     except ServiceError as error:
@@ -255,10 +331,18 @@ def _take(service: Service, row: RegistryRow, store: Store, key: RegistryStoreKe
     """Takes the access away here first, so that nothing is stored while the store is asked to do the same."""
     if key.way == StoreKeyWay.GIVEN:
         _change(service, row.id, granted=False)
+        if key.user and isinstance(store, S3Store):
+            _let_in(service, row, store, "")
         return
     _change(service, row.id, granted=False, credentials="", held="")
     if key.user and isinstance(store, S3Store):
-        _users(store).delete(key.user, row.id)
+        try:
+            _users(store).delete(key.user, row.id)
+        except ServiceError as error:
+            if key.way == StoreKeyWay.USER:
+                raise
+            # One whose making was cut off has neither policy nor key that anybody knows.
+            logger.warning("the user %s stays in the store of registry %s: %s", key.user, row.name, error.detail)
         _change(service, row.id, user="")
 
 
@@ -283,22 +367,54 @@ def try_key(service: Service, registry_id: str) -> None:
     bucket = claimed_with_key(service, row.environment_id)
     if bucket is None:
         return
-    name, body = f"{row.prefix}/.probe-{time.time_ns()}", b"registry-tui"
+    _try(bucket, row.prefix)
+
+
+def _try(bucket: Bucket, prefix: str) -> None:
+    name, body = f"{prefix}/.probe-{time.time_ns()}", b"registry-tui"
     bucket.put(name, body)
     found = bucket.read(name)
     bucket.delete([name])
     if found != body:
-        raise WrongState(f"An object of {bucket.uri}{row.prefix}/ came back changed")
+        raise WrongState(f"An object of {bucket.uri}{prefix}/ came back changed")
+
+
+def _reaches_more(bucket: Bucket) -> bool:
+    """Whether a key may list what lies beside the registry's folder."""
+    try:
+        next(iter(bucket.list()), None)
+    except ServiceError:
+        return False
+    return True
+
+
+def _let_in(service: Service, row: RegistryRow, store: S3Store, principal: str) -> None:
+    """Has the bucket's policy let a principal into the registry's folder alone; with an empty one, nobody for it."""
+    client = open_s3(store.address, store.credentials).client
+    statements = _statements(row, store, kms=False) if principal else []
+    # The letters and digits that AWS takes in a Sid.
+    sid = f"RegistryTui{row.id.replace('-', '')}n"
+    with service.locks.of(f"bucket-policy:{store.address.endpoint} {store.address.bucket}"):
+        set_statements(client, store.address.bucket, sid, principal, statements)
+
+
+def _no_store() -> WrongState:
+    return WrongState(
+        "The registry's environment has no store of its own: its archives lie in the embedded one",
+        action="Grant or revoke the access of its machine user instead",
+    )
 
 
 def _users(store: S3Store) -> S3Users:
     return open_users(store.address, store.credentials)
 
 
-def _statements(row: RegistryRow, store: S3Store) -> list[dict[str, Any]]:
+def _statements(row: RegistryRow, store: S3Store, *, kms: bool = True) -> list[dict[str, Any]]:
     base = store.address.prefix.strip("/")
     below = f"{base}/" if base else ""
-    return archives_statements(store.address.bucket, f"{below}{row.prefix}/", f"{below}{MARK}", store.address.kms_key)
+    return archives_statements(
+        store.address.bucket, f"{below}{row.prefix}/", f"{below}{MARK}", store.address.kms_key if kms else ""
+    )
 
 
 def _change(service: Service, registry_id: str, **values: Any) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,10 +27,10 @@ from registry_tui.platform.secrets import AccessKey, Secrets, SecretsFile, save_
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
 from registry_tui.service.adapters.mlflow import NotLetIn
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, identity, permissions, store_keys
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.database.tables import RegistryRow, UserRow
+from registry_tui.service.database.tables import RegistryRow, RegistryStoreKeyRow, UserRow
 from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, UserSuspended
 
 logger = logging.getLogger(__name__)
@@ -155,11 +155,15 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
             service.secrets.become(after)
             service.access.forget_changes()
         added = _add_machine_keys(service) if SecretKind.MACHINE_USERS in kinds else []
+        outside = _add_keys_outside(service) if SecretKind.MACHINE_USERS in kinds else []
         rotation.keep(service.home, replace(under_way, stage=Stage.RETIRING))
         if service.database.shared or kinds & {SecretKind.OBJECT_STORE, SecretKind.MACHINE_USERS}:
             time.sleep(_GRACE)
         for user, old, new in added:
             service.stores.users.retire_access_keys(user, old, new)
+        for registry_id, new in outside:
+            with _left_out(service):
+                store_keys.retire(service, registry_id, new)
         if SecretKind.OBJECT_STORE in kinds:
             _set_identities(service, refused=_keys(under_way.old))
         rotation.finish(service.home)
@@ -231,6 +235,31 @@ def _add_machine_keys(service: Service) -> list[tuple[str, AccessKey | None, Acc
                     found.machine_user_secret_access_key = new.secret_access_key
                     changed.append((user, old, new))
     return changed
+
+
+def _add_keys_outside(service: Service) -> list[tuple[str, AccessKey]]:
+    """Gives every registry that is a user of its environment's own store another key there."""
+    with service.database.reading() as session:
+        ids = list(session.scalars(select(RegistryStoreKeyRow.registry_id)))
+    made = []
+    for registry_id in ids:
+        with _left_out(service):
+            new = store_keys.rotate(service, registry_id)
+            if new is not None:
+                made.append((registry_id, new))
+    return made
+
+
+@contextmanager
+def _left_out(service: Service) -> Iterator[None]:
+    """A store of somebody else's that is away holds up no rotation here: its key goes on to work, and is reported."""
+    try:
+        yield
+    except ServiceError as error:
+        detail = f"The key of a registry in its environment's own store stays as it was: {error.detail}"
+        logger.error("%s", detail)
+        owner, failed = identity.owner_principal(service), EventOutcome.FAILED
+        events.record(service, owner, action="secrets.rotate", resource=_RESOURCE, outcome=failed, detail=detail)
 
 
 # -- MLflow's server --------------------------------------------------------------------------------------

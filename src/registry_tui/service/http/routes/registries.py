@@ -8,10 +8,17 @@ from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccessTried
+from registry_tui.schemas.registries import (
+    ModelRegistry,
+    RegistryCreate,
+    RegistryDelete,
+    StorageAccessTried,
+    StoreKeyGive,
+)
 from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.registries import given_keys
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.storage import usage as storage_usage
 
@@ -98,6 +105,18 @@ def grant_storage_access(service: ServiceIn, principal: Acting, registry: str) -
 def revoke_storage_access(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
     """Takes that access away: nothing can be registered until it is granted again."""
     return registries.revoke_storage_access(service, principal, registry)
+
+
+@router.put("/registries/{registry}/store-key")
+def give_store_key(service: ServiceIn, principal: Acting, registry: str, request: StoreKeyGive) -> ModelRegistry:
+    """Has the registry reach the store that its environment brought along with a key of its own, tried first."""
+    return given_keys.give_key(service, principal, registry, request)
+
+
+@router.delete("/registries/{registry}/store-key")
+def forget_store_key(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
+    """Has the registry not use that key any more."""
+    return given_keys.forget_key(service, principal, registry)
 
 
 @router.get("/registries/{registry}/storage")
