@@ -1,4 +1,4 @@
-"""Makes the screenshots of the documentation, and the recorded walk: the program itself, on a platform with the demo.
+"""Makes the screenshots of the documentation, and the recorded walks: the program itself, on a platform with the demo.
 
     python docs/screenshots.py [--home HOME] [--only NAME] [--size 80x24] [--theme light] [--to FOLDER]
 
@@ -48,8 +48,10 @@ def make(arguments: argparse.Namespace, home: Home) -> None:
     for name in [arguments.only] if arguments.only else GALLERY:
         print(asyncio.run(take(home, name, (width, height), arguments.theme, folder)), flush=True)
     if not arguments.only:
-        walk = [sys.executable, str(Path(__file__).parent / "recording.py"), "--home", str(home.root)]
-        subprocess.run([*walk, "--to", str(folder / "walk.cast")], check=True)
+        recording = [sys.executable, str(Path(__file__).parent / "recording.py")]
+        for story in ("walk", "life"):
+            command = [*recording, story, "--home", str(home.root), "--to", str(folder / f"{story}.cast")]
+            subprocess.run(command, check=True)
 
 
 def main() -> None:
@@ -67,6 +69,9 @@ def main() -> None:
         home = Home(Path(folder) / "h")
         environment = {**os.environ, ENVIRONMENT_VARIABLE: str(home.root)}
         command = [sys.executable, "-m", "registry_tui"]
+        home.create()
+        # Where the receiver of the second walk listens.
+        home.config_file.write_text('[service]\nwebhook_private_hosts = ["localhost"]\n')
         try:
             subprocess.run([*command, "up"], env=environment, check=True)
             subprocess.run([*command, "demo"], env=environment, check=True)

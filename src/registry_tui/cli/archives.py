@@ -284,7 +284,7 @@ async def _download(client: RegistryClient, version: ModelVersion, into: Path) -
         began.append((time.monotonic(), done)) if not began else None
         passed, moved = time.monotonic() - began[0][0], done - began[0][1]
         rate = f", {words.size(round(moved / passed))}/s" if passed > 1 else ""
-        status.show(f"{counted(files, 'file')}, {words.size(done)} of {words.size(total)}{rate}", key=str(files))
+        status.count(f"{counted(files, 'file')}, {words.size(done)} of {words.size(total)}{rate}", files)
 
     try:
         return await save_all(archive_files(client, version, output.note), into, tell, resume=True)

@@ -326,7 +326,7 @@ def _telling(done_word: str) -> Iterator[Tell]:
     status = output.Status()
 
     def tell(done: int, total: int | None, files: int) -> None:
-        status.show(f"{counted(files, 'file')} {done_word}, {words.size(done)} of {words.size(total)}", key=str(files))
+        status.count(f"{counted(files, 'file')} {done_word}, {words.size(done)} of {words.size(total)}", files)
 
     try:
         yield tell

@@ -35,7 +35,7 @@ def evidence(
         status = output.Status()
 
         def tell(done: int, total: int | None, files: int) -> None:
-            status.show(f"{counted(files, 'file')}, {words.size(done)}", key=str(files))
+            status.count(f"{counted(files, 'file')}, {words.size(done)}", files)
 
         status.show("Asking for what is known", key="")
         try:

@@ -91,7 +91,12 @@ class LazyGroup(TyperGroup):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         found = getattr(importlib.import_module(f"registry_tui.cli.{module}"), attribute)
         if not isinstance(found, typer.Typer):
-            single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=_SETTINGS)
+            single = typer.Typer(
+                rich_markup_mode=None,
+                pretty_exceptions_enable=False,
+                add_completion=False,
+                context_settings=_SETTINGS,
+            )
             single.command(cmd_name)(found)
             found = single
         command = get_command(found)

@@ -233,6 +233,10 @@ class Status:
         self._last = ""
         self._live = sys.stderr.isatty()
 
+    def count(self, message: str, number: int) -> None:
+        """Shows a message about a number that grows. Off a terminal, it gets a line when the number has doubled."""
+        self.show(message, key=str(number.bit_length()))
+
     def show(self, message: str, *, key: str | None = None) -> None:
         """Shows a message. Off a terminal, messages with the `key` of the one before are left out."""
         shown = text.safe(message)

@@ -34,6 +34,7 @@ def new_app(help_text: str) -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     )
 
