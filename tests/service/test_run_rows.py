@@ -23,11 +23,12 @@ from mlflow.utils.workspace_context import WorkspaceContext
 from sqlalchemy import create_engine, insert, inspect, text
 
 from registry_tui.contracts import run_rows as contract
-from registry_tui.contracts.run_rows import RunRow
-from registry_tui.mlflow_plugin import indexes, run_rows
+from registry_tui.mlflow_plugin import indexes, run_pages, run_rows
 from registry_tui.platform.database_urls import Databases
 from registry_tui.platform.postgresql import ensure_schema
-from registry_tui.service.adapters.mlflow_words import fields_of_row, fields_of_run
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.tracking import Run
+from registry_tui.service.adapters.mlflow_words import fields_of_item, fields_of_run
 from support.postgres import PostgresServer
 
 _MIGRATE = """
@@ -129,11 +130,15 @@ def _fill(store: Any) -> None:
             connection.execute(insert(table), values)
 
 
-def _asked(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
+def _asked(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[str, Any]], str | bytes | None]:
     """What the service shows of our route's answer."""
     with WorkspaceContext("default"):
         found = run_rows.search(store, experiments, **asked)
-    return [fields_of_row(RunRow(*row)) for row in found.runs], found.next_page_token
+    answer = run_pages.as_json(found)
+    page = json.loads(answer)
+    checked = Page[Run].model_validate_json(answer)
+    assert json.loads(checked.model_dump_json()) == page and {*page} == {*Page.model_fields}
+    return [fields_of_item(item) for item in page["items"]], found.next_page_token
 
 
 def _by_rest(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[str, Any]], str | None]:

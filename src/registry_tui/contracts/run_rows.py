@@ -1,8 +1,12 @@
-"""How MLflow's server answers the service's searches of runs: a list for each run, without names of fields."""
+"""How MLflow's server answers the service's searches of runs: the JSON of `schemas.base.Page[schemas.tracking.Run]`.
+
+The service sends it on as it is, since reading and writing it again takes as long as the search.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import sys
+from typing import NamedTuple
 
 #: The route, below `/api/2.0/mlflow/`.
 PATH = "registry-tui/runs"
@@ -13,6 +17,10 @@ MOST_RUNS = 10_000
 SMALL_PAGE = 1000
 MOST_VALUES = 300_000
 MOST_CHARACTERS = 32_000_000
+#: The tag in which clients of MLflow 2 note the models that they logged.
+LOGGED_BY_MLFLOW_2 = "mlflow.log-model.history"
+#: MLflow keeps infinities as the largest floats (`SqlAlchemyStore._sanitize_metric_value`).
+LARGEST = sys.float_info.max
 
 
 class RunRow(NamedTuple):
@@ -33,7 +41,7 @@ class RunRow(NamedTuple):
 
 
 class RunRows(NamedTuple):
-    """An answer: runs in order, and MLflow's token of the next page."""
+    """Runs in order, and MLflow's token of the next page."""
 
-    runs: list[Any]
-    next_page_token: str | None
+    runs: list[RunRow]
+    next_page_token: str | bytes | None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from registry_tui.contracts.run_rows import RunRow
+from registry_tui.contracts.run_rows import LARGEST, LOGGED_BY_MLFLOW_2
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.errors import InvalidInput
 
@@ -22,12 +21,6 @@ def moment(milliseconds: Any) -> datetime:
 def offset_token(offset: int) -> str:
     """MLflow's page token for a place in a list of models or versions (`SearchUtils.create_page_token`)."""
     return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
-
-
-#: The tag in which clients of MLflow 2 note the models that they logged.
-LOGGED_BY_MLFLOW_2 = "mlflow.log-model.history"
-#: MLflow keeps infinities as the largest floats (`SqlAlchemyStore._sanitize_metric_value`).
-_LARGEST = sys.float_info.max
 
 
 def mlflow_order(order_by: str, fields: Mapping[str, str]) -> str:
@@ -58,9 +51,9 @@ def unquotable(text: str) -> bool:
 def metric_value(value: Any) -> float:
     """A metric's value from JSON: a number, "NaN", "Infinity", "-Infinity"; MLflow's largest floats are infinities."""
     number = float(value)
-    if number >= _LARGEST:
+    if number >= LARGEST:
         return float("inf")
-    return float("-inf") if number <= -_LARGEST else number
+    return float("-inf") if number <= -LARGEST else number
 
 
 def moment_or_none(milliseconds: Any) -> datetime | None:
@@ -95,19 +88,15 @@ def fields_of_run(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def fields_of_row(row: RunRow) -> dict[str, Any]:
-    """The fields of `schemas.tracking.Run` from what our route in MLflow's server answers."""
+def fields_of_item(item: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `schemas.tracking.Run` from an item of what our route in MLflow's server answers."""
     return {
-        "id": row.id,
-        "name": row.name,
-        "experiment_id": row.experiment_id,
-        "user": row.user,
-        "status": row.status,
-        "lifecycle_stage": row.stage,
-        "started_at": moment_or_none(row.started),
-        "ended_at": moment_or_none(row.ended),
-        "metrics": {key: metric_value(value) for key, value in row.metrics.items()},
-        "params": row.params,
-        "tags": row.tags,
-        "holds_model": row.has_model_outputs or LOGGED_BY_MLFLOW_2 in row.tags,
+        **item,
+        "started_at": _read_moment(item["started_at"]),
+        "ended_at": _read_moment(item["ended_at"]),
+        "metrics": {key: float(value) for key, value in item["metrics"].items()},
     }
+
+
+def _read_moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
