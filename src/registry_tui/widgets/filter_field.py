@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.suggester import Suggester
+from textual.suggester import Suggester, SuggestionReady
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -130,6 +130,15 @@ class FilterField(Input):
         if shown:
             self.choices.fill(self._offered.texts, self.region.x + self._column(self._offered.start))
         self.choices.display = shown
+
+    def know_more(self) -> None:
+        """Offers and completes again what is typed: other keys are known now."""
+        if not self.has_focus:
+            return
+        if self._open and self.choices.highlighted is None:
+            self._offer()
+        if found := filter_language.complete(self.value, self._keys()):
+            self.post_message(SuggestionReady(self.value, found))
 
     def _column(self, index: int) -> int:
         """Where a character stands in the field."""

@@ -32,7 +32,7 @@ from registry_tui.screens.tracking.run_views import default_view
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions.tracking import EXPERIMENT
 from registry_tui.terminal.commands import Place
-from registry_tui.widgets.filter_field import FilterLine
+from registry_tui.widgets.filter_field import FilterField, FilterLine
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
@@ -323,7 +323,10 @@ class ExperimentScreen(RunListChanges):
             tags.update(key for key in run.tags if not key.startswith("mlflow."))
             self.hold_models = self.hold_models or run.holds_model
         self.varying |= varying(rows)
+        before = self.known_keys()
         self.seen_params, self.seen_metrics, self.seen_tags = params, metrics, tags
+        if any({*before[kind]} != {*keys} for kind, keys in self.known_keys().items()):
+            self.query_one(FilterField).know_more()
 
     def known_keys(self) -> dict[str, Iterable[str]]:
         """The keys seen in loaded runs, by kind."""
