@@ -11,7 +11,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, ServiceProblem
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, Deployment
-from registry_tui.schemas.lineage import Direction, LineageNode, LineageTree, NodeKind
+from registry_tui.schemas.lineage import DependentsAsked, Direction, LineageNode, LineageTree, NodeKind
 from registry_tui.schemas.models import ModelUpdate, Visibility
 from registry_tui.schemas.people import UserChange
 from registry_tui.schemas.places import CollaboratorChange, Role
@@ -207,6 +207,19 @@ def test_what_breaks_if_it_is_deleted_is_said_with_counts_and_names(line: Line) 
     registered = f"1 version was registered from it and stays: {version.model_name} v2"
     from_run = [registered, f"1 deployment serves what came from it: {name}"]
     assert told(line.ref("run", line.second.project.id, line.run))[0] == from_run
+    # Of several at once, what depends on them is counted once.
+    first = line.first.version.origin.run_id
+    assert first is not None
+    both = DependentsAsked(nodes=[line.ref("run", line.second.project.id, run) for run in (line.run, first)])
+    one, other = (f"{version.model_name} v{number}" for number in (2, 1))
+    assert line.platform.call(RegistryClient.dependents_of_all, both).lines == [
+        f"2 versions were registered from them and stay: {one}, {other}",
+        f"1 deployment serves what came from them: {name}",
+    ]
+    assert version.origin.experiment_id is not None
+    experiment = line.ref("experiment", line.second.project.id, version.origin.experiment_id)
+    whole = told(experiment)[0]
+    assert whole[0].endswith("in it") and f"1 deployment serves what came from it: {name}" in whole
     assert f"1 deployment is in it: {name}" in told(line.ref("project", line.second.project.id))[0]
     assert any("may call it" in each for each in told(line.ref("deployment", name))[0])
     assert any(name in each or "more" in each for each in told(line.ref("key", line.key.id))[0])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from textual import events
@@ -13,6 +14,7 @@ from textual.widgets import Input, OptionList, TabbedContent, TabPane
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
+from registry_tui.schemas.lineage import Dependents
 from registry_tui.screens.base.changing_items import DeleteItems
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.deployments.deploy import DeployForm
@@ -33,6 +35,7 @@ from support.scenes import REGISTRY, arguments
 pytestmark = pytest.mark.slow
 
 SIZE = (110, 34)
+RUN = "run:p/r"
 #: The kinds of pages that have tabs.
 TABBED = [kind for kind in SCREENS if any(action.id == "tab_next" for action in ALL[kind])]
 #: The kinds of pages that are a list with its rows' details behind `y`; there is no API key in the answers.
@@ -262,12 +265,7 @@ async def delete_registry(see: Driver) -> Screen[Any]:
 
 
 async def delete_runs(see: Driver) -> Screen[Any]:
-    project, client = await _project(see), see.app.client
-
-    async def learn() -> Sequence[str]:
-        return [str(len((await client.collaborators(project.id)).items))]
-
-    return DeleteItems("run", ["quiet-otter"], (), learn)
+    return DeleteItems("run", [("r", "quiet-otter")], (), [RUN])
 
 
 async def collaborators(see: Driver) -> Screen[Any]:
@@ -279,14 +277,16 @@ async def create_registry(see: Driver) -> Screen[Any]:
 
 
 def counts(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """Answers about what a registry holds, to the questions of the box that deletes it."""
+    """Answers about what a registry holds and what depends on a run, to the questions of the boxes that delete them."""
     found = {}
     for key, answer in answers.items():
         if key.endswith("/storage?max_age=600.0"):
             found[key.replace("600.0", "60")] = answer
-            registry = key.split("/")[-2]
-            deployments = next(each for known, each in answers.items() if known.endswith("/deployments?page_size=500"))
-            found[f"GET /api/v1/deployments?registry={registry}&page_size=1000"] = deployments
+    found[f"GET /api/v1/lineage/dependents?node={quote(RUN, safe='')}"] = Answer(
+        200,
+        "application/json",
+        Dependents(lines=["1 version was registered from it and stays"]).model_dump_json().encode(),
+    )
     return found
 
 

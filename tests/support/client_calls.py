@@ -79,6 +79,7 @@ _ROWS = """
     delete_version
     delete_workspace
     dependents get_dependents
+    dependents_of_all get_dependents_of_all
     deployment get_deployment
     deployment_example get_example
     deployments list_deployments

@@ -76,6 +76,7 @@ BODIES: dict[str, Any] = {
     "search_runs": EXPERIMENTS,
     "group_runs": {**EXPERIMENTS, "param": "x"},
     "registered_from": ONE,
+    "get_dependents_of_all": {"nodes": ["{node}"]},
     "create_experiment": {"name": "{experiment_name}"},
     "update_experiment": {"name": "{experiment_name}"},
     "delete_experiments": {"experiment_ids": ["{spare_experiment}"]},

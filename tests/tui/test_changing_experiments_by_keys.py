@@ -118,5 +118,6 @@ async def test_the_question_says_that_the_default_experiment_goes(platform: Plat
         await driver.until(lambda: driver.screen.table.current.name == "other", "the cursor on the new experiment")
         await driver.press("ctrl+d")
         await asked(driver, "Delete 1 experiment", "other")
+        await driver.shows("Nothing depends on it")
         await driver.until(lambda: not driver.screen.query_one("#more").display, "the end of looking")
         assert "chooses no experiment" not in driver.text

@@ -319,7 +319,8 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
     mappings = {f"/api/v1/environments2/getIdBrokerMappings{what}" for what in ("", "SyncStatus")}
     refused = {f"/service/public/v2/api/{what}" for what in ("servicedef", "service", "zones", "zones-v2")}
     stores = {"/api/v1/stores/check", "/api/v1/environments/{environment}/store/check"}
-    assert read_only == {*runs, *mappings, *refused, "/authz/v1/authorize", *stores}
+    lineage = "/api/v1/lineage/dependents"
+    assert read_only == {*runs, *mappings, *refused, "/authz/v1/authorize", *stores, lineage}
     from registry_tui.service.http.routes import FOREIGN, routers
 
     for router in (*routers(), *routers(FOREIGN)):

@@ -11,6 +11,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.attached import (
     AttachedImport,
     AttachedModel,
@@ -165,7 +166,7 @@ def change(
 
 def detach(server: ServerArgument, yes: session.YesOption = False) -> None:
     """Forget an attached MLflow server with its workspace and project. Nothing changes on the server."""
-    session.confirm(f"Detach the MLflow server {server}?", yes=yes)
+    session.confirm_deletion(f"Detach the MLflow server {server}?", reference("server", server), yes=yes)
     session.ask(lambda client: client.detach_server(server))
     output.note(f"MLflow server {server} is detached")
 

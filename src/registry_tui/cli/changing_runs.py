@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import item_changes, session
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.tracking import ItemChanges, RunsChosen, RunsUpdate
 
 RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN...", help="IDs of runs.")]
@@ -79,7 +80,8 @@ def delete(
     Versions that were registered from them keep their archives.
     """
     remark = "(versions registered from them keep their archives)"
-    item_changes.confirm("delete", "run", runs, project, remark, yes=yes)
+    about = [reference("run", project, run) for run in runs]
+    item_changes.confirm("delete", "run", runs, project, remark, about, yes=yes)
 
     async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
         return await client.delete_runs(project, session.build(RunsChosen, run_ids=ids))

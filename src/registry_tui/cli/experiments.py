@@ -11,6 +11,7 @@ from registry_tui.cli import item_changes, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.tracking import Experiment, ExperimentCreate, ExperimentsChosen, ExperimentUpdate, ItemChanges
 from registry_tui.wording.words import DEFAULT_EXPERIMENT
 
@@ -115,7 +116,8 @@ def delete(
     ids, default = session.ask(lambda client: _ids_and_default(client, project, experiments))
     if default in ids:
         output.note(DEFAULT_EXPERIMENT)
-    item_changes.confirm("delete", "experiment", experiments, project, "with all runs", yes=yes)
+    about = [reference("experiment", project, id_) for id_ in ids]
+    item_changes.confirm("delete", "experiment", experiments, project, "with all runs", about, yes=yes)
 
     async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
         return await client.delete_experiments(project, session.build(ExperimentsChosen, experiment_ids=ids))

@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.people import Group, GroupChange
 
 app = session.new_app("Groups: users who get roles in environments together.")
@@ -86,6 +87,7 @@ def remove(group: GroupArgument, user: MemberArgument) -> None:
 @app.command()
 def delete(group: GroupArgument, yes: session.YesOption = False) -> None:
     """Delete a group; its members lose the roles that they had by it."""
-    session.confirm(f"Delete the group {group}? Its members lose the roles that they have by it.", yes=yes)
+    question = f"Delete the group {group}? Its members lose the roles that they have by it."
+    session.confirm_deletion(question, reference("group", group), yes=yes)
     session.ask(lambda client: client.delete_group(group))
     output.note(f"Group {group} is deleted")

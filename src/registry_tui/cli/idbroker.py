@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.idbroker import IdBrokerMappings, IdBrokerSyncStatus, SetIdBrokerMappings, SyncStatus
 from registry_tui.wording.idbroker import parsed, synchronized
 
@@ -85,7 +86,8 @@ def set_(
 @app.command()
 def delete(environment: session.EnvironmentArgument, yes: session.YesOption = False) -> None:
     """Remove all mappings of an environment and give it its first roles again; synchronize to make that count."""
-    session.confirm(f"Remove all IDBroker mappings of environment {environment}?", yes=yes)
+    question = f"Remove all IDBroker mappings of environment {environment}?"
+    session.confirm_deletion(question, reference("mappings", environment), yes=yes)
     session.ask(lambda client: client.delete_idbroker_mappings(environment))
     output.note(f"The mappings are removed; to make that count: registry-tui idbroker sync {environment}")
 

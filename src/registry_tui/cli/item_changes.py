@@ -19,12 +19,15 @@ _LISTED = 5
 _REPORTED = 20
 
 
-def confirm(verb: str, noun: str, named: Sequence[str], project: str, remark: str, *, yes: bool) -> None:
-    """Asks before items are changed, with their number and the first names."""
+def confirm(
+    verb: str, noun: str, named: Sequence[str], project: str, remark: str, about: Sequence[str], *, yes: bool
+) -> None:
+    """Asks before items are deleted, with their number, the first names, and what depends on them."""
     count = counted(len(named), noun) if len(named) > 1 else f"the {noun}"
     more = ", …" if len(named) > _LISTED else ""
     shown = ", ".join(output.cell(each) for each in named[:_LISTED])
-    session.confirm(f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?", yes=yes)
+    question = f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?"
+    session.confirm_deletion(question, about, yes=yes)
 
 
 def change(

@@ -11,6 +11,7 @@ from registry_tui.cli import output, ranger_documents, ranger_roles, session
 from registry_tui.cli import ranger_source as source
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.ranger import (
     PolicyItem,
     PolicyItemAccess,
@@ -218,7 +219,12 @@ def delete_policy(
     policy: PolicyArgument, service: ServiceOfPolicyOption = None, yes: session.YesOption = False
 ) -> None:
     """Delete a policy; what only it gave is refused at once."""
-    session.confirm(f"Delete the policy {policy}{f' of {service}' if service else ''}?", yes=yes)
+
+    async def about(client: RegistryClient) -> str:
+        return reference("policy", str((await _found(client, policy, service)).id))
+
+    question = f"Delete the policy {policy}{f' of {service}' if service else ''}?"
+    session.confirm_deletion(question, about, yes=yes)
 
     async def delete(client: RegistryClient) -> None:
         found = await _found(client, policy, service)

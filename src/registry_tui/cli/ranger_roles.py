@@ -10,6 +10,7 @@ import typer
 from registry_tui.cli import output, ranger_documents, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.ranger import RangerRole, RoleMember
 from registry_tui.wording.ranger_roles import members, with_members, without_members
 
@@ -131,7 +132,7 @@ def update(
 @app.command()
 def delete(role: RoleArgument, yes: session.YesOption = False) -> None:
     """Delete a role that no policy and no other role names."""
-    session.confirm(f"Delete the role {role} of Ranger?", yes=yes)
+    session.confirm_deletion(f"Delete the role {role} of Ranger?", reference("ranger-role", role), yes=yes)
 
     async def gone(client: RegistryClient) -> None:
         found = await _found(client, role)

@@ -13,6 +13,7 @@ from registry_tui.cli import artifacts, changing_runs, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunPurge, RunSearch
 from registry_tui.wording import words
@@ -126,7 +127,11 @@ def purge(
     request = session.build(RunPurge, run_ids=runs or [], older_than_days=older_than)
     chosen = counted(len(runs), "deleted run") if runs else "all deleted runs"
     since = f" that were deleted at least {counted(older_than, 'day')} ago" if older_than else ""
-    session.confirm(f"Remove {chosen} of project {project}{since} for good?", yes=yes)
+    question = f"Remove {chosen} of project {project}{since} for good?"
+    if runs:
+        session.confirm_deletion(question, [reference("run", project, run) for run in runs], yes=yes)
+    else:
+        session.confirm(question, yes=yes)
 
     async def run(client: RegistryClient) -> None:
         accepted = await client.purge_runs(project, request)

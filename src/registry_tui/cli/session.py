@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,8 +16,9 @@ from registry_tui.cli import output
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound, RegistryError
 from registry_tui.contracts import clocks
+from registry_tui.contracts.moments import parse_moment
 from registry_tui.platform.errors import PlatformError
-from registry_tui.schemas.lineage import Dependents
+from registry_tui.schemas.lineage import MAX_ASKED, Dependents, DependentsAsked
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.wording import words
@@ -186,10 +186,6 @@ def tags(given: list[str] | None) -> list[Tag]:
     return found
 
 
-_SINCE = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
 ExpiresOption = Annotated[
     str | None, typer.Option("--expires", metavar="DATE|DAYS", help="A date, or a number of days; default: one year.")
 ]
@@ -214,20 +210,10 @@ def future(given: str | None) -> datetime | None:
 
 def moment(given: str | None) -> datetime | timedelta | None:
     """A moment from `2026-11-22` or `2026-11-22T13:00`, or how long ago from `2h`; see `by_the_service`."""
-    if given is None:
-        return None
-    if match := _SINCE.fullmatch(given.strip()):
-        try:
-            passed = timedelta(**{_UNITS[match[2]]: int(match[1])})
-            datetime.now(UTC) - passed
-        except OverflowError as error:
-            raise typer.BadParameter(f"{given!r} is too long ago") from error
-        return passed
     try:
-        found = datetime.fromisoformat(given)
+        return None if given is None else parse_moment(given)
     except ValueError as error:
-        raise typer.BadParameter(f"{given!r} is not a date and time such as 2026-11-22T13:00, or 2h, 3d, 1w") from error
-    return found.astimezone() if found.tzinfo is None else found
+        raise typer.BadParameter(str(error)) from error
 
 
 async def by_the_service(client: RegistryClient, given: datetime | timedelta | None) -> datetime | None:
@@ -276,13 +262,25 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
 # -- asking and waiting -------------------------------------------------------------------------------
 
 
-def confirm_deletion(question: str, about: Callable[[RegistryClient], Awaitable[str]] | str, *, yes: bool) -> None:
-    """As `confirm`, and says before what depends on what goes: `about` is its reference, or finds that."""
+#: References to what goes (`contracts/lineage_refs.py`), or what finds one.
+About = str | Sequence[str] | Callable[[RegistryClient], Awaitable[str]]
+
+
+def confirm_deletion(question: str, about: About, *, yes: bool) -> None:
+    """As `confirm`, and says before what depends on what goes; when that is not known, it says so and asks as well."""
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return confirm(question, yes=yes)
 
     async def look(client: RegistryClient) -> Dependents:
-        return await client.dependents(about if isinstance(about, str) else await about(client))
+        refs = [await about(client)] if callable(about) else [about] if isinstance(about, str) else about[:MAX_ASKED]
+        try:
+            if len(refs) == 1:
+                return await client.dependents(refs[0])
+            return await client.dependents_of_all(DependentsAsked(nodes=list(refs)))
+        except NotFound:
+            raise
+        except RegistryError as error:
+            return Dependents(lines=[f"What depends on it is not known: {error}"])
 
     status = output.Status()
     status.show("looking what depends on it …")

@@ -15,6 +15,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import Remote, save_one
 from registry_tui.contracts import signatures
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.signatures import (
     CheckedSignature,
     SigningKey,
@@ -105,7 +106,8 @@ def add(
 @keys.command()
 def remove(environment: session.EnvironmentArgument, key: KeyArgument, yes: session.YesOption = False) -> None:
     """Trust a key no more: versions that only it signed are not deployed, and their replicas do not start again."""
-    session.confirm(f"Trust the key {key} no more? Versions that only it signed cannot be deployed then.", yes=yes)
+    question = f"Trust the key {key} no more? Versions that only it signed cannot be deployed then."
+    session.confirm_deletion(question, reference("signing-key", environment, key), yes=yes)
     session.ask(lambda client: client.remove_signing_key(environment, key))
     output.note(f"The key {key} is not trusted any more")
 

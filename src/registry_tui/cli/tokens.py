@@ -11,6 +11,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.api_keys import id_of
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.people import NewUserToken, UserToken, UserTokenCreate
 
 app = session.new_app("Tokens: with which people show the service who they are.")
@@ -84,7 +85,12 @@ def revoke(
     yes: session.YesOption = False,
 ) -> None:
     """Make a token useless at once."""
-    session.confirm(f"Revoke the token {id_of(token)}? Whoever shows it is refused from now on.", yes=yes)
+
+    async def about(client: RegistryClient) -> str:
+        return reference("token", await _owner(client, user), id_of(token))
+
+    question = f"Revoke the token {id_of(token)}? Whoever shows it is refused from now on."
+    session.confirm_deletion(question, about, yes=yes)
 
     async def end(client: RegistryClient) -> UserToken:
         return await client.revoke_token(await _owner(client, user), token)

@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.people import User, UserChange, UserState
 from registry_tui.wording.people import roles_held, roles_of
 
@@ -77,7 +78,7 @@ def create(
 def suspend(user: UserArgument, yes: session.YesOption = False) -> None:
     """Refuse a user at every door from now on; nothing of theirs is deleted."""
     question = f"Suspend {user}? Every call with their tokens, keys and passwords is refused."
-    session.confirm_deletion(question, f"user:{user}", yes=yes)
+    session.confirm_deletion(question, reference("user", user), yes=yes)
     session.ask(lambda client: client.change_user(user, UserChange(state=UserState.SUSPENDED)))
     output.note(f"{user} is suspended")
 
@@ -95,7 +96,7 @@ def delete(
     Example: registry-tui users delete bob --to ada
     """
     question = f"Delete {user}, and give what they own to {to}? This cannot be undone."
-    session.confirm_deletion(question, f"user:{user}", yes=yes)
+    session.confirm_deletion(question, reference("user", user), yes=yes)
     session.ask(lambda client: client.delete_user(user, to))
     output.note(f"{user} is deleted; {to} owns what was theirs")
 

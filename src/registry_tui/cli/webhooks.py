@@ -13,6 +13,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.webhooks import (
     DeliveryState,
     Webhook,
@@ -126,7 +127,8 @@ def change(
 @app.command()
 def delete(webhook: WebhookArgument, yes: session.YesOption = False) -> None:
     """Delete a webhook with the log of its deliveries."""
-    session.confirm(f"Delete the webhook {webhook} with the log of its deliveries?", yes=yes)
+    question = f"Delete the webhook {webhook} with the log of its deliveries?"
+    session.confirm_deletion(question, reference("webhook", webhook), yes=yes)
     session.ask(lambda client: client.delete_webhook(webhook))
     output.note(f"Webhook {webhook} is deleted")
 

@@ -9,6 +9,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.places import Workspace, WorkspaceCreate
 
 app = session.new_app("Workspaces: places where teams work, in one environment; they hold projects.")
@@ -77,6 +78,6 @@ def create(
 @app.command()
 def delete(workspace: session.WorkspaceArgument, yes: session.YesOption = False) -> None:
     """Delete a workspace that holds no projects."""
-    session.confirm(f"Delete the workspace {workspace}?", yes=yes)
+    session.confirm_deletion(f"Delete the workspace {workspace}?", reference("workspace", workspace), yes=yes)
     session.ask(lambda client: client.delete_workspace(workspace))
     output.note(f"Workspace {workspace} is deleted")

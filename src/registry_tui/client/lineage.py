@@ -6,7 +6,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.lineage import DEPTH, EACH, Dependents, Direction, LineageNode, LineageTree
+from registry_tui.schemas.lineage import DEPTH, EACH, Dependents, DependentsAsked, Direction, LineageNode, LineageTree
 
 
 class Lineage(Transport):
@@ -25,5 +25,9 @@ class Lineage(Transport):
         return await self._ask(Page[LineageNode], "GET", "/lineage/neighbours", params=params)
 
     async def dependents(self, node: str) -> Dependents:
-        """What breaks if it is deleted; also of `user:NAME`."""
+        """What breaks if it is deleted."""
         return await self._ask(Dependents, "GET", "/lineage/dependents", params={"node": node})
+
+    async def dependents_of_all(self, request: DependentsAsked) -> Dependents:
+        """What breaks if several things are deleted together."""
+        return await self._ask(Dependents, "POST", "/lineage/dependents", body=request, reads=True)

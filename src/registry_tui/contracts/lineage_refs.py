@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 #: The kinds of things, each with what its reference names, in order.
@@ -18,6 +19,23 @@ PARTS = {
     "deployment": ("deployment",),
     "key": ("key",),
 }
+#: What has no lineage, but may have something that depends on it, as in `PARTS`. `collaborator`, `member` and `roles`
+#: are what a person loses; `server` is an MLflow server elsewhere, by its workspace; `mappings` are those of IDBroker.
+DEPENDED_ON = {
+    "user": ("user",),
+    "group": ("group",),
+    "member": ("group", "user"),
+    "roles": ("environment", "holder", "name"),
+    "token": ("user", "token"),
+    "collaborator": ("project", "user"),
+    "workspace": ("workspace",),
+    "server": ("workspace",),
+    "webhook": ("webhook",),
+    "signing-key": ("environment", "key"),
+    "policy": ("policy",),
+    "ranger-role": ("role",),
+    "mappings": ("environment",),
+}
 
 
 def reference(kind: str, *parts: str) -> str:
@@ -25,12 +43,12 @@ def reference(kind: str, *parts: str) -> str:
     return f"{kind}:{'/'.join(quote(part, safe='') for part in parts)}"
 
 
-def parts_of(ref: str) -> tuple[str, dict[str, str]]:
+def parts_of(ref: str, kinds: Mapping[str, tuple[str, ...]] = PARTS) -> tuple[str, dict[str, str]]:
     """The kind of a reference, and its parts by name. Raises ValueError with what a reference looks like."""
     kind, _, rest = ref.partition(":")
-    names = PARTS.get(kind)
+    names = kinds.get(kind)
     if names is None:
-        raise ValueError(f"begins with none of: {', '.join(PARTS)}")
+        raise ValueError(f"begins with none of: {', '.join(kinds)}")
     given = [unquote(part) for part in rest.split("/")]
     if len(given) != len(names) or not all(given[:2]):
         raise ValueError(f"must be {kind}:{'/'.join(name.upper() for name in names)}")

@@ -54,7 +54,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "get_signatures read_signature verify_archive begin_verification "
         "read_archive suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
-        "get_lineage list_neighbours get_dependents"
+        "get_lineage list_neighbours get_dependents get_dependents_of_all"
     ),
     Action.MODEL_CHANGE: (
         "update_model delete_model set_alias delete_alias update_version delete_version scan_version make_bom set_card "

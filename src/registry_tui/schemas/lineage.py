@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from registry_tui.schemas.base import Schema
+from pydantic import Field
+
+from registry_tui.schemas.base import RequestSchema, Schema
 
 #: Levels of a tree, and children that are listed of each of its nodes: by default and at most.
 DEPTH, MAX_DEPTH = 3, 8
 EACH, MAX_EACH = 100, 1000
+#: Things of which one question asks what depends on them.
+MAX_ASKED = 1000
 
 
 class NodeKind(StrEnum):
@@ -64,6 +69,12 @@ class LineageTree(Schema):
     more_dependents: str | None = None
     #: Whether nodes were left out because the tree would be too large.
     cut: bool = False
+
+
+class DependentsAsked(RequestSchema):
+    """Things that are deleted together, by their references."""
+
+    nodes: list[Annotated[str, Field(max_length=4000)]] = Field(min_length=1, max_length=MAX_ASKED)
 
 
 class Dependents(Schema):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input
 
-from registry_tui.screens.base.changing_items import Then, ask_to_delete, send
+from registry_tui.contracts.lineage_refs import reference
+from registry_tui.screens.base.changing_items import DeleteItems, Then, ask_to_delete, send
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import DEFAULT_EXPERIMENT
@@ -107,12 +108,11 @@ def delete_experiments(screen: FrameScreen, project: str, experiments: Sequence[
 
     lines = (
         "All runs in it go too. Restoring it brings them back.",
-        "Stays: every version that was registered from the runs, with its archive.",
+        "Stays: what was registered from the runs, with its archive.",
     )
-    names = [name for _, name in items]
-    ask_to_delete(
-        screen, "experiment", names, lines, learn, lambda: send(screen, "delete", "experiment", items, delete, then)
-    )
+    about = [reference("experiment", project, id_) for id_, _ in items]
+    question = DeleteItems("experiment", items, lines, about, learn)
+    ask_to_delete(screen, question, lambda: send(screen, "delete", "experiment", items, delete, then))
 
 
 def restore_experiments(screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Then) -> None:

@@ -10,7 +10,6 @@ from textual.widgets import Static
 
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Confirm
-from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -48,44 +47,37 @@ class DeleteItems(Confirm):
     """
 
     def __init__(
-        self, noun: str, names: Sequence[str], lines: Sequence[str], learn: Callable[[], Awaitable[Sequence[str]]]
+        self,
+        noun: str,
+        items: Sequence[tuple[str, str]],
+        lines: Sequence[str],
+        about: Sequence[str],
+        learn: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
-        number = counted(len(names), noun)
-        super().__init__(f"Delete {number}", (f"Goes: {number}: {listed(names)}.", *lines), "Delete", danger=True)
+        number, names = counted(len(items), noun), [name for _, name in items]
+        goes = f"Goes: {number}: {listed(names)}."
+        super().__init__(f"Delete {number}", (goes, *lines), "Delete", danger=True, about=about)
         self._learn = learn
 
     def compose_more(self) -> Iterable[Widget]:
-        yield Static(f"What depends on it: {LOADING}", classes="note", id="more", markup=False)
+        yield Static("", classes="note", id="more", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.work_on(self._show_more(), "more")
+        self.query_one("#more").display = False
+        if self._learn is not None:
+            self.work_on(self._show_more(self._learn), "more")
 
-    async def _show_more(self) -> None:
-        lines = await self._learn()
+    async def _show_more(self, learn: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        lines = await learn()
         more = self.query_one("#more", Static)
         more.update("\n\n".join(safe(line, 400) for line in lines))
         more.display = bool(lines)
 
-    def failed(self, error: Exception) -> None:
-        self.query_one("#more", Static).update(safe(f"What depends on it is not known: {error}", 400))
 
-
-def ask_to_delete(
-    screen: FrameScreen,
-    noun: str,
-    names: Sequence[str],
-    lines: Sequence[str],
-    learn: Callable[[], Awaitable[Sequence[str]]],
-    go: Callable[[], None],
-) -> None:
-    """Opens the question before `names` are deleted; `go` is called on its OK."""
-
-    def answered(ok: bool | None) -> None:
-        if ok:
-            go()
-
-    screen.app.push_screen(DeleteItems(noun, names, lines, learn), answered)
+def ask_to_delete(screen: FrameScreen, question: DeleteItems, go: Callable[[], None]) -> None:
+    """Opens the question before items are deleted; `go` is called on its OK."""
+    screen.app.push_screen(question, lambda ok: go() if ok else None)
 
 
 def send(

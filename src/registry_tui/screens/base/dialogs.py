@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from registry_tui.screens.base.depends_on import DependsOn
 from registry_tui.screens.base.working import Working
 from registry_tui.terminal.textual_private import LeftEarly
 from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
@@ -136,19 +137,10 @@ def first_button(danger: bool) -> str:
     return "#cancel" if danger else "#ok"
 
 
-#: What a question says until the service has said what depends on what goes.
-LOOKING = "looking what depends on it …"
-
-
-def depends_words(lines: Sequence[str]) -> str:
-    """What depends on something, as lines of a question."""
-    return "\n".join(f"• {safe(line, 300)}" for line in lines) if lines else "Nothing depends on it."
-
-
 class Confirm(Dialog[bool]):
     """Says what will happen, and asks. `type_name` has to be typed before OK works.
 
-    With `danger` it starts on Cancel, so that Enter alone ends or removes nothing. With `about`, a reference to what
+    With `danger` it starts on Cancel, so that Enter alone ends or removes nothing. With `about`, references to what
     goes (`contracts/lineage_refs.py`), it says what depends on it as soon as the service does; the question does not
     wait for that.
     """
@@ -166,10 +158,10 @@ class Confirm(Dialog[bool]):
         type_name: str | None = None,
         *,
         danger: bool,
-        about: str | None = None,
+        about: str | Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.about = about
+        self.about = (about,) if isinstance(about, str) else tuple(about)
         self.title_text, self.lines, self.ok, self.type_name = title, lines, ok, type_name
         self.danger = danger
 
@@ -179,8 +171,8 @@ class Confirm(Dialog[bool]):
             for line in self.lines:
                 yield Static(safe(line), classes="note", markup=False)
             yield from self.compose_more()
-            if self.about is not None:
-                yield Static(LOOKING, classes="note", id="dependents", markup=False)
+            if self.about:
+                yield DependsOn(self.about)
             if self.type_name is not None:
                 yield Label(f"Type {safe(self.type_name)} to go on:", markup=False)
                 yield Input(compact=True, id="typed")
@@ -197,21 +189,6 @@ class Confirm(Dialog[bool]):
     def on_mount(self) -> None:
         first = "#typed" if self.type_name is not None else first_button(self.danger)
         self.query_one(first).focus()
-        if self.about is not None:
-            self.work_on(self._look(self.about), "dependents")
-
-    async def _look(self, about: str) -> None:
-        """Shows what depends on it, or that this is not known: the question can be answered all the same."""
-        from registry_tui.client.errors import RegistryError
-
-        shown = self.query_one("#dependents", Static)
-        try:
-            found = await self.program.client.dependents(about)
-        except RegistryError as error:
-            shown.update(safe(f"What depends on it is not known: {error}", 400))
-            return
-        lines = [*found.lines, found.refused] if found.refused else found.lines
-        shown.update(depends_words(lines))
 
     def compose_more(self) -> Iterable[Widget]:
         """What a kind of question shows below its lines."""

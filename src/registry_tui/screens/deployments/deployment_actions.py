@@ -48,7 +48,7 @@ class DeploymentActions(FrameScreen):
     def _confirmed(self, title: str, lines: tuple[str, ...], ok: str, then: Callable[[], None]) -> None:
         from registry_tui.screens.base.dialogs import Confirm
 
-        about = None if self.deployment is None else reference("deployment", self.deployment.id)
+        about = () if self.deployment is None else reference("deployment", self.deployment.id)
         question = Confirm(title, lines, ok, danger=True, about=about)
         self.app.push_screen(question, lambda yes: then() if yes else None)
 

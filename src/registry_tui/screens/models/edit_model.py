@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.names import alias_problem
+from registry_tui.screens.base.depends_on import DependsOn
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
 from registry_tui.screens.base.user_names import every_user
@@ -154,6 +157,14 @@ class SetAlias(Form[bool]):
         if self.version.aliases:
             now = ", ".join(self.version.aliases)
             yield Static(safe(f"it has {now}; typing one of these takes it away", 300), classes="hint", markup=False)
+        yield DependsOn([])
+
+    @on(Input.Changed, "#alias")
+    def _named(self, event: Input.Changed) -> None:
+        """What follows an alias that this version has: taking it away leaves that without one."""
+        version, alias = self.version, event.value
+        ref = reference("alias", version.registry_id, version.model_name, alias)
+        self.query_one(DependsOn).about([ref] if alias in version.aliases else [])
 
     def on_mount(self) -> None:
         self.query_one("#alias").focus()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from registry_tui.contracts.lineage_refs import reference
+from registry_tui.screens.base.depends_on import DependsOn
 from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import everybody_but
@@ -89,6 +91,7 @@ class DeletePerson(Form[str]):
         )
         for each in lines:
             yield Static(safe(each), classes="note", markup=False)
+        yield DependsOn([reference("user", self.person.name)])
         find = everybody_but(self, self.person.name)
         yield named_row("Goes to", NameField(id="to", find=find, max_length=200, placeholder="a user's name"))
 
@@ -139,7 +142,7 @@ def lock_person(screen: PeopleList, person: User) -> None:
         f"{name} is refused at every door from now on: tokens, API keys, MLflow.",
         "Nothing of theirs is deleted; ! lets them in again.",
     )
-    question = Confirm("Suspend user", lines, "Suspend", danger=True, about=f"user:{name}")
+    question = Confirm("Suspend user", lines, "Suspend", danger=True, about=reference("user", name))
     screen.app.push_screen(question, lambda ok: change() if ok else None)
 
 

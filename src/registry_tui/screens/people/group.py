@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.name_field import NameField, named_row
@@ -118,7 +119,8 @@ class GroupScreen(PeopleList):
                 send = lambda: client.remove_member(group, user)  # noqa: E731
                 self.change(f"{group}: remove {user}", send, lambda _: self.saved(done))
 
-        self.app.push_screen(Confirm("Remove member", lines, "Remove", danger=True), answered)
+        about = reference("member", group, user)
+        self.app.push_screen(Confirm("Remove member", lines, "Remove", danger=True, about=about), answered)
 
 
 def _facts(group: Group, room: int) -> Content:

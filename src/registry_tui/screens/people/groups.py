@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.screens.people.giving_roles import choose_environment
@@ -91,7 +92,8 @@ class GroupsScreen(PeopleList):
                 done = f"Group {safe(name, 64)} is deleted"
                 self.change(f"{name}: delete", lambda: client.delete_group(name), lambda _: self.saved(done))
 
-        self.app.push_screen(Confirm("Delete group", lines, "Delete", danger=True), answered)
+        about = reference("group", name)
+        self.app.push_screen(Confirm("Delete group", lines, "Delete", danger=True, about=about), answered)
 
 
 class GroupForm(Form[str]):

@@ -9,6 +9,7 @@ from textual.app import App
 from textual.content import Content
 from textual.widget import Widget
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.named_for_days import NamedForDays
 from registry_tui.screens.base.tones import styled
@@ -154,7 +155,8 @@ class PersonScreen(PeopleList):
                 send = lambda: client.revoke_token(user, found.id)  # noqa: E731
                 self.change(words, send, lambda _: self.saved(f"{safe(found.name, 60)} is revoked"))
 
-        self.app.push_screen(Confirm("Revoke token", lines, "Revoke", danger=True), answered)
+        about = reference("token", user, found.id)
+        self.app.push_screen(Confirm("Revoke token", lines, "Revoke", danger=True, about=about), answered)
 
 
 def _facts(person: User, room: int) -> Content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.people.giving_roles import give_roles
 from registry_tui.screens.people.people_list import PeopleList
@@ -103,4 +104,5 @@ class RolesScreen(PeopleList):
             if ok:
                 self.change(words, send, lambda _: self.saved(f"{safe(name, 64)} has no role here any more"))
 
-        self.app.push_screen(Confirm("Revoke roles", lines, "Revoke", danger=True), answered)
+        about = reference("roles", environment, "group" if row.user is None else "user", name)
+        self.app.push_screen(Confirm("Revoke roles", lines, "Revoke", danger=True, about=about), answered)

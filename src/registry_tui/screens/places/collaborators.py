@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.dialogs import Confirm, Dialog, title
 from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
@@ -124,7 +125,8 @@ class Collaborators(Dialog[None]):
                 send = lambda: client.remove_collaborator(self.project.id, user)  # noqa: E731
                 self.change(words, send, lambda _: self._changed(user))
 
-        self.app.push_screen(Confirm("Remove collaborator", lines, "Remove", danger=True), answered)
+        about = reference("collaborator", self.project.id, chosen.user)
+        self.app.push_screen(Confirm("Remove collaborator", lines, "Remove", danger=True, about=about), answered)
 
     def action_export(self) -> None:
         from registry_tui.screens.base.save import ExportRows, file_name

@@ -296,6 +296,6 @@ class EnvironmentsScreen(ListScreen):
                 self.change(f"{name}: delete", delete, deleted)
 
         kind = "environment" if workspace is None else "workspace"
-        about = None if workspace is not None else reference("environment", environment.id)
+        about = reference(kind, environment.id if workspace is None else workspace.id)
         question = Confirm(f"Delete {kind}", lines, "Delete", name, danger=True, about=about)
         self.app.push_screen(question, answered)

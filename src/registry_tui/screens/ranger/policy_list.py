@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.changing_items import chosen, listed
 from registry_tui.screens.base.filter_bar import Filter
@@ -268,7 +269,8 @@ class PoliciesScreen(PanelListScreen):
             if ok:
                 self._change("delete", rows, send)
 
-        self.app.push_screen(Confirm(f"Delete {words}", lines, "Delete", danger=True), answered)
+        about = [reference("policy", str(row.id)) for row in rows]
+        self.app.push_screen(Confirm(f"Delete {words}", lines, "Delete", danger=True, about=about), answered)
 
     def _change(self, verb: str, rows: Sequence[RangerPolicy], send: Callable[[], Any]) -> None:
         names = listed([row.name for row in rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -12,6 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
+from registry_tui.screens.base.depends_on import DependsOn
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.frame import FrameScreen
@@ -150,7 +152,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
             box.border_title = title(f"Delete {registry.name}")
             yield Static("", id="goes", classes="note", markup=False)
             yield Static("", id="stays", classes="note", markup=False)
-            yield Static("", id="deployed", classes="problem", markup=False)
+            yield DependsOn([reference("registry", registry.id)])
             yield Tick("delete the stored archives too", id="archives")
             yield Tick("force: go on after errors, and over deployed versions", id="force")
             yield Label(f"\nType {safe(registry.name)} to go on:", markup=False)
@@ -160,29 +162,26 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
                 yield Button("Delete", id="ok", variant="error", compact=True, disabled=True)
 
     def on_mount(self) -> None:
-        self.query_one("#deployed").display = False
         self.query_one("#typed").focus()
-        self.show_counts(None, LOADING, [])
+        self.show_counts(None, LOADING)
         self.work_on(self._count(), "count")
 
     async def _count(self) -> None:
         """Shows the registry's content."""
         client = self.program.client
         self.registry = registry = await client.registry(self.registry.id)
-        stored, deployed = "", []
+        stored = ""
         if registry.status.live:
             usage = await client.storage(registry.id, max_age=60)
             if usage.measured_at is not None:
                 stored = f"{counted(usage.archives, 'archive')}, {size(usage.bytes)}"
-            found = await client.deployments(registry=registry.id, page_size=1000)
-            deployed = [f"{each.name} ({each.model_name} v{each.version})" for each in found.items]
-        self.show_counts(registry.model_count, stored, deployed)
+        self.show_counts(registry.model_count, stored)
 
     def failed(self, error: Exception) -> None:
-        self.show_counts(None, "", [])
+        self.show_counts(None, "")
         self.query_one("#goes", Static).update(safe(f"Goes: everything in it. It could not be counted: {error}", 400))
 
-    def show_counts(self, models: int | None, stored: str, deployed: Sequence[str]) -> None:
+    def show_counts(self, models: int | None, stored: str) -> None:
         """Says what goes and what stays; `models` is None, and `stored` says so, while they are being counted."""
         registry = self.registry
         held = "its registered models" if models is None else counted(models, "registered model")
@@ -195,10 +194,6 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         self.query_one("#stays", Static).update(safe(stays))
         if stored and models is not None:
             self.query_one("#archives", Tick).label = f"delete the stored archives too: {stored}"
-        line = self.query_one("#deployed", Static)
-        line.display = bool(deployed)
-        names = ", ".join(deployed[:5]) + (f" and {len(deployed) - 5} more" if len(deployed) > 5 else "")
-        line.update(safe(f"Deployed: {names}. Stop these first, or force.", 400))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one("#ok", Button).disabled = event.value != self.registry.name

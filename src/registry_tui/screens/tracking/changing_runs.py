@@ -9,7 +9,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from registry_tui.contracts.counts import counted
-from registry_tui.screens.base.changing_items import Then, ask_to_delete, listed, send, show_outcome
+from registry_tui.contracts.lineage_refs import reference
+from registry_tui.screens.base.changing_items import DeleteItems, Then, ask_to_delete, listed, send, show_outcome
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.screens.models.edit_model import parse_tags, tag_changes, tags_text
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from registry_tui.screens.base.frame import FrameScreen
 
 NOTE = "mlflow.note.content"
-#: Runs that one question about registered versions may name.
-_ASKED = 100
 
 
 class EditRuns(Form[object]):
@@ -124,7 +123,7 @@ def edit_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then
 
 
 def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
-    """Asks before runs are deleted, and says which versions were registered from them."""
+    """Asks before runs are deleted, and says what depends on them."""
     client, items = screen.client, [(run.id, run.name or run.id) for run in runs]
 
     async def delete(ids: list[str]) -> ItemChanges:
@@ -132,18 +131,9 @@ def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Th
 
         return await client.delete_runs(project, RunsChosen(run_ids=ids))
 
-    async def learn() -> Sequence[str]:
-        versions: list[str] = []
-        for start in range(0, len(items), _ASKED):
-            found = await client.registered_from(project, [id_ for id_, _ in items[start : start + _ASKED]])
-            versions += [f"{each.model_name} v{each.version}" for of in found.runs.values() for each in of]
-        if not versions:
-            return []
-        return [f"Stays: what was registered from {_them(items)}, with its archive: {listed(versions)}."]
-
-    names = [name for _, name in items]
-    lines = [f"Restoring brings {_them(items)} back, until somebody purges deleted runs."]
-    ask_to_delete(screen, "run", names, lines, learn, lambda: send(screen, "delete", "run", items, delete, then))
+    lines = [f"Restoring brings {'it' if len(items) == 1 else 'them'} back, until somebody purges deleted runs."]
+    question = DeleteItems("run", items, lines, [reference("run", project, id_) for id_, _ in items])
+    ask_to_delete(screen, question, lambda: send(screen, "delete", "run", items, delete, then))
 
 
 def restore_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
@@ -156,7 +146,3 @@ def restore_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: T
         return await client.restore_runs(project, RunsChosen(run_ids=ids))
 
     send(screen, "restore", "run", [(run.id, run.name or run.id) for run in runs], restore, then)
-
-
-def _them(items: Sequence[object]) -> str:
-    return "it" if len(items) == 1 else "them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.action import bindings
@@ -138,7 +139,8 @@ class WebhooksScreen(ListScreen):
                 send = lambda: client.delete_webhook(row.id)  # noqa: E731
                 self.change(f"{row.name}: delete", send, lambda _: self._done(row, "is deleted"))
 
-        self.app.push_screen(Confirm(f"Delete {row.name}", lines, "Delete", danger=True), answered)
+        about = reference("webhook", row.id)
+        self.app.push_screen(Confirm(f"Delete {row.name}", lines, "Delete", danger=True, about=about), answered)
 
     def _done(self, row: Webhook, words: str) -> None:
         self.flash(f"{row.name}: {words}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registry_tui.contracts.lineage_refs import parts_of
+from registry_tui.contracts.lineage_refs import PARTS, parts_of
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.lineage import DEPTH, EACH, Direction, LineageNode, LineageTree, NodeKind
 from registry_tui.service.core import paging
@@ -51,10 +51,10 @@ DEPENDENTS: Mapping[NodeKind, tuple[Source, ...]] = {
 _EDGES = {Direction.ORIGINS: ORIGINS, Direction.DEPENDENTS: DEPENDENTS}
 
 
-def checked(ref: str) -> tuple[str, dict[str, str]]:
+def checked(ref: str, kinds: Mapping[str, tuple[str, ...]] = PARTS) -> tuple[str, dict[str, str]]:
     """The kind and the parts of a reference. Raises InvalidInput."""
     try:
-        kind, named = parts_of(ref)
+        kind, named = parts_of(ref, kinds)
         if kind == "version" and not (named["version"].isascii() and named["version"].isdigit()):
             raise ValueError("must end with the number of a version")
     except ValueError as error:

@@ -97,16 +97,7 @@ def remove_key(service: Service, principal: Principal, environment: str, key: st
     ) as event:
         _require(service, principal, here.id)
         with service.database.session() as session:
-            query = select(SigningKeyRow).where(
-                SigningKeyRow.environment_id == here.id,
-                or_(SigningKeyRow.name == key, SigningKeyRow.fingerprint == key),
-            )
-            row = session.scalars(query.limit(1)).first()
-            if row is None:
-                raise Missing(
-                    f"Environment {here.name} trusts no key {key!r}",
-                    action=f"See `registry-tui signing keys list {here.name}`",
-                )
+            row = _row(session, here, key)
             if row.active:
                 raise WrongState(
                     f"The key {row.name} signs what is registered in {here.name}",
@@ -116,6 +107,13 @@ def remove_key(service: Service, principal: Principal, environment: str, key: st
             idempotency.takes(session, row.id)
             session.delete(row)
         _publish(service, here)
+
+
+def find_key(service: Service, principal: Principal, environment: str, key: str) -> SigningKey:
+    """A key that an environment trusts, by name or fingerprint. Raises Missing."""
+    with service.database.reading() as session:
+        here = _environment(session, principal, environment)
+        return _schema(here, _row(session, here, key))
 
 
 def rotate_key(service: Service, principal: Principal, environment: str) -> SigningKey:
@@ -143,6 +141,19 @@ def rotate_key(service: Service, principal: Principal, environment: str) -> Sign
 def _environment(session: Session, principal: Principal, environment: str) -> EnvironmentRow:
     seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
     return resolve_environment(session, environment, seen)
+
+
+def _row(session: Session, here: EnvironmentRow, key: str) -> SigningKeyRow:
+    query = select(SigningKeyRow).where(
+        SigningKeyRow.environment_id == here.id, or_(SigningKeyRow.name == key, SigningKeyRow.fingerprint == key)
+    )
+    row = session.scalars(query.limit(1)).first()
+    if row is None:
+        raise Missing(
+            f"Environment {here.name} trusts no key {key!r}",
+            action=f"See `registry-tui signing keys list {here.name}`",
+        )
+    return row
 
 
 def _require(service: Service, principal: Principal, environment_id: str) -> None:

@@ -13,12 +13,13 @@ from registry_tui.schemas.lineage import (
     MAX_DEPTH,
     MAX_EACH,
     Dependents,
+    DependentsAsked,
     Direction,
     LineageNode,
     LineageTree,
 )
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
-from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
 from registry_tui.service.lineage import dependents, graph
 
 router = new_router("lineage")
@@ -59,5 +60,16 @@ def list_neighbours(
 
 @router.get("/lineage/dependents")
 def get_dependents(service: ServiceIn, principal: Acting, node: NodeIn) -> Dependents:
-    """What breaks if a thing is deleted, in sentences with counts and the first names; also of `user:NAME`."""
-    return dependents.get_dependents(service, principal, node)
+    """What breaks if a thing is deleted, in sentences with counts and the first names.
+
+    Besides what has a lineage: `user:NAME`, `group:NAME`, `member:GROUP/USER`, `roles:ENVIRONMENT/user/NAME` or
+    `…/group/NAME`, `token:USER/ID`, `collaborator:PROJECT/USER`, `workspace:NAME`, `server:WORKSPACE`, `webhook:NAME`,
+    `signing-key:ENVIRONMENT/NAME`, `policy:ID`, `ranger-role:NAME`, `mappings:ENVIRONMENT`.
+    """
+    return dependents.get_dependents(service, principal, [node])
+
+
+@router.post("/lineage/dependents", openapi_extra=READS_ONLY)
+def get_dependents_of_all(service: ServiceIn, principal: Acting, request: DependentsAsked) -> Dependents:
+    """What breaks if several things are deleted together; what depends on two of them is counted once."""
+    return dependents.get_dependents(service, principal, request.nodes)
