@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from registry_tui.schemas.deployments import Deployment, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted
@@ -77,6 +78,32 @@ async def test_builds_history_and_settings(open_program: Open, changed: Deployme
         await driver.press("tab")
         await driver.shows("variable TOKEN      (secret)", "variable A          1,2", "revision 2")
         assert "hush" not in driver.text
+
+
+async def test_the_history_says_what_served_at_a_moment(open_program: Open, changed: Deployment) -> None:
+    async with open_program(size=(120, 34)) as driver:
+        await go(driver, changed)
+        await driver.press("apostrophe")
+        await driver.shows(f"What {changed.name} served", f"{changed.model_name} v2 (revision 2)", "before:")
+        await driver.press("pageup")
+        await driver.shows(f"{changed.model_name} v1 (revision 1)", "deployed by", "after:")
+        field = driver.app.screen.query_one("#moment", Input)
+        field.value = "2020-01-01 14:03"
+        await driver.press("enter")
+        await driver.shows("2020-01-01 14:03:00", "was not deployed yet", "after:")
+        await driver.press("pagedown")
+        await driver.shows(f"{changed.model_name} v1 (revision 1)")
+        field.value = "last Tuesday"
+        await driver.press("enter")
+        await driver.shows("'last Tuesday' is not a date and time")
+        await driver.press("escape")
+        await driver.at("deployment")
+        # Under History it begins at the selected revision: the first one, while it was rolled out.
+        while driver.screen.tab != "history":
+            await driver.press("tab")
+        await driver.until(lambda: driver.screen.query_one("#revisions").current is not None, "a revision")
+        await driver.press("down", "apostrophe")
+        await driver.shows("being rolled out:", f"{changed.model_name} v1 (revision 1)")
 
 
 async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deployment) -> None:

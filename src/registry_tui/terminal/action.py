@@ -43,6 +43,7 @@ _SHOWN = {
     "slash": "/",
     "colon": ":",
     "question_mark": "?",
+    "apostrophe": "'",
     "escape": "esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",

@@ -87,6 +87,7 @@ VERBS: Mapping[str, str] = {
     "promote": "Copy a version into another Model Registry",
     "deploy": "Deploy",
     "test": "Try a deployment",
+    "served_at": "What served at a moment, and who let it",
     "send": "Send the request",
     "scale": "Number of replicas",
     "rollback": "Roll back",

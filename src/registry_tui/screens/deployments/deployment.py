@@ -316,6 +316,15 @@ class DeploymentScreen(DeploymentActions):
             number, client = row.number, self.client
             self._begin(f"goes to revision {number}", lambda id_: client.roll_back_deployment(id_, number))
 
+    def do_served_at(self) -> None:
+        """At the time of the selected revision under History, else now."""
+        from registry_tui.screens.deployments.time_machine import TimeMachine
+
+        found, row = self.found, self.query_one("#revisions", VirtualTable).current
+        assert found is not None
+        moment = self.client.clock.now() if self.tab != "history" or row is None else row.created_at
+        self.app.push_screen(TimeMachine(found.id, found.name, moment))
+
     @on(VirtualTable.Opened, "#build-list, #revisions")
     def _opened(self) -> None:
         self.do_open()

@@ -43,6 +43,13 @@ DEPLOYMENT = (
         False,
         meaning="deploy",
     ),
+    Action(
+        "served_at",
+        "apostrophe",
+        "what served when",
+        "History: which version served at a moment, who let it, what ran before and after",
+        footer=False,
+    ),
     Action("send", "ctrl+t", "send", "Test: send the request", footer=False),
     Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False, meaning="copy"),
     Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
