@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,18 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, chat, heads, open_inference, origins, problems, streaming, words
+from registry_tui.gateway import (
+    access,
+    bodies,
+    chat,
+    description,
+    heads,
+    open_inference,
+    origins,
+    problems,
+    streaming,
+    words,
+)
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
@@ -25,8 +37,8 @@ from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, Too
 PASSED = ("content-type", "retry-after", "inference-header-content-length")
 #: Headers of a call that the replica sees: what the body is, and which answers the caller takes.
 SENT_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
-#: Paths of MLflow's scoring protocol, with their method.
-SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
+#: Paths of MLflow's scoring protocol and the description of all protocols, with their method.
+SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET", description.DOCUMENT: "GET"}
 #: The status under which calls are counted whose caller hung up before the answer.
 HUNG_UP = 499
 #: Wrapping of `POST /model` around the request itself.
@@ -167,9 +179,11 @@ class Gateway:
 
     async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
+        if path == description.PAGE and request.method == "GET":
+            return description.page()
         method = SCORING.get(path) or open_inference.method_of(path) or chat.method_of(path)
         if method is None:
-            known = ", ".join([*SCORING, *open_inference.SHOWN, *chat.SHOWN])
+            known = ", ".join([*SCORING, description.PAGE, *open_inference.SHOWN, *chat.SHOWN])
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {known}")
         if request.method != method:
             raise problems.not_allowed(request, method)
@@ -180,6 +194,8 @@ class Gateway:
         answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
+        if path == description.DOCUMENT and answered.status == 200:
+            answered = replace(answered, body=description.finished(answered.body, route))
         if answered.pieces is None:
             return web.Response(status=answered.status, body=answered.body, headers=headers)
         seconds = time.perf_counter() - began

@@ -225,6 +225,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         limits=spec.limits,
         model=model,
         served=Served(spec.model_name, spec.deployment, spec.version),
+        example=example,
     )
     config = uvicorn.Config(
         app,

@@ -1,5 +1,5 @@
 """The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them,
-`/v2/…` of the Open Inference Protocol, and `/v1/…` of OpenAI's chat.
+`/v2/…` of the Open Inference Protocol, `/v1/…` of OpenAI's chat, and the description of all that at `/openapi.json`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
-from registry_tui.serving import chat
+from registry_tui.serving import chat, describing
 from registry_tui.serving.answers import Answer, Events, problem
 from registry_tui.serving.open_inference import LENGTH_HEADER, Served, answer_get, error, in_words, infer, is_infer
 from registry_tui.serving.scorer import Ask, QueueFull, Scorer
@@ -46,9 +46,18 @@ class ReplicaApp:
     """Serves one model; each answer has its `name` in `X-Replica`."""
 
     def __init__(
-        self, scorer: Scorer, *, name: str, mlflow_version: str, limits: Limits, model: Any, served: Served
+        self,
+        scorer: Scorer,
+        *,
+        name: str,
+        mlflow_version: str,
+        limits: Limits,
+        model: Any,
+        served: Served,
+        example: bytes | None = None,
     ) -> None:
         self.scorer, self.limits, self.model, self.served = scorer, limits, model, served
+        self._example = example
         self._version = mlflow_version.encode()
         self._name = name.encode()
 
@@ -81,7 +90,9 @@ class ReplicaApp:
             answer = Answer(503, b"The model does not come back from its last call\n") if stuck else Answer(200, b"\n")
         elif path == "/version" and method == "GET":
             answer = Answer(200, self._version)
-        elif path in ("/invocations", "/ping", "/health", "/version"):
+        elif path == "/openapi.json" and method == "GET":
+            answer = Answer(200, describing.description(self.model, self.served, self.limits, self._example))
+        elif path in ("/invocations", "/ping", "/health", "/version", "/openapi.json"):
             answer = Answer(405, b'{"detail":"Method Not Allowed"}')
         else:
             answer = Answer(404, b'{"detail":"Not Found"}')
