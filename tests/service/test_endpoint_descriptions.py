@@ -9,11 +9,11 @@ import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from registry_tui.client import RegistryClient
-from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
+from registry_tui.client import RegistryClient, RegistryError
+from registry_tui.schemas.deployments import ApiKeyCreate, Deployment, TestRequest
 from support.browser import browsing
 from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
-from support.served import deploy, now, register, split
+from support.served import deploy, now, register, split, with_columns
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,19 @@ def test_the_page_shows_and_sends_in_a_browser(platform: Platform, deployment: D
             "', document.querySelector('section textarea ~ button').click(), 1"
         )
         wait_for(lambda: browser.run("document.querySelector('section textarea ~ pre').textContent.includes('[DONE]')"))
+
+
+def test_every_protocol_is_offered_for_a_test_and_answered(platform: Platform) -> None:
+    served = deploy(platform, with_columns(platform))
+    found = platform.call(RegistryClient.deployment_example, served.id)
+    assert [each.path for each in found.requests] == ["/invocations", f"/v2/models/{served.model_name}/infer"]
+    for each in found.requests:
+        request = TestRequest(body=each.body, path=each.path)
+        answer = platform.call(RegistryClient.test_deployment, served.id, request)
+        assert answer.status == 200, answer.body
+        assert served.endpoint_url + each.path in answer.curl and served.endpoint_url + each.path in answer.python
+    printed = platform.command("deployments", "test", served.name, "--path", found.requests[1].path)
+    assert '"outputs"' in printed.stdout
+    for path in ("/v2/models/../../ping", "/ping", "invocations", "/openapi.json", "/elsewhere"):
+        with pytest.raises(RegistryError, match="No endpoint has the path"):
+            platform.call(RegistryClient.test_deployment, served.id, TestRequest(body="{}", path=path))

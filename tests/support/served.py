@@ -131,6 +131,7 @@ def register(
     requirements: str | None = "mlflow\n",
     example: Mapping[str, Any] | None = None,
     streamable: bool = False,
+    signature: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Served:
     """Logs and registers a model that adds `add` to a + b; `fail` or `die` when it is loaded.
@@ -148,6 +149,8 @@ def register(
         "code/settings.json": json.dumps({"add": 0, **settings}),
         "python_env.yaml": PYTHON_ENV,
     }
+    if signature is not None:
+        files["MLmodel"] += f"signature: {json.dumps(signature)}\n"
     if requirements is not None:
         files["requirements.txt"] = requirements
     if example is not None:
@@ -167,6 +170,14 @@ def register(
     finish(platform, accepted.workflow)
     registry, number = accepted.resource.registry_id, accepted.resource.version
     return Served(project, platform.ask(lambda client: client.version(registry, name, number)))
+
+
+def with_columns(platform: Platform) -> Served:
+    """Registers such a model with a signature and an example, so that it is called in several protocols."""
+    columns = json.dumps([{"type": "double", "name": name, "required": True} for name in ("a", "b")])
+    outputs = json.dumps([{"type": "double", "required": True}])
+    signature = {"inputs": columns, "outputs": outputs, "params": None}
+    return register(platform, platform.new_project(), example=split(a=[1.0], b=[2.0]), signature=signature)
 
 
 def finish(platform: Platform, workflow: Workflow, status: WorkflowStatus = WorkflowStatus.SUCCEEDED) -> Workflow:

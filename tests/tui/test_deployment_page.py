@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from registry_tui.schemas.operations import Accepted
 from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
-from support.served import Served, deploy, finish, register, split
+from support.served import Served, deploy, finish, register, split, with_columns
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,22 @@ async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deploy
         await driver.type("{")
         await driver.press("ctrl+t")
         await driver.shows("400")
+
+
+async def test_a_request_is_tried_in_every_protocol_of_the_endpoint(open_program: Open, platform: Platform) -> None:
+    deployment = await asyncio.to_thread(lambda: deploy(platform, with_columns(platform)))
+    async with open_program(size=(80, 24)) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.app.jump(Place("deployment", {"deployment": deployment.id}))
+        await driver.shows(deployment.name, "● ready")
+        await driver.press("T")
+        await driver.shows("dataframe_split", "invocations   ctrl+o others")
+        await driver.press("ctrl+o")
+        await driver.shows('"datatype": "FP64"', "infer   ctrl+o others")
+        await driver.press("ctrl+t")
+        await driver.shows("200", '"outputs"')
+        await driver.press("T", "ctrl+o")
+        await driver.shows("dataframe_split", "invocations   ctrl+o others")
 
 
 async def test_a_change_keeps_variables_with_commas_and_can_be_left_by_its_button(

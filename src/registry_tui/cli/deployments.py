@@ -354,6 +354,7 @@ def test_(
         str | None, typer.Option("--body", metavar="JSON|@FILE|-", help="Default: the model's own input example.")
     ] = None,
     content_type: Annotated[str, typer.Option(help="Of the body.")] = "application/json",
+    path: Annotated[str, typer.Option(help="Of the endpoint: another protocol's, as its openapi.json has it.")] = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Send a request to a replica, and print its answer. Exits with 1 unless the answer's status is 200.
@@ -368,8 +369,12 @@ def test_(
         given = Path(given[1:]).read_text(encoding="utf-8")
 
     async def run(client: RegistryClient) -> None:
-        wanted = (await client.deployment_example(deployment)).example if given is None else given
-        request = session.build(TestRequest, body=wanted, content_type=content_type)
+        wanted, where = given, path or "/invocations"
+        if wanted is None:
+            suggestion = await client.deployment_example(deployment)
+            bodies = {each.path: each.body for each in suggestion.requests}
+            wanted = bodies.get(where, suggestion.example if not path else "")
+        request = session.build(TestRequest, body=wanted, content_type=content_type, path=where)
         answer = await client.test_deployment(deployment, request)
         if as_json:
             output.print_json(answer)

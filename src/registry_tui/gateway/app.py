@@ -19,11 +19,10 @@ from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
 from registry_tui.gateway import (
     access,
     bodies,
-    chat,
     description,
     heads,
-    open_inference,
     origins,
+    paths,
     problems,
     streaming,
     words,
@@ -37,8 +36,6 @@ from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, Too
 PASSED = ("content-type", "retry-after", "inference-header-content-length")
 #: Headers of a call that the replica sees: what the body is, and which answers the caller takes.
 SENT_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
-#: Paths of MLflow's scoring protocol and the description of all protocols, with their method.
-SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET", description.DOCUMENT: "GET"}
 #: The status under which calls are counted whose caller hung up before the answer.
 HUNG_UP = 499
 #: Wrapping of `POST /model` around the request itself.
@@ -181,9 +178,9 @@ class Gateway:
         path = request.match_info["path"]
         if path == description.PAGE and request.method == "GET":
             return description.page()
-        method = SCORING.get(path) or open_inference.method_of(path) or chat.method_of(path)
+        method = paths.method_of(path)
         if method is None:
-            known = ", ".join([*SCORING, description.PAGE, *open_inference.SHOWN, *chat.SHOWN])
+            known = ", ".join(paths.SHOWN)
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {known}")
         if request.method != method:
             raise problems.not_allowed(request, method)

@@ -283,6 +283,14 @@ class ServedAt(Schema):
     deleted_by: str = ""
 
 
+class SuggestedRequest(Schema):
+    """A request in one of the protocols that an endpoint answers: JSON text for a path of the endpoint."""
+
+    protocol: str
+    path: str
+    body: str
+
+
 class DeploymentSuggestion(Schema):
     """The Deploy form's suggestions, from the version."""
 
@@ -297,6 +305,8 @@ class DeploymentSuggestion(Schema):
     #: A request as JSON text, from the model's input example or else its signature.
     example: str = ""
     example_from: str = ""
+    #: Of a deployment whose replicas answer: a request for each protocol that its description has an example of.
+    requests: list[SuggestedRequest] = []
     requirements: list[str] = []
     warnings: list[str] = []
     #: Why the version cannot be deployed; None when it can.
@@ -304,12 +314,13 @@ class DeploymentSuggestion(Schema):
 
 
 class TestRequest(RequestSchema):
-    """A request to try: JSON text as a caller would send it to `/invocations`."""
+    """A request to try: JSON text as a caller would send it to a path of the endpoint."""
 
     __test__ = False  # no test of pytest's
 
     body: str = Field(max_length=900_000)
     content_type: str = "application/json"
+    path: str = Field(default="/invocations", max_length=600)
 
 
 class TestAnswer(Schema):

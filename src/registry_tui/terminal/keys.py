@@ -89,6 +89,7 @@ VERBS: Mapping[str, str] = {
     "test": "Try a deployment",
     "served_at": "What served at a moment, and who let it",
     "send": "Send the request",
+    "protocol": "The request for another protocol",
     "scale": "Number of replicas",
     "rollback": "Roll back",
     "again": "Do it again: restart, retry, measure",

@@ -89,7 +89,7 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
     "RegisteredModel": _needs(_P.MODEL_CHANGE, "alias edit edit_model delete"),
     "Deployment": {
         **_needs(_P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete"),
-        **_needs(_P.DEPLOYMENT_TEST, "test send"),
+        **_needs(_P.DEPLOYMENT_TEST, "test send protocol"),
     },
     "Webhook": _needs(_P.WEBHOOKS_CHANGE, "edit enable rotate delete send_test"),
     "Workflow": _needs(_P.WORKFLOWS, "cancel retry"),

@@ -233,6 +233,13 @@ class DeploymentScreen(DeploymentActions):
             return
         self.work_on(self._send(), "send", exclusive=False)
 
+    def do_protocol(self) -> None:
+        if self.tab != "test":
+            self._turn_to("test")
+            return
+        if (problem := self.trying.other_protocol()) is not None:
+            self.flash(problem, "$warning")
+
     async def _send(self) -> None:
         await self.trying.send(self.client)
         if self.tab == "test" and self.trying.answer is not None:

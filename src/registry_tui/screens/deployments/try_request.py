@@ -20,7 +20,7 @@ from registry_tui.wording.words import milliseconds
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
-    from registry_tui.schemas.deployments import TestAnswer
+    from registry_tui.schemas.deployments import SuggestedRequest, TestAnswer
 
 
 class Request(TextArea):
@@ -35,6 +35,11 @@ class TryRequest(Horizontal):
     def __init__(self, deployment: str, typed: str) -> None:
         super().__init__()
         self._deployment, self._typed = deployment, typed
+        #: A request for each protocol that the endpoint answers, which one is shown, and what was typed for each.
+        self._known: list[SuggestedRequest] = []
+        self._shown = 0
+        self._drafts: dict[int, str] = {}
+        self._example = ""
         self.answer: TestAnswer | None = None
         #: Since when an answer is waited for (`time.monotonic`).
         self._since: float | None = None
@@ -55,16 +60,35 @@ class TryRequest(Horizontal):
 
     async def fill(self, client: RegistryClient) -> None:
         """Begins with the model's own example, unless something is typed. Raises RegistryError."""
-        if self.request:
-            self._tell_how("")
-            return
+        typed = self.request
+        self._tell_how()
         suggestion = await client.deployment_example(self._deployment)
-        if not self.request:
+        self._known = suggestion.requests
+        if not typed and not self.request:
+            self._example = suggestion.example_from
             self.query_one("#request", TextArea).text = suggestion.example
-        self._tell_how(suggestion.example_from)
+        self._tell_how()
 
-    def _tell_how(self, example: str) -> None:
-        words = f"ctrl+t sends   {example}".rstrip()
+    @property
+    def path(self) -> str:
+        """Where the endpoint takes the request that is shown."""
+        return self._known[self._shown].path if self._known else "/invocations"
+
+    def other_protocol(self) -> str | None:
+        """Shows the request for the next protocol of the endpoint, as it was typed; or why there is none."""
+        if len(self._known) < 2:
+            return "the endpoint has an example for one protocol only"
+        self._drafts[self._shown] = self.request
+        self._shown = (self._shown + 1) % len(self._known)
+        known = self._known[self._shown]
+        self.query_one("#request", TextArea).text = self._drafts.get(self._shown, known.body)
+        self._tell_how()
+        return None
+
+    def _tell_how(self) -> None:
+        words = f"ctrl+t sends   {self._example}".rstrip()
+        if len(self._known) > 1:
+            words = f"{self.path.rpartition('/')[2]}   ctrl+o others   ctrl+t sends"
         self.query_one("#request-words", Static).update(Content.assemble((safe(words, 200), "$foreground-muted")))
 
     @property
@@ -81,7 +105,7 @@ class TryRequest(Horizontal):
         self._words(("sending …", "$accent"))
         timer = self.set_interval(1.0, self._tell_waiting, name="sending")
         try:
-            answer = await client.test_deployment(self._deployment, TestRequest(body=self.request))
+            answer = await client.test_deployment(self._deployment, TestRequest(body=self.request, path=self.path))
         except RegistryError as error:
             self._words((safe(error.message, 400), "$error"))
             self.query_one("#answer", Static).update(safe(error.action or "", 400))

@@ -7,15 +7,20 @@ import json
 import shlex
 import time
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from registry_tui.contracts import bounded_yaml
 from registry_tui.contracts.bounded_yaml import InvalidYaml
 from registry_tui.contracts.permissions import Action
+from registry_tui.gateway import paths
 from registry_tui.gateway.words import unanswered
-from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
+from registry_tui.schemas.deployments import DeploymentSuggestion, SuggestedRequest, TestAnswer, TestRequest
+from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.deployments import machine, model_requirements
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.deployments.finding import find_for
@@ -29,6 +34,8 @@ from registry_tui.service.stores.bucket_files import Folder, StoreFolder
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
+#: Seconds in which a replica says what it takes; a form is filled without it then.
+_DESCRIBED_WITHIN = 5.0
 #: Bytes of a request that are put into the copied command itself; Linux takes 128 KiB in one argument.
 MAX_ARGUMENT = 100_000
 #: A value of each of MLflow's column types, for a request made from a signature (`mlflow.types.DataType`).
@@ -89,22 +96,55 @@ def example_for(service: Service, principal: Principal, deployment: str) -> Depl
     """The same for a deployment's own version. Raises Missing, NotPermitted, PartUnavailable."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
     # Who may use the project may call the deployment, also when the model itself is somebody's own.
-    return suggest(service, replace(principal, administrator=True), row.registry_id, row.model_id, row.version)
+    found = suggest(service, replace(principal, administrator=True), row.registry_id, row.model_id, row.version)
+    return found.model_copy(update={"requests": _requests(service, row, found.example)})
+
+
+def _requests(service: Service, row: DeploymentRow, example: str) -> list[SuggestedRequest]:
+    """One for each protocol of the endpoint's own description; none while no replica answers."""
+    for name in _replicas(row):
+        try:
+            status, body = service.backends.replicas.ask(name, "GET", "/openapi.json", timeout=_DESCRIBED_WITHIN)
+            described = json.loads(body)["paths"] if status == HTTPStatus.OK else {}
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            continue  # another one may answer
+        found = []
+        for path, operations in described.items():
+            asked = operations.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
+            text = json.dumps(asked["example"], indent=2) if "example" in asked else ""
+            if path == TestRequest.model_fields["path"].default:
+                text = text or example
+            if text:
+                found.append(SuggestedRequest(protocol=operations["post"]["summary"], path=path, body=text))
+        return found
+    return []
+
+
+def _replicas(row: DeploymentRow) -> list[ReplicaName]:
+    revision = gateway_link.active_revision(row)
+    return [] if revision is None else gateway_link.replica_names(row, revision)
 
 
 def send(service: Service, principal: Principal, deployment: str, request: TestRequest) -> TestAnswer:
-    """Sends a request to a replica, as somebody who may use the project. Raises Missing, NotPermitted, WrongState."""
+    """Sends a request to a replica, as somebody who may use the project.
+
+    Raises Missing, NotPermitted, WrongState, InvalidInput for a path that no endpoint has.
+    """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
-    revision = gateway_link.active_revision(row)
+    if paths.method_of(request.path.removeprefix("/")) != "POST" or not request.path.startswith("/"):
+        raise InvalidInput(
+            f"No endpoint has the path {request.path[:100]!r} for requests",
+            action="Use /invocations, or a path of the endpoint's /openapi.json",
+        )
     local = service.backends.replicas
-    names = [] if revision is None else gateway_link.replica_names(row, revision)
+    names = _replicas(row)
     shown = deployment_views.show(service, row.id)
     seconds = service.settings.prediction_seconds
     for name in names:
         began = time.monotonic()
         try:
             status, body = local.ask(
-                name, "POST", "/invocations", request.body.encode(), request.content_type, seconds + 5.0
+                name, "POST", quote(request.path), request.body.encode(), request.content_type, seconds + 5.0
             )
         except (OSError, http.client.HTTPException):
             continue  # another one may answer
@@ -122,7 +162,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
 
 def curl(url: str, request: TestRequest, authentication: bool) -> str:
     """The request as a command line for a shell. A long one is read from what follows it: arguments are limited."""
-    parts = ["curl", "-sS", f"{url}/invocations", "-H", f"Content-Type: {request.content_type}"]
+    parts = ["curl", "-sS", f"{url}{quote(request.path)}", "-H", f"Content-Type: {request.content_type}"]
     text = shlex.join(parts)
     if authentication:
         text += ' -H "Authorization: Bearer $API_KEY"'
@@ -144,7 +184,7 @@ def python(url: str, request: TestRequest, authentication: bool, seconds: float)
     lines += [
         "",
         "answer = httpx.post(",
-        f"    {url + '/invocations'!r},",
+        f"    {url + quote(request.path)!r},",
         f"    content={request.body!r},",
         f"    headers={{{', '.join(headers)}}},",
         f"    timeout={seconds:g},",

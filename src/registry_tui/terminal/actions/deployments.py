@@ -51,6 +51,7 @@ DEPLOYMENT = (
         footer=False,
     ),
     Action("send", "ctrl+t", "send", "Test: send the request", footer=False),
+    Action("protocol", "ctrl+o", "protocol", "Test: the request for another protocol of the endpoint", footer=False),
     Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False, meaning="copy"),
     Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
     Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
