@@ -22,6 +22,7 @@ from registry_tui.contracts.gateway_routes import RoutesFile
 from registry_tui.gateway.app import Gateway
 from registry_tui.gateway.connections import Door, Runner, allowed
 from registry_tui.gateway.counts import Counts
+from registry_tui.gateway.health import LOOK_EVERY as LOOK_AT_REPLICAS_EVERY
 from registry_tui.gateway.listeners import BACKLOG, Listeners
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.platform.endings import Ending
@@ -122,6 +123,7 @@ async def serve(home: Home, port: int, number: int) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, stop)
     ports = OwnPorts(gateway, listeners, door)
     logger.info("listening on %s:%s", LOOPBACK, port)
+    looking = asyncio.create_task(_look_at_replicas(gateway))
     while not stopping.is_set():
         gateway.changed.clear()
         await ports.follow()
@@ -129,12 +131,22 @@ async def serve(home: Home, port: int, number: int) -> None:
         counts.store()
         with suppress(TimeoutError):
             await asyncio.wait_for(gateway.changed.wait(), LOOK_EVERY)
+    looking.cancel()
     # The other process goes on to accept from the same sockets.
     listeners.release_all()
     await leave(gateway, [runner, *ports.runners])
     counts.store()
     await control.cleanup()
     await gateway.upstream.close()
+
+
+async def _look_at_replicas(gateway: Gateway) -> None:
+    while True:
+        try:
+            await gateway.upstream.health.look(gateway.routes.current().deployments)
+        except Exception:
+            logger.exception("looking at the replicas failed")
+        await asyncio.sleep(LOOK_AT_REPLICAS_EVERY)
 
 
 def _free(path: Path) -> Path:

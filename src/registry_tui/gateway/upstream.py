@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from registry_tui.contracts import event_stream
 from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.gateway.exchange import Broken, Connections, Exchange, Refused, head_of
+from registry_tui.gateway.health import Health
 from registry_tui.gateway.load import SharedLoad
 
 #: Seconds for which a replica that refused a connection is asked last.
@@ -80,6 +81,7 @@ class Upstream:
         #: Of this process: what keeps its connections open.
         self._under_way: Counter[str] = Counter()
         self._load = load
+        self.health = Health()
         self._avoided: dict[str, float] = {}
         self._turn = 0
 
@@ -164,13 +166,16 @@ class Upstream:
         return Pieces(exchange, seconds + 5.0, end)
 
     def _in_order(self, replicas: Sequence[Replica]) -> list[Replica]:
-        now = time.monotonic()
+        now, unwell = time.monotonic(), self.health.unwell
         # Those with nothing to do take turns.
         self._turn += 1
         first = self._turn % max(1, len(replicas))
         return sorted(
             [*replicas[first:], *replicas[:first]],
-            key=lambda replica: (self._avoided.get(replica.socket, 0.0) > now, self._load.of(replica.socket)),
+            key=lambda replica: (
+                replica.socket in unwell or self._avoided.get(replica.socket, 0.0) > now,
+                self._load.of(replica.socket),
+            ),
         )
 
     async def keep_only(self, sockets: set[str]) -> None:
@@ -183,6 +188,7 @@ class Upstream:
     async def close(self) -> None:
         for connections in self._connections.values():
             connections.close()
+        self.health.close()
 
 
 def _is_large(body: bytes | None) -> bool:

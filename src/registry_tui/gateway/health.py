@@ -1,0 +1,64 @@
+"""Looks at the `/ping` of replicas: one that is not well gets no calls while another one of its deployment is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+
+from registry_tui.contracts.gateway_routes import Replica, Route
+from registry_tui.gateway.exchange import Broken, Connections, Refused, head_of
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between looks, and those that an answer may take. Replicas answer this from their event loop.
+LOOK_EVERY, ANSWER_SECONDS = 2.0, 2.0
+_PING = head_of("GET", "/ping", {}, None)
+
+
+class Health:
+    """The sockets of replicas that are not well."""
+
+    def __init__(self) -> None:
+        self.unwell: frozenset[str] = frozenset()
+        self._connections: dict[str, Connections] = {}
+
+    async def look(self, routes: Iterable[Route]) -> None:
+        """Asks the replicas of deployments that have several: where there is one only, nobody else could answer."""
+        replicas = {each.socket: each for route in routes if len(route.replicas) > 1 for each in route.replicas}
+        for socket in self._connections.keys() - replicas.keys():
+            self._connections.pop(socket).close()
+        sockets = list(replicas)
+        well = await asyncio.gather(*(self._is_well(socket) for socket in sockets))
+        found = frozenset(socket for socket, fine in zip(sockets, well, strict=True) if not fine)
+        for socket in sorted(found ^ self.unwell):
+            if socket in replicas:
+                logger.info("%s %s", _name(replicas[socket]), "is not well" if socket in found else "is well again")
+        self.unwell = found
+
+    async def _is_well(self, socket: str) -> bool:
+        connections = self._connections.setdefault(socket, Connections(socket))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                exchange = await connections.take()
+                whole = False
+                try:
+                    await exchange.send(_PING, None)
+                    await exchange.whole()
+                    whole = True
+                    return exchange.status == 200
+                finally:
+                    connections.give_back(exchange, keep=whole)
+        except (Refused, Broken, TimeoutError):
+            return False
+
+    def close(self) -> None:
+        """Closes the connections."""
+        for connections in self._connections.values():
+            with suppress(OSError):
+                connections.close()
+
+
+def _name(replica: Replica) -> str:
+    return f"replica {replica.name}"
