@@ -102,5 +102,5 @@ def test_every_protocol_is_offered_for_a_test_and_answered(platform: Platform) -
     printed = platform.command("deployments", "test", served.name, "--path", found.requests[1].path)
     assert '"outputs"' in printed.stdout
     for path in ("/v2/models/../../ping", "/ping", "invocations", "/openapi.json", "/elsewhere"):
-        with pytest.raises(RegistryError, match="No endpoint has the path"):
+        with pytest.raises(RegistryError, match="No endpoint takes requests at the path"):
             platform.call(RegistryClient.test_deployment, served.id, TestRequest(body="{}", path=path))

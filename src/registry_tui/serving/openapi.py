@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry_tui.contracts import event_stream
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
 
 VERSION = "3.1.0"
@@ -66,8 +67,8 @@ def document(of: Described) -> dict[str, Any]:
         "info": {
             "title": of.deployment,
             "version": str(of.version),
-            "description": f"{of.name} v{of.version}. A body may have {of.limits.body_bytes} bytes, "
-            f"packed with gzip, deflate or zstd too; an answer takes {of.limits.seconds:g} seconds at most.",
+            "description": f"{of.name} v{of.version}. A body may have {counted(of.limits.body_bytes, 'byte')}, "
+            f"packed with gzip, deflate or zstd too; an answer takes {counted(of.limits.seconds, 'second')} at most.",
         },
         "servers": [{"url": "."}],
         "paths": paths,

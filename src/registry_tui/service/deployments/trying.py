@@ -133,7 +133,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
     if paths.method_of(request.path.removeprefix("/")) != "POST" or not request.path.startswith("/"):
         raise InvalidInput(
-            f"No endpoint has the path {request.path[:100]!r} for requests",
+            f"No endpoint takes requests at the path {request.path[:100]!r}",
             action="Use /invocations, or a path of the endpoint's /openapi.json",
         )
     local = service.backends.replicas
