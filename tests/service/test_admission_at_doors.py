@@ -208,6 +208,7 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
     rules = (
         "rules: [{name: safe, for: [deploy], requires: scan}, {name: code, for: [deploy], requires: scan, "
         "verdicts: [safe format, known imports, runs code]}, {name: let, for: [deploy], requires: approval}, "
+        "{name: two, for: [deploy], requires: approval, four_eyes: true}, "
         "{name: told, for: [deploy], requires: model_card, headings: [Intended use]}]"
     )
     ruled.set_rules(rules)
@@ -217,7 +218,8 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
         return {each.rule: each.verdict for each in found.findings}
 
     # The model brings code of its own, which runs when it is loaded.
-    assert verdicts() == {"safe": Verdict.REFUSED, "code": Verdict.MET, "let": Verdict.REFUSED, "told": Verdict.REFUSED}
+    refused = dict.fromkeys(("safe", "let", "two", "told"), Verdict.REFUSED)
+    assert verdicts() == {**refused, "code": Verdict.MET}
     for text, verdict in (("# Intended use\n", Verdict.REFUSED), ("# Intended use\n\nWine.\n", Verdict.MET)):
         platform.call(RegistryClient.set_card, *version, CardChange(text=text))
         assert verdicts()["told"] is verdict
@@ -226,8 +228,17 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
     assert verdicts()["let"] is Verdict.REFUSED
     for decision, verdict in ((Decision.APPROVE, Verdict.MET), (Decision.REJECT, Verdict.REFUSED)):
         platform.call(RegistryClient.decide_approval, asked.id, ApprovalDecision(decision=decision, comment="as it is"))
-        assert verdicts()["let"] is verdict
+        # Who asked decides here: the registry allows that, the rule `two` of the environment does not.
+        assert (verdicts()["let"], verdicts()["two"]) == (verdict, Verdict.REFUSED)
         asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()))
+    platform.ask(lambda client: client.decide_approval(asked.id, ApprovalDecision(decision=Decision.WITHDRAW)))
+    other = unique("asker")
+    platform.call(RegistryClient.put_user, other, UserChange())
+    contributor = CollaboratorChange(role=Role.CONTRIBUTOR)
+    platform.ask(lambda client: client.set_collaborator(ruled.project.id, other, contributor))
+    asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()), user=other)
+    platform.ask(lambda client: client.decide_approval(asked.id, ApprovalDecision(decision=Decision.APPROVE)))
+    assert (verdicts()["let"], verdicts()["two"]) == (Verdict.MET, Verdict.MET)
 
 
 def test_only_environment_administrators_set_rules_and_exceptions(ruled: Ruled) -> None:

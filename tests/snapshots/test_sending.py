@@ -54,6 +54,7 @@ from registry_tui.screens.ranger.policy_form import PolicyForm
 from registry_tui.screens.ranger.source_form import SourceForm
 from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.idbroker import ManageAccess
+from registry_tui.screens.registries.promotion_rules import SetPromotionRules
 from registry_tui.screens.registries.registry_actions import Synchronize
 from registry_tui.screens.tracking.changing_runs import EditRuns
 from registry_tui.screens.webhooks.webhook_forms import ChangeWebhook, CreateWebhook
@@ -376,6 +377,16 @@ async def scan(see: Driver) -> Form[Any]:
     return form
 
 
+async def set_promotion_rules(see: Driver) -> Form[Any]:
+    await scenes.registry(see)
+    form = SetPromotionRules(see.screen.registry, PromotionRules())
+    see.app.push_screen(form)
+    await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
+    form.query_one("#aliases", TextArea).text = "champion: ann, group releasers"
+    form.query_one("#ok").focus()
+    return form
+
+
 async def set_rules(see: Driver) -> Form[Any]:
     form = SetRules(await see.app.client.rules(scenes.ENVIRONMENT))
     await opened(see, form, comment="less")
@@ -441,6 +452,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     Decide: decide,
     SetStage: set_stage,
     ScanForm: scan,
+    SetPromotionRules: set_promotion_rules,
     SetRules: set_rules,
     LetThrough: let_through,
     CreateException: create_exception,
@@ -613,7 +625,10 @@ async def test_buttons_problem_and_progress_stay_in_view_in_24_lines(
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in FORMS if kind not in (VerifyForm, Synchronize, ScanForm)], ids=lambda kind: kind.__name__
+    "kind",
+    # The others have no field of one line to type into.
+    [kind for kind in FORMS if kind not in (VerifyForm, Synchronize, ScanForm, SetPromotionRules)],
+    ids=lambda kind: kind.__name__,
 )
 async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
     kind: type[Form[Any]], answers: Mapping[str, Answer]

@@ -69,6 +69,13 @@ async def delivery(see: Driver) -> None:
     await see.shows("no answer")
 
 
+async def promotion_rules(see: Driver) -> None:
+    see.go("registry", registry=REGISTRY)
+    await see.shows("Workload user name")
+    await see.press("percent_sign")
+    await see.shows("Who may promote in", "Four eyes")
+
+
 async def rules(see: Driver) -> None:
     see.go("rules", environment=ENVIRONMENT)
     await see.rows("rules")
@@ -125,6 +132,7 @@ LIFE_CYCLE_SCENES: dict[str, Scene] = {
     "ask-approval": ask_approval,
     "stage": stage,
     "scan": scan,
+    "promotion-rules": promotion_rules,
     "rules": rules,
     "rules-document": rules_document,
     "set-rules": set_rules,

@@ -117,5 +117,5 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(RegistryError, match="no model that is known here"):
+    with pytest.raises(RegistryError, match="nothing here can read it as a model"):
         read_folder(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,17 +109,12 @@ def attach(
 
     Example: registry-tui attach lab https://mlflow.example.com --user ann --password-file -
     """
-    signing = _signing(user, password_file, token, aws_profile if aws_sigv4 else None, aws_region)
-    request = session.build(
-        AttachedServerCreate,
-        name=name,
-        environment=environment,
-        url=url,
-        certificate=None if certificate is None else session.text_from(certificate, "--certificate"),
-        proxy=proxy,
-        allow_http=allow_http,
-        **signing,
-    )
+    profile = aws_profile if aws_sigv4 else None
+    reached = {
+        **_way(url, certificate, proxy, allow_http),
+        **_signing(user, password_file, token, profile, aws_region),
+    }
+    request = session.build(AttachedServerCreate, name=name, environment=environment, **reached)
     _print(session.ask(lambda client: client.attach_server(request)), as_json)
 
 
@@ -151,16 +146,12 @@ def change(
 
     Example: registry-tui attached change lab https://mlflow.new.example.com
     """
-    signing = _signing(user, password_file, token, aws_profile if aws_sigv4 else None, aws_region)
-    request = session.build(
-        AttachedServerChange,
-        url=url,
-        certificate=None if certificate is None else session.text_from(certificate, "--certificate"),
-        proxy=proxy,
-        without=without or [],
-        allow_http=allow_http,
-        **signing,
-    )
+    profile = aws_profile if aws_sigv4 else None
+    reached = {
+        **_way(url, certificate, proxy, allow_http),
+        **_signing(user, password_file, token, profile, aws_region),
+    }
+    request = session.build(AttachedServerChange, without=without or [], **reached)
     _print(session.ask(lambda client: client.change_server(server, request)), as_json)
 
 
@@ -266,6 +257,12 @@ def _signing(
         secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
     region = None if aws_profile is None else aws_region
     return {"user": user, "secret": secret, "aws_profile": aws_profile, "aws_region": region}
+
+
+def _way(url: str, certificate: str | None, proxy: str | None, allow_http: bool) -> dict[str, Any]:
+    """The fields that say how a server is reached, in both requests."""
+    trusted = None if certificate is None else session.text_from(certificate, "--certificate")
+    return {"url": url, "certificate": trusted, "proxy": proxy, "allow_http": allow_http}
 
 
 def _typed(user: str) -> str:

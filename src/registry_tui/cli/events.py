@@ -105,7 +105,8 @@ def verify(
         if known is not None and not found.problem:
             kept = (await client.event_links(known[0] - 1, page_size=1)).items
             if not kept or (kept[0].id, kept[0].hash) != known:
-                problem = f"event {known[0]} had another hash when it was kept: the chain was made anew, or is another"
+                was = f"event {known[0]} had another hash when it was kept"
+                problem = f"{was}: somebody made the chain anew, or this is another one"
                 found = found.model_copy(update={"broken_id": known[0], "problem": problem})
         return found.model_copy(update={"checked": checked})
 

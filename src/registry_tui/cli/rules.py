@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -239,9 +237,4 @@ def _print_findings(found: RulesCheck) -> None:
 def _read(file: str) -> str:
     if "\n" in file or file.lstrip().startswith(("{", "rules:")):
         return file
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{file} is not text in UTF-8", param_hint="FILE") from error
+    return session.text_from(file, "FILE")

@@ -69,8 +69,10 @@ def text_from(file: str, option: str) -> str:
     """A file's text, or with - that of standard input."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read", param_hint=option) from error
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint=option) from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not text in UTF-8", param_hint=option) from error
 
 
 def secret_from(file: str, option: str) -> str:

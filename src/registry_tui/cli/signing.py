@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -94,7 +93,7 @@ def add(
 
     Example: registry-tui signing keys add prod fraud-team team.pem
     """
-    text = file if file.lstrip().startswith("-----BEGIN") else _read(file, "FILE")
+    text = file if file.lstrip().startswith("-----BEGIN") else session.text_from(file, "FILE")
     request = session.build(SigningKeyAdd, name=name, public_key=text)
     found = session.ask(lambda client: client.add_signing_key(environment, request))
     if as_json:
@@ -191,7 +190,7 @@ def sign(
     text = None
     if signature_file is not None:
         given = signature_file.lstrip().startswith("{")
-        text = signature_file if given else _read(signature_file, "--signature")
+        text = signature_file if given else session.text_from(signature_file, "--signature")
     request = session.build(SignVersion, signature=text)
 
     async def run(client: RegistryClient) -> VersionSignatures:
@@ -221,12 +220,3 @@ async def _find(client: RegistryClient, environment: str, key: str | None) -> Si
 
 def _sign_it(model: str, number: int) -> str:
     return f"Sign it: `registry-tui models sign {model} {number}`"
-
-
-def _read(file: str, hint: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{file} is not text in UTF-8", param_hint=hint) from error

@@ -62,7 +62,8 @@ def read_folder(folder: Path) -> ModelFolder:
         return ModelFolder(folder.absolute().name, "MLflow", files)
     weights = sorted(path for path in files if path.endswith(".safetensors"))
     if not weights:
-        raise _unusable(folder, "holds no MLmodel file and no safetensors files, so it is no model that is known here")
+        missing = "holds neither an MLmodel file nor safetensors files"
+        raise _unusable(folder, f"{missing}, so nothing here can read it as a model")
     return _hugging_face(folder, files, weights)
 
 

@@ -109,7 +109,7 @@ class Options(RequestSchema):
         """The settings of `-C NAME=VALUE` or a dict. Raises MlflowException."""
         given: dict[str, Any] = dict(config or {})
         if unknown := given.keys() & {"environment"}:
-            raise wrong(f"There is no setting {', '.join(unknown)}: give variables as `env.NAME=VALUE`")
+            raise wrong(f"The plugin takes no setting {', '.join(unknown)}: give variables as `env.NAME=VALUE`")
         variables = {key: given.pop(key) for key in list(given) if key.startswith(_VARIABLE)}
         if variables:
             given["environment"] = [
@@ -137,7 +137,7 @@ class Options(RequestSchema):
     def require_only(self, name: str) -> None:
         """Raises MlflowException for any other setting."""
         if others := self.model_fields_set - {name}:
-            raise wrong(f"There is no setting {', '.join(sorted(others))} here; there is `{name}`")
+            raise wrong(f"The plugin takes no setting {', '.join(sorted(others))} here, only `{name}`")
 
     def creation(self, name: str, project: str, model: str, chosen: Chosen) -> DeploymentCreate:
         """The request for a new deployment. Raises MlflowException."""

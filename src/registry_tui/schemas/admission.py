@@ -117,6 +117,8 @@ class ApprovalRule(_Rule):
     requires: Literal["approval"]
     #: Without one: what the rule is asked for first, as an approval of an alias is one to deploy.
     purpose: str | None = Field(default=None, min_length=1, max_length=64)
+    #: Whether the approval counts only when somebody else than its asker gave it, whatever the registry allows.
+    four_eyes: bool = False
 
     @property
     def asked_for(self) -> str:

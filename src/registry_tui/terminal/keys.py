@@ -83,7 +83,7 @@ VERBS: Mapping[str, str] = {
     "scan": "What loading a version would run",
     "rotate": "A new secret, in place of the one of before",
     "webhooks": "Go to the webhooks",
-    "rules": "Admission rules: what they say, or the rules themselves",
+    "rules": "Rules of admission and promotion: what they say, or the rules themselves",
     "promote": "Copy a version into another Model Registry",
     "deploy": "Deploy",
     "test": "Try a deployment",

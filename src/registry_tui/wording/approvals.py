@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from registry_tui.wording.words import NOTHING, Cell, Tone, ago
 
 if TYPE_CHECKING:
     from registry_tui.schemas.models import ModelVersion
-    from registry_tui.schemas.promotion import Approval, StageEntry
+    from registry_tui.schemas.promotion import Approval, ProtectedAlias, StageEntry
 
 #: As `schemas.promotion.MAX_COMMENT`.
 _LONGEST = 2000
@@ -62,3 +63,28 @@ def stage_change(entry: StageEntry) -> str:
     comment = f": {entry.comment}" if entry.comment else ""
     moved = f"{entry.from_stage.value} → {entry.to_stage.value}"
     return f"{ago(entry.at)}  {moved}, {entry.status.value}, by {entry.user}{comment}"
+
+
+_GROUP = "group "
+
+
+def protected_lines(aliases: Iterable[ProtectedAlias]) -> list[str]:
+    """Each protected alias with who may move it, as it is typed: `champion: ann, group releasers`."""
+    return [
+        f"{each.alias}: {', '.join([*each.users, *(f'{_GROUP}{name}' for name in each.groups)])}" for each in aliases
+    ]
+
+
+def protected_of(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Aliases with their users and groups, of typed lines. Raises ValueError with a message for people."""
+    found: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+    for typed in filter(None, (each.strip() for each in text.splitlines())):
+        alias, colon, named = (part.strip() for part in typed.partition(":"))
+        if not colon or not alias:
+            raise ValueError(f"{typed!r} protects no alias: write champion: ann, group releasers")
+        if any(alias == each[0] for each in found):
+            raise ValueError(f"the alias {alias} is there twice")
+        names = [each.strip() for each in named.split(",") if each.strip()]
+        groups = tuple(each.removeprefix(_GROUP).strip() for each in names if each.startswith(_GROUP))
+        found.append((alias, tuple(each for each in names if not each.startswith(_GROUP)), groups))
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.wording import attached_commands, store_commands, webhook_commands
+from registry_tui.wording import attached_commands, promotion_commands, store_commands, webhook_commands
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
 from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
@@ -508,5 +508,6 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "workflows/*/retry", simple("workflows retry")),
     *OF_PEOPLE,
     *attached_commands.COMMANDS,
+    *promotion_commands.COMMANDS,
     *webhook_commands.COMMANDS,
 )

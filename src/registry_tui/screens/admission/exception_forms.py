@@ -54,10 +54,11 @@ class CreateException(ExceptionForm):
             return "type the name of a rule"
         return super().problem_of()
 
-    def excepted(self) -> tuple[str, str, int, str]:
+    async def send(self) -> RuleException:
         number = whole(self.typed("version"))
         assert number is not None
-        return self.registry.id, self.typed("model"), number, self.typed("rule")
+        model, rule = self.typed("model"), self.typed("rule")
+        return await self.program.client.set_exception(self.registry.id, model, number, rule, self.exception_change)
 
 
 class ChangeException(ExceptionForm):
@@ -80,6 +81,8 @@ class ChangeException(ExceptionForm):
     def on_mount(self) -> None:
         self.query_one("#reason").focus()
 
-    def excepted(self) -> tuple[str, str, int, str]:
-        found = self.exception
-        return found.registry_id, found.model_name, found.version, found.rule
+    async def send(self) -> RuleException:
+        found, client = self.exception, self.program.client
+        return await client.set_exception(
+            found.registry_id, found.model_name, found.version, found.rule, self.exception_change
+        )

@@ -25,6 +25,8 @@ _PURPOSES = (
     ("be deployed", "deploy"),
     ("be promoted", "promote"),
 )
+#: Those that may have a name of their own behind them, as `deploy:canary`, for rules that ask for just that.
+_NAMED = ("deploy", "promote")
 
 
 class AskApproval(Form["Approval"]):
@@ -41,6 +43,8 @@ class AskApproval(Form["Approval"]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield row("May it", Select(_PURPOSES, value=_PURPOSES[0][1], allow_blank=False, compact=True, id="purpose"))
+        name = "the registry it is promoted to; or a rule's own"
+        yield row("Name", Input(compact=True, id="name", placeholder=name, max_length=50))
         yield row("Comment", Input(compact=True, id="comment", placeholder="why it may"))
         told = "MLAdmins of the environment decide; 6 Activity, Approvals shows what becomes of it"
         yield Static(told, classes="hint", markup=False)
@@ -48,13 +52,22 @@ class AskApproval(Form["Approval"]):
     def on_mount(self) -> None:
         self.query_one("#purpose").focus()
 
+    @property
+    def purpose(self) -> str:
+        """What is chosen, with the name that is typed."""
+        chosen, name = str(self.query_one("#purpose", Select).value), self.query_one("#name", Input).value.strip()
+        return f"{chosen}:{name}" if name else chosen
+
     def problem_of(self) -> str | None:
+        chosen, colon, _ = self.purpose.partition(":")
+        if (colon and chosen not in (*_NAMED, "stage")) or self.purpose.count(":") > 1:
+            return "only to be deployed or promoted has a name"
         return comment_problem(self.query_one("#comment", Input).value)
 
     async def send(self) -> Approval:
         from registry_tui.schemas.promotion import ApprovalAsk
 
-        version, purpose = self.version, str(self.query_one("#purpose", Select).value)
+        version, purpose = self.version, self.purpose
         request = ApprovalAsk(comment=self.query_one("#comment", Input).value)
         return await self.program.client.ask_approval(
             version.registry_id, version.model_name, version.version, purpose, request

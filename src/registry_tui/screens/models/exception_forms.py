@@ -14,7 +14,7 @@ from registry_tui.wording.admission import check_lines, check_summary, end_of, r
 from registry_tui.wording.text import safe, safe_lines
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.admission import RuleException, RulesCheck
+    from registry_tui.schemas.admission import ExceptionChange, RuleException, RulesCheck
     from registry_tui.schemas.models import ModelVersion
     from registry_tui.schemas.people import User
 
@@ -29,7 +29,7 @@ def may_except(me: User, environment: str) -> bool:
 
 
 class ExceptionForm(Form["RuleException"]):
-    """Subclasses say which version and which rule."""
+    """Subclasses send `exception_change` for a version and a rule."""
 
     OK = "Let it through"
 
@@ -51,15 +51,12 @@ class ExceptionForm(Form["RuleException"]):
             return str(error)
         return None
 
-    def excepted(self) -> tuple[str, str, int, str]:
-        """The registry, the model, the version's number and the rule."""
-        raise NotImplementedError
-
-    async def send(self) -> RuleException:
+    @property
+    def exception_change(self) -> ExceptionChange:
+        """What is typed, once `problem_of` finds nothing."""
         from registry_tui.schemas.admission import ExceptionChange
 
-        request = ExceptionChange(reason=self.typed("reason"), expires_at=end_of(self.typed("ends")))
-        return await self.program.client.set_exception(*self.excepted(), request)
+        return ExceptionChange(reason=self.typed("reason"), expires_at=end_of(self.typed("ends")))
 
 
 class LetThrough(ExceptionForm):
@@ -84,6 +81,8 @@ class LetThrough(ExceptionForm):
         # Enter alone lets nothing through.
         self.query_one("#verdicts").focus()
 
-    def excepted(self) -> tuple[str, str, int, str]:
+    async def send(self) -> RuleException:
         version, rule = self.version, str(self.query_one("#rule", Select).value)
-        return version.registry_id, version.model_name, version.version, rule
+        return await self.program.client.set_exception(
+            version.registry_id, version.model_name, version.version, rule, self.exception_change
+        )

@@ -38,6 +38,7 @@ from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.promotion import PromotionRules
     from registry_tui.schemas.registries import ModelRegistry
 
 #: Actions that belong to some tabs only.
@@ -288,6 +289,20 @@ class RegistryScreen(FrameScreen):
         registry = self.registry
         assert registry is not None
         manage_access(self, registry.environment_name, registry.id, raz_enabled=registry.raz_enabled)
+
+    def do_promotion_rules(self) -> None:
+        self.opening(self._promotion_rules(), "promotion rules")
+
+    async def _promotion_rules(self) -> None:
+        from registry_tui.screens.registries.promotion_rules import SetPromotionRules
+
+        assert self.registry is not None
+        rules = await self.client.promotion_rules(self.place.args["registry"])
+        self.app.push_screen(SetPromotionRules(self.registry, rules), self._promotion_rules_set)
+
+    def _promotion_rules_set(self, rules: PromotionRules | None) -> None:
+        if rules is not None:
+            self.flash("the rules of promotion are set")
 
     def do_grant(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm

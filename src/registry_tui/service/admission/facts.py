@@ -99,18 +99,18 @@ class VersionFacts:
         with self.service.database.reading() as session:
             return cards.written(session, self.version.id)
 
-    def approved(self, purpose: str) -> bool:
-        """Whether somebody approved it for a purpose, and nobody rejected it since."""
+    def approved(self, purpose: str, *, by_another: bool = False) -> bool:
+        """Whether somebody approved it for a purpose, and nobody rejected it since; `by_another`: not its asker."""
         with self.service.database.reading() as session:
-            return approvals.approved(session, self.version.id, purpose)
+            return approvals.approved(session, self.version.id, purpose, by_another=by_another)
 
-    def approved_there(self) -> bool:
+    def approved_there(self, *, by_another: bool = False) -> bool:
         """The same, of promoting it to the target, by somebody who decides there."""
         if self.target is None:
             return False
         with self.service.database.reading() as session:
             purpose = f"{Purpose.PROMOTE.value}:{self.target.name}"
-            return approvals.approved(session, self.version.id, purpose, self.target.id)
+            return approvals.approved(session, self.version.id, purpose, self.target.id, by_another=by_another)
 
     def named_by(self, alias: str) -> VersionFacts | None:
         """The facts of the version that an alias of the same model names now."""

@@ -147,13 +147,17 @@ def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answe
 
 
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
-    purpose = rule.asked_for
-    if facts.approved(purpose):
+    purpose, another = rule.asked_for, rule.four_eyes
+    if facts.approved(purpose, by_another=another):
         return Answer(True, f"it is approved for {purpose}")
+    own = another and facts.approved(purpose)
     if purpose == Purpose.PROMOTE.value and facts.target is not None:
         purpose = f"{purpose}:{facts.target.name}"
-        if facts.approved_there():
+        if facts.approved_there(by_another=another):
             return Answer(True, f"it is approved for {purpose}")
+        own = own or (another and facts.approved_there())
+    if own:
+        return Answer(False, f"who asked for {purpose} approved it too", "Ask again, and have somebody else decide")
     asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {purpose}"
     return Answer(False, f"it is not approved for {purpose}", f"Ask for it: `registry-tui {asked}`")
 

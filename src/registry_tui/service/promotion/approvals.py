@@ -37,20 +37,24 @@ def _decided_in(session: Session, row: ApprovalRow) -> RegistryRow:
     return session.get_one(RegistryRow, row.registry_id) if target is None else target
 
 
-def approved(session: Session, version_id: str, purpose: str, target_id: str | None = None) -> bool:
+def approved(
+    session: Session, version_id: str, purpose: str, target_id: str | None = None, *, by_another: bool = False
+) -> bool:
     """Whether the newest answer about a version and a purpose is yes; one that was asked again counts when answered.
 
-    `target_id`: only answers that were given in that registry count.
+    `target_id`: only answers that were given in that registry count; `by_another`: the yes of whoever asked is none.
     """
-    query = select(ApprovalRow.state).where(
+    query = select(ApprovalRow.state, ApprovalRow.asked_by, ApprovalRow.decided_by).where(
         ApprovalRow.version_id == version_id,
         ApprovalRow.purpose == purpose,
         ApprovalRow.state.in_((ApprovalState.APPROVED.value, ApprovalState.REJECTED.value)),
     )
     if target_id is not None:
         query = query.where(ApprovalRow.target_id == target_id)
-    newest = session.scalar(query.order_by(ApprovalRow.decided_at.desc()).limit(1))
-    return newest == ApprovalState.APPROVED.value
+    newest = session.execute(query.order_by(ApprovalRow.decided_at.desc()).limit(1)).one_or_none()
+    if newest is None or newest.state != ApprovalState.APPROVED.value:
+        return False
+    return not by_another or newest.asked_by != newest.decided_by
 
 
 def list_approvals(

@@ -38,6 +38,7 @@ OPEN_FORMS = frozenset(
         "promote",
         "rules",
         "go_back",
+        "promotion_rules",
         "clean_up",
         "grant",
         "manage_access",

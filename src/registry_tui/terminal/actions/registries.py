@@ -54,6 +54,15 @@ REGISTRY = (
         danger=True,
     ),
     MANAGE_ACCESS,
+    Action(
+        "promotion_rules",
+        "percent_sign",
+        "promotion rules",
+        "Who may move which aliases, and which stages need an approval",
+        False,
+        "Promotion rules",
+        meaning="rules",
+    ),
     Action("models", "m", "models", "The registered models of this registry", meaning="model"),
     VIEW,
 )
