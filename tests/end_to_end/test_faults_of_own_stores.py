@@ -21,6 +21,7 @@ from registry_tui.contracts.signatures import BUNDLE
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
+from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import RunPurge
@@ -45,6 +46,8 @@ LARGE = 9 << 20
 ON_STORE = {
     WorkflowKind.PROVISION: {"check environment"},
     WorkflowKind.ARCHIVE: {"list files", "copy", "verify", "scan", "describe", "publish"},
+    # The source is another store.
+    WorkflowKind.PROMOTE: {"copy", "verify", "scan", "describe", "publish"},
     WorkflowKind.VERIFY: {"read archive"},
     WorkflowKind.DELETE_ARCHIVE: {"remove from the registry", "delete files"},
     WorkflowKind.CLEAN_UP: {"remove archives"},
@@ -84,7 +87,7 @@ class Stage:
         met = [line.split(": ") for line in self.passed()]
         self.plan()
         assert {way for *_, way in met} == set(ways)
-        if ways and "refused" not in ways:
+        if ways and not {"refused", "full"} & set(ways):
             assert {step for _, step, *_ in met} >= ON_STORE[kind]
         return done
 
@@ -268,6 +271,35 @@ def test_credentials_that_end_in_the_middle_leave_nothing_half_there_and_a_retry
     ended = stage.ask(lambda client: client.wait_for_workflow(again.id))
     assert ended.status is WorkflowStatus.SUCCEEDED, ended.error
     place.require_whole(place.version(model))
+
+
+@pytest.mark.parametrize("place", ["directory"], indirect=True)
+def test_a_promotion_into_a_failing_or_full_store_is_whole_or_not_there(place: Place) -> None:
+    stage = place.stage
+    original = served.register(stage.platform, stage.platform.new_project(), add=5).version
+    request = VersionPromotion(to=place.registry)
+    begin: Callable[..., Any] = lambda client: client.promote_version(  # noqa: E731
+        original.registry_id, original.model_name, 1, request
+    )
+    done = stage.ended(WorkflowKind.PROMOTE, begin, ["full"])
+    assert done.status is WorkflowStatus.FAILED and "no room in the store" in (done.error or "")
+    version = place.version(original.model_name)
+    assert version.status is VersionStatus.FAILED_REGISTRATION
+    assert "Free some" in (version.status_message or "")
+    assert list(place.bucket.list(place.folder(version))) == []
+    # With room, the same request goes on with the same version, also where the store fails in every other way.
+    done = stage.ended(WorkflowKind.PROMOTE, begin, [*READING, *place.kills])
+    assert done.status is WorkflowStatus.SUCCEEDED, done.error
+    assert place.version(original.model_name).id == version.id
+    here, there = (
+        stage.ask(lambda client, at=at: client.manifest(at, original.model_name, 1))
+        for at in (original.registry_id, place.registry)
+    )
+    assert here.content == there.content
+    stored = {
+        each.key.removeprefix(place.folder(version)): each.size for each in place.bucket.list(place.folder(version))
+    }
+    assert {f"files/{each.path}": each.size for each in there.files}.items() <= stored.items()
 
 
 def test_a_store_that_hangs_holds_nobody_up_and_what_hangs_can_be_cancelled(place: Place) -> None:

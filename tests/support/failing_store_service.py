@@ -8,6 +8,7 @@ ways by kind of workflow, FOLDER/passed gets a line for each failure, before it 
 - `lost`: the store has done it, and goes away before it answers.
 - `kill`: this process is killed in the middle of what is stored, or when something was deleted.
 - `refused`: from the next object that is stored on, the store refuses the credentials, until the plan is another one.
+- `full`: from the next object that is stored on, the store has no room, until the plan is another one.
 - `hangs`: storing does not come further until the plan is another one.
 
 Lists of archives lag: each shows what was there when the store was listed before. The stores themselves are real ones.
@@ -34,7 +35,7 @@ from registry_tui.schemas.stores import Store, StoreProblem
 from registry_tui.service.core import own_stores, store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.engine import patience
-from registry_tui.service.errors import NotPermitted, PartUnavailable
+from registry_tui.service.errors import NotPermitted, PartUnavailable, StorageFull
 from registry_tui.service.running import run
 from registry_tui.service.stores.base import Bucket, Method, StoredFolder, StoredObject, Usage
 from registry_tui.service.stores.opening import open_store
@@ -175,17 +176,19 @@ class Failing:
         if self.plan.away:
             self.plan.away = False
             raise _away()
-        way = self.plan.next_way(verb, key, ("down", "lost", *more, *(["refused"] if verb == "put" else [])))
-        if way == "refused" or (self.plan.kind and self._refuses()):
+        way = self.plan.next_way(verb, key, ("down", "lost", *more, *(["refused", "full"] if verb == "put" else [])))
+        if way == "refused" or (self.plan.kind and self._lasts("refused")):
             raise NotPermitted("The credentials have expired", action="Give new ones")
+        if way == "full" or (self.plan.kind and verb == "put" and self._lasts("full")):
+            raise StorageFull("There is no room in the store", action="Free some, or use a larger one")
         if way == "down":
             raise _away()
         return way
 
-    def _refuses(self) -> bool:
-        """Whether credentials that expired have not been replaced."""
+    def _lasts(self, way: str) -> bool:
+        """Whether credentials that expired have not been replaced, or a store that was full still is."""
         lines = (self.plan.folder / "passed").read_text(encoding="utf-8").splitlines()
-        return "refused" in self.plan.ways and any(line.endswith(": refused") for line in lines)
+        return way in self.plan.ways and any(line.endswith(f": {way}") for line in lines)
 
     def _after(self, way: str) -> None:
         if way == "lost":
