@@ -33,6 +33,7 @@ BODIES: dict[str, Any] = {
     "AttachedServerChange": {"url": "http://localhost:1/"},
     "StoreChange": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "StoreKeyGive": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
+    "CanaryDecision": {"decision": "pause"},
     "CollaboratorChange": {"role": "viewer"},
     "DeploymentUpdate": {"description": "changed"},
     "ExperimentCreate": {"name": "changed"},

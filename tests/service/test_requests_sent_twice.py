@@ -228,6 +228,21 @@ def rollout(place: Place, path: str, kind: str) -> Call:
     return Call(f"/deployments/{place.deployment}/{path}", None, count)
 
 
+def decided(place: Place) -> Call:
+    """An abort of a canary, whose rollout has ended when it is counted."""
+    path = f"/deployments/{place.deployment}"
+    change = {"environment": [{"name": "A", "value": unique("v")}], "rollout": {"strategy": "canary"}}
+    begun = place.http.patch(path, json=change).raise_for_status().json()
+    before = len(changes_of(place, "deployment.canary-abort", place.deployment))
+    wait_for(lambda: place.get(f"{path}/canary")["state"] == "running", what="the canary")
+
+    def count() -> int:
+        place.finished(begun["workflow"]["id"])
+        return len(changes_of(place, "deployment.canary-abort", place.deployment)) - before
+
+    return Call(f"{path}/canary", {"decision": "abort"}, count)
+
+
 def cancel(place: Place) -> Call:
     """Of a rollout that does not end before: its model takes ten minutes to load."""
     slow = registered_model(place.platform, place.project, load_seconds=600)
@@ -456,6 +471,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/deployments": deploy,
     "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
     "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),
+    "/deployments/{deployment}/canary": decided,
     "/deployments/{deployment}/test": trying,
     "/deployments/{deployment}/stop": lambda place: rollout(place, "stop", "stop"),
     "/workflows/{workflow}/cancel": cancel,

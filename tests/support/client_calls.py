@@ -47,6 +47,7 @@ _ROWS = """
     check_rules
     check_store
     clean_up_storage
+    canary get_canary
     collaborators list_collaborators
     create_deployment
     create_environment
@@ -60,6 +61,7 @@ _ROWS = """
     create_workspace
     credentials get_credentials
     decide_approval
+    decide_canary
     delete_alias
     delete_deployment
     delete_environment
@@ -258,6 +260,7 @@ _VALUES: Mapping[str, Any] = {
     "resource": "path:nowhere/at/all",
     "permissions": ["read"],
     "run_ids": ["0" * 32],
+    "decision": "pause",
 }
 #: Names of the stage for parameters that have another name, by method and parameter, or by parameter.
 _NAMED: Mapping[str, str] = {

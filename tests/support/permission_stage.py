@@ -100,6 +100,8 @@ BODIES: dict[str, Any] = {
     "create_deployment": {"name": "{deployment_name}", "project": "{project}", "model": "{model}", "version": 1},
     "update_deployment": {"description": "table"},
     "test_deployment": {"body": "{}"},
+    # Refused after the question who asks: the deployment has no canary.
+    "decide_canary": {"decision": "pause"},
     "put_user": {},
     "change_user": {},
     # Refused after the question who asks: other rules than these were never set, and none has the name.

@@ -17,6 +17,7 @@ from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.attached import AttachedImport, AttachedServerChange, AttachedServerCreate
+from registry_tui.schemas.canaries import Decision, Rollout, Strategy
 from registry_tui.schemas.cards import CardChange
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
@@ -216,6 +217,27 @@ SAME: dict[str, Ask] = {
     "another version": lambda c: c.update_deployment(
         "d", DeploymentUpdate(version=4, follow_alias=False, authentication=True, strict_json=False, comment=TEXT)
     ),
+    "a canary": lambda c: c.update_deployment(
+        "d",
+        DeploymentUpdate(
+            version=4,
+            rollout=Rollout(
+                strategy=Strategy.CANARY,
+                steps=[10, 100],
+                step_seconds=90,
+                pause_after=10,
+                max_error_rate=None,
+                max_p99_seconds=0.25,
+                max_disagreement=0.01,
+                min_requests=0,
+                tolerance=0.001,
+            ),
+        ),
+    ),
+    "a shadow": lambda c: c.update_deployment(
+        "d", DeploymentUpdate(version=4, rollout=Rollout(strategy=Strategy.SHADOW))
+    ),
+    "no canary": lambda c: c.decide_canary("d", Decision.ABORT),
     "more replicas": lambda c: c.update_deployment("d", DeploymentUpdate(replicas=3, comment="scaled to 3")),
     "stop": lambda c: c.stop_deployment("d"),
     "restart": lambda c: c.restart_deployment("d"),

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from registry_tui.cli import canaries, lineage, manifests, output, session
 from registry_tui.cli import deployment_tables as tables
-from registry_tui.cli import lineage, manifests, output, session
 from registry_tui.cli.deployment_options import (
     BatchingOption,
     DeploymentArgument,
@@ -24,9 +24,22 @@ from registry_tui.cli.deployment_options import (
     changed_variables,
     variables_of,
 )
+from registry_tui.cli.rollout_options import (
+    MaxDisagreementOption,
+    MaxErrorRateOption,
+    MaxP99Option,
+    MinRequestsOption,
+    PauseAfterOption,
+    StepDurationOption,
+    StepsOption,
+    StrategyOption,
+    ToleranceOption,
+    rollout_of,
+)
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts.lineage_refs import reference
+from registry_tui.schemas.canaries import Strategy
 from registry_tui.schemas.deployments import (
     Batching,
     Deployment,
@@ -184,13 +197,23 @@ def update(
     strict_json: StrictJsonOption | None = None,
     description: Annotated[str | None, typer.Option()] = None,
     comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    strategy: StrategyOption = Strategy.ALL_AT_ONCE,
+    steps: StepsOption = None,
+    step_duration: StepDurationOption = None,
+    pause_after: PauseAfterOption = None,
+    max_error_rate: MaxErrorRateOption = None,
+    max_p99: MaxP99Option = None,
+    max_disagreement: MaxDisagreementOption = None,
+    min_requests: MinRequestsOption = None,
+    tolerance: ToleranceOption = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
     """Change a deployment; new replicas answer before old ones go. Variables that are not given stay.
 
-    Example: registry-tui deployments update wine-api --version 4 --comment "after the new split"
+    Example: registry-tui deployments update wine-api --version 4 --strategy canary --steps 5,25,100 --max-p99 250ms
     """
+    tried = (pause_after, max_error_rate, max_p99, max_disagreement, min_requests, tolerance)
     request = session.build(
         DeploymentUpdate,
         version=version,
@@ -203,6 +226,7 @@ def update(
         batching=batching,
         strict_json=strict_json,
         description=description,
+        rollout=rollout_of(strategy, steps, step_duration, *tried),
         comment=comment,
     )
     _update(deployment, request, wait, as_json, variables_of(env, secret_env), unset_env or [])
@@ -390,5 +414,6 @@ def test_(
     session.ask(run)
 
 
+app.add_typer(canaries.app, name="canary")
 app.command("lineage")(lineage.of_deployment)
 app.command("manifest")(manifests.manifest)

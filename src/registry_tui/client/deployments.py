@@ -8,6 +8,7 @@ from typing import Any
 from registry_tui.client.transport import Transport, segment
 from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.canaries import Canary, CanaryDecision, Decision
 from registry_tui.schemas.deployments import (
     ApiKey,
     ApiKeyCreate,
@@ -68,6 +69,15 @@ class Deployments(Transport):
         """To a revision, or to the one that served before."""
         path = f"/deployments/{segment(deployment)}/rollback"
         return await self._ask(Accepted[Deployment], "POST", path, params={"revision": revision})
+
+    async def canary(self, deployment: str) -> Canary:
+        """The version that is tried on callers' requests, or the last one that was."""
+        return await self._ask(Canary, "GET", f"/deployments/{segment(deployment)}/canary")
+
+    async def decide_canary(self, deployment: str, decision: Decision) -> Canary:
+        """Pauses, resumes, promotes or aborts it."""
+        path = f"/deployments/{segment(deployment)}/canary"
+        return await self._ask(Canary, "POST", path, body=CanaryDecision(decision=decision))
 
     async def delete_deployment(self, deployment: str, *, force: bool = False) -> Accepted[Deployment]:
         """Deletes a stopped deployment; with `force` stops it first."""

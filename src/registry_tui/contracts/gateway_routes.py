@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 FORMAT = 1
 
@@ -17,6 +18,22 @@ class Replica:
 
     name: str
     socket: str
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A new version of a deployment that is tried on callers' requests.
+
+    It answers a `share` (0 to 1) of them; with `shadow` it gets copies of so many, and callers only the old answers.
+    """
+
+    id: str
+    shadow: bool
+    share: float
+    replicas: tuple[Replica, ...]
+    #: Whether answers of both are compared; numbers may differ by `tolerance`.
+    compares: bool
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class Route:
     state: str = "deployed"
     body_bytes: int = 64 * 1024 * 1024
     seconds: float = 60.0
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True)
@@ -92,11 +110,20 @@ class Routes:
         values = json.loads(text)
         deployments = []
         for route in values["deployments"]:
-            replicas = tuple(Replica(**replica) for replica in route["replicas"])
-            deployments.append(Route(**{**route, "replicas": replicas, "members": tuple(route["members"])}))
+            replicas, canary = _replicas(route), route.get("canary")
+            found = {
+                "replicas": replicas,
+                "members": tuple(route["members"]),
+                "canary": Canary(**{**canary, "replicas": _replicas(canary)}) if canary else None,
+            }
+            deployments.append(Route(**{**route, **found}))
         keys = tuple(Key(**key) for key in values["keys"])
         hosts, origins = tuple(values.get("hosts", ())), tuple(values.get("origins", ()))
         return cls(tuple(deployments), keys, tuple(values["administrators"]), hosts, origins)
+
+
+def _replicas(values: Mapping[str, Any]) -> tuple[Replica, ...]:
+    return tuple(Replica(**replica) for replica in values["replicas"])
 
 
 class RoutesFile:

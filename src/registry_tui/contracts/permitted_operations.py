@@ -70,11 +70,13 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.APPROVAL_DECIDE: "get_approval decide_approval",
     Action.PROMOTION_RULES: "set_promotion_rules",
     Action.DEPLOYMENT_READ: (
-        "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log served_at"
+        "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log served_at "
+        "get_canary"
     ),
     Action.DEPLOYMENT_TEST: "get_example test_deployment",
     Action.DEPLOYMENT_CHANGE: (
-        "create_deployment update_deployment delete_deployment stop_deployment restart_deployment roll_back"
+        "create_deployment update_deployment delete_deployment stop_deployment restart_deployment roll_back "
+        "decide_canary"
     ),
     Action.USERS_SEE: "whoami list_users get_user",
     Action.USERS_CHANGE: "put_user change_user delete_user",

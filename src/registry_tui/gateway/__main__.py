@@ -137,6 +137,7 @@ async def serve(home: Home, port: int, number: int) -> None:
     await leave(gateway, [runner, *ports.runners])
     counts.store()
     await control.cleanup()
+    gateway.canaries.close()
     await gateway.upstream.close()
 
 

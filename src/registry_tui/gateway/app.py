@@ -28,6 +28,7 @@ from registry_tui.gateway import (
     words,
 )
 from registry_tui.gateway.access import Refusal
+from registry_tui.gateway.canaries import AFFINITY, Canaries
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
@@ -56,6 +57,7 @@ class Gateway:
         self.counts = counts
         self._service_socket = service_socket
         self.upstream = Upstream(load)
+        self.canaries = Canaries(self.upstream, counts, routes)
         #: Deployment to why the port of its own cannot be opened.
         self.port_errors: dict[str, str] = {}
         #: Set when the routes may have changed: what follows them looks now.
@@ -145,7 +147,8 @@ class Gateway:
             raise _nested() from error
         if len(inner) > route.body_bytes:
             raise bodies.too_large(route.body_bytes)
-        answered = await self._send(routes, route, "POST", "/invocations", inner, {"Content-Type": "application/json"})
+        sent = {"Content-Type": "application/json"}
+        answered = await self._send(routes, route, "POST", "/invocations", inner, sent, _affinity(route, request))
         if answered.pieces is not None:
             answered.pieces.close()
             self.counts.count(route.id, 400, answered.replica, 0.0, answered.retries)
@@ -188,7 +191,8 @@ class Gateway:
         body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
         began = time.perf_counter()
-        answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent)
+        told = _affinity(route, request)
+        answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent, told)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
         if path == description.DOCUMENT and answered.status == 200:
@@ -230,20 +234,27 @@ class Gateway:
         self.counts.used(key.id)
 
     async def _send(
-        self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        routes: Routes,
+        route: Route,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        affinity: str,
     ) -> Answered:
         is_call = method == "POST"
         began = time.perf_counter()
         status, replica, retries, in_pieces = 503, "", 0, False
         try:
             try:
-                answered = await self._ask(route, method, path, body, headers)
+                answered = await self._ask(route, method, path, body, headers, affinity)
             except NoReplica:
                 # The replicas may have been replaced while this call was on its way.
                 newer = {each.id: each for each in self.routes.current().deployments}.get(route.id)
                 if newer is None or newer.replicas == route.replicas:
                     raise
-                answered = await self._ask(newer, method, path, body, headers)
+                answered = await self._ask(newer, method, path, body, headers, affinity)
             status, replica, retries = answered.status, answered.replica, answered.retries
             in_pieces = answered.pieces is not None
             return answered
@@ -275,8 +286,10 @@ class Gateway:
                 self.counts.count(route.id, status, replica, time.perf_counter() - began, retries)
 
     async def _ask(
-        self, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str], affinity: str
     ) -> Answered:
+        if route.canary is not None and body is not None:
+            return await self.canaries.answer(route, route.canary, path, body, headers, affinity)
         return await self.upstream.send(route.replicas, method, path, body=body, headers=headers, seconds=route.seconds)
 
     async def metrics(self, request: web.Request) -> web.Response:
@@ -318,8 +331,15 @@ class Gateway:
     async def forget_gone(self) -> None:
         """Closes connections and forgets counts of deployments that the routes no longer name."""
         deployments = self.routes.current().deployments
-        self.counts.keep_only(route.id for route in deployments)
-        await self.upstream.keep_only({replica.socket for route in deployments for replica in route.replicas})
+        canaries = [route.canary for route in deployments if route.canary is not None]
+        self.counts.keep_only((route.id for route in deployments), (canary.id for canary in canaries))
+        replicas = [each.replicas for each in deployments] + [each.replicas for each in canaries]
+        await self.upstream.keep_only({replica.socket for each in replicas for replica in each})
+
+
+def _affinity(route: Route, request: web.Request) -> str:
+    """What decides which version of a canary answers; empty where nothing is to be decided."""
+    return "" if route.canary is None else request.headers.get(AFFINITY, "")
 
 
 def _compact(value: Any) -> bytes:

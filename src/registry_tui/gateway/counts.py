@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from registry_tui.gateway.canary_stats import CanaryStats
 from registry_tui.gateway.stats import DeploymentStats
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Counts:
         self.started = time.time()
         self.deployments: dict[str, DeploymentStats] = {}
         self.key_uses: dict[str, float] = {}
+        self.canaries: dict[str, CanaryStats] = {}
         self._changed = True
         kept = read(path)
         self._former = kept.get("process")
@@ -35,7 +37,7 @@ class Counts:
             self._absorb(kept)
         except (AttributeError, KeyError, TypeError, ValueError):
             logger.warning("%s is damaged: counting starts again", path)
-            self.deployments, self.key_uses = {}, {}
+            self.deployments, self.key_uses, self.canaries = {}, {}, {}
         self.store()
 
     def count(self, deployment: str, status: int, replica: str, seconds: float, retries: int) -> None:
@@ -43,15 +45,23 @@ class Counts:
         self.deployments.setdefault(deployment, DeploymentStats()).count(status, replica, seconds, retries=retries)
         self._changed = True
 
+    def canary(self, id_: str) -> CanaryStats:
+        """A canary's counts, to which something is about to be added."""
+        self._changed = True
+        return self.canaries.setdefault(id_, CanaryStats())
+
     def used(self, key: str) -> None:
         """An API key let a call in."""
         self.key_uses[key] = time.time()
         self._changed = True
 
-    def keep_only(self, deployments: Iterable[str]) -> None:
-        """Forgets the counts of deployments that are gone."""
+    def keep_only(self, deployments: Iterable[str], canaries: Iterable[str]) -> None:
+        """Forgets the counts of deployments that are gone, and of canaries that have ended."""
         for id_ in self.deployments.keys() - set(deployments):
             del self.deployments[id_]
+            self._changed = True
+        for id_ in self.canaries.keys() - set(canaries):
+            del self.canaries[id_]
             self._changed = True
 
     def dump(self) -> dict[str, Any]:
@@ -60,6 +70,7 @@ class Counts:
             "started": self.started,
             "deployments": {id_: stats.dump() for id_, stats in self.deployments.items()},
             "key_uses": self.key_uses,
+            "canaries": {id_: stats.dump() for id_, stats in self.canaries.items()},
         }
 
     def store(self) -> None:
@@ -86,6 +97,8 @@ class Counts:
         self.key_uses.update(kept.get("key_uses", {}))
         for id_, dumped in kept.get("deployments", {}).items():
             self.deployments.setdefault(id_, DeploymentStats()).add(dumped)
+        for id_, dumped in kept.get("canaries", {}).items():
+            self.canaries.setdefault(id_, CanaryStats()).add(dumped)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -98,8 +111,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
-    """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`."""
+    """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`, and
+    `canaries` as `CanaryStats.dump`.
+    """
     deployments: dict[str, DeploymentStats] = {}
+    canaries: dict[str, CanaryStats] = {}
     key_uses: dict[str, float] = {}
     port_errors: dict[str, str] = {}
     for dumped in dumps:
@@ -108,8 +124,11 @@ def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict
         for key, at in dumped.get("key_uses", {}).items():
             key_uses[key] = max(at, key_uses.get(key, 0.0))
         port_errors.update(dumped.get("port_errors", {}))
+        for id_, its in dumped.get("canaries", {}).items():
+            canaries.setdefault(id_, CanaryStats()).add(its)
     return {
         "deployments": {id_: stats.to_dict(now) for id_, stats in deployments.items()},
         "key_uses": key_uses,
         "port_errors": port_errors,
+        "canaries": {id_: stats.dump() for id_, stats in canaries.items()},
     }

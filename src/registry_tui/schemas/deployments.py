@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.canaries import Canary, Rollout
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -114,6 +115,7 @@ class DeploymentUpdate(RequestSchema):
     environment: list[EnvironmentVariable] | None = Field(default=None, max_length=200)
     batching: BatchingField | None = None
     strict_json: bool | None = None
+    rollout: Rollout | None = Field(default=None, description="How callers come to it; default: all at once")
     comment: str = Field(default="", max_length=10_000)
 
 
@@ -230,6 +232,8 @@ class Deployment(Schema):
     updated_at: datetime
     workflow_id: str | None = None
     traffic: Traffic = Traffic()
+    #: The version that is tried on callers' requests now.
+    canary: Canary | None = None
 
     def among(self, history: Sequence[Revision]) -> Revision:
         """The revision that serves; of one that never did, the newest, which comes first."""

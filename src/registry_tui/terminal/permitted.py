@@ -89,7 +89,9 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
     "Experiment": _needs(_P.TRACKING_CHANGE, "change delete restore"),
     "RegisteredModel": _needs(_P.MODEL_CHANGE, "alias edit edit_model delete"),
     "Deployment": {
-        **_needs(_P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete"),
+        **_needs(
+            _P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete promote_canary pause_canary"
+        ),
         **_needs(_P.DEPLOYMENT_TEST, "test send protocol"),
     },
     "Webhook": _needs(_P.WEBHOOKS_CHANGE, "edit enable rotate delete send_test"),

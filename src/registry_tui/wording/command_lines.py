@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.wording import attached_commands, promotion_commands, store_commands, webhook_commands
+from registry_tui.wording import attached_commands, promotion_commands, rollouts, store_commands, webhook_commands
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
 from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
@@ -294,6 +294,7 @@ def _update_deployment(names: Names, query: Body, body: Body) -> list[Line]:
         *_switch("authentication", body["authentication"]),
         *_switch("strict-json", body["strict_json"]),
         ("--description", body["description"]),
+        *rollouts.options(body["rollout"]),
         ("--comment", body["comment"] or None),
     ]
     scaled = body["comment"] == f"scaled to {body['replicas']}"
@@ -510,4 +511,5 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     *attached_commands.COMMANDS,
     *promotion_commands.COMMANDS,
     *webhook_commands.COMMANDS,
+    *rollouts.COMMANDS,
 )

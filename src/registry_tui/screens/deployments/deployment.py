@@ -18,6 +18,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.tones import styled
+from registry_tui.screens.deployments.canary_panel import panel
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, settings
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
@@ -77,6 +78,7 @@ class DeploymentScreen(DeploymentActions):
         initial = self.place.state.get("tab", self.place.args.get("tab", "overview"))
         with Pages(id="tabs", initial=initial):
             with TabPane("Overview", id="overview"):
+                yield Static("", id="canary", markup=False)
                 with Horizontal(id="charts"):
                     with Vertical():
                         yield Awaited(id="rate-words")
@@ -136,7 +138,7 @@ class DeploymentScreen(DeploymentActions):
         self.found = await self.client.deployment(id_)
         if before is None or before.name != self.found.name:
             self.show_crumbs()
-        elif before.state != self.found.state:
+        elif (before.state, _trial(before)) != (self.found.state, _trial(self.found)):
             self.show_actions()
         self._show(self.found)
         self._fill_tables(self.found.id)
@@ -188,6 +190,7 @@ class DeploymentScreen(DeploymentActions):
         if found.reason:
             parts.append((f"\n{safe(found.reason, 600)}", "$error" if found.state == "failed" else "$warning"))
         self.query_one("#headline", Static).update(Content.assemble(*parts))
+        self._show_canary(found)
         traffic = found.traffic
         rate = [
             (f"{traffic.per_second:.1f} requests/s", "bold"),
@@ -216,6 +219,14 @@ class DeploymentScreen(DeploymentActions):
         for name in ("#rate", "#latency"):
             self.query_one(name).display = bool(seconds)
         self.query_one("#addresses", AwaitedFacts).show(lambda room: addresses(found, room))
+
+    def _show_canary(self, found: Deployment) -> None:
+        shown = self.query_one("#canary", Static)
+        shown.display = found.canary is not None
+        # Where there is not room for both, what is being decided comes first.
+        self.query_one("#overview").set_class(found.canary is not None, "-tries")
+        if found.canary is not None:
+            shown.update(panel(found.canary))
 
     def _show_settings(self, found: Deployment, history: list[Revision]) -> None:
         serving = next((each for each in history if each.number == found.revision), None)
@@ -388,3 +399,8 @@ class DeploymentScreen(DeploymentActions):
         super()._done(found, what)
         if "deleted" in what:
             self.program.back()
+
+
+def _trial(found: Deployment) -> str:
+    """What decides which actions a version on trial has."""
+    return "" if found.canary is None else found.canary.state.value

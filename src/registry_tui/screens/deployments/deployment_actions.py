@@ -10,6 +10,7 @@ from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.canaries import Canary, Decision
     from registry_tui.schemas.deployments import Deployment
     from registry_tui.schemas.operations import Accepted
 
@@ -25,6 +26,12 @@ class DeploymentActions(FrameScreen):
 
     def deployment_why_not(self, action: str, found: Deployment) -> str | None:
         """Why an action is not possible with this deployment now, or None."""
+        if action in ("promote_canary", "pause_canary") and found.canary is None:
+            return "no version is being tried"
+        if action in ("promote_canary", "pause_canary") and found.canary is not None:
+            return "its replicas do not answer yet" if found.canary.state == "pending" else None
+        if action == "rollback" and found.canary is not None:
+            return None
         if action in ("change", "scale", "restart", "rollback", "stop") and found.state in _BUSY:
             return f"it is {found.state.value}"
         if action == "stop" and found.state == "stopped":
@@ -35,7 +42,7 @@ class DeploymentActions(FrameScreen):
             return f"it is {found.state.value}"
         return None
 
-    def _begin(self, what: str, call: Callable[[str], Awaitable[Accepted[Deployment]]]) -> None:
+    def _begin(self, what: str, call: Callable[[str], Awaitable[Accepted[Deployment] | Canary]]) -> None:
         found = self.deployment
         if found is not None:
             self.change(f"{found.name}: {what}", lambda: call(found.id), lambda _: self._done(found, what))
@@ -72,7 +79,31 @@ class DeploymentActions(FrameScreen):
         self._begin("restarts, new replicas before old ones go", self.client.restart_deployment)
 
     def do_rollback(self) -> None:
+        from registry_tui.schemas.canaries import Decision
+
+        if self.deployment is not None and self.deployment.canary is not None:
+            self._decide(Decision.ABORT, "goes back to the old version")
+            return
         self._begin("rolls back to what served before", self.client.roll_back_deployment)
+
+    def do_promote_canary(self) -> None:
+        from registry_tui.schemas.canaries import Decision
+
+        self._decide(Decision.PROMOTE, "lets all callers reach the new version")
+
+    def do_pause_canary(self) -> None:
+        from registry_tui.schemas.canaries import Decision
+
+        found = self.deployment
+        paused = found is not None and found.canary is not None and found.canary.state == "paused"
+        if paused:
+            self._decide(Decision.RESUME, "goes on with the next step")
+        else:
+            self._decide(Decision.PAUSE, "stays at this share")
+
+    def _decide(self, decision: Decision, what: str) -> None:
+        client = self.client
+        self._begin(what, lambda id_: client.decide_canary(id_, decision))
 
     def do_delete(self) -> None:
         found = self.deployment

@@ -24,6 +24,7 @@ from registry_tui.platform import lifecycle, lone_store, processes
 from registry_tui.platform.errors import Busy, HomeUnusable, PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
+from registry_tui.schemas.canaries import OPEN, CanaryState
 from registry_tui.schemas.deployments import DeploymentState, RevisionState
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
 from registry_tui.service import running
@@ -36,7 +37,7 @@ from registry_tui.service.backup.taking import Progress, at_once, object_pieces
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.database import LATEST_REVISION, Database
-from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, RegistryRow, WorkflowRow, now
+from registry_tui.service.database.tables import CanaryRow, DeploymentRow, EnvironmentRow, RegistryRow, WorkflowRow, now
 from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.idbroker import synchronizing
 from registry_tui.service.stores.base import Bucket
@@ -233,6 +234,8 @@ def _stop_deployments(database: Database) -> list[str]:
             work.status, work.error, work.action = WorkflowStatus.FAILED.value, _CUT_OFF, _START_AGAIN
             work.lock = work.step = None
             work.finished_at = work.updated_at = now()
+        for canary in session.scalars(select(CanaryRow).where(CanaryRow.state.in_(OPEN))):
+            canary.state, canary.reason, canary.ended_at = CanaryState.ROLLED_BACK.value, _CUT_OFF, now()
         ended = {work.id for work in rollouts}
         for row in rows:
             row.state = DeploymentState.STOPPED.value

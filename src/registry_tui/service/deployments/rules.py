@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.admission import Purpose
+from registry_tui.schemas.canaries import Rollout
 from registry_tui.schemas.deployments import (
     Deployment,
     DeploymentCreate,
@@ -28,7 +29,7 @@ from registry_tui.service.core import events, permissions, served
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
-from registry_tui.service.deployments import machine
+from registry_tui.service.deployments import canaries, machine
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.deployments.finding import find_for, resource_of
 from registry_tui.service.deployments.revisions import (
@@ -148,7 +149,10 @@ def update_deployment(
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     now_ = settings_now(service, principal, row)
-    changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment"})
+    changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment", "rollout"})
+    rollout = request.rollout if request.rollout is not None and request.rollout.tries else None
+    if rollout is not None and not changed:
+        raise wrong_field("rollout", "nothing is changed that would be rolled out")
     if not changed:
         _change_face(service, principal, row, request)
         return deployment_views.get_deployment(service, principal, row.id)
@@ -176,7 +180,7 @@ def update_deployment(
         strict_json=request.strict_json if request.strict_json is not None else now_.strict_json,
     )
     _change_face(service, principal, row, request)
-    return roll_out(service, principal, row, wanted, request.comment)
+    return roll_out(service, principal, row, wanted, request.comment, rollout=rollout)
 
 
 def restart_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
@@ -234,15 +238,19 @@ def roll_out(
     fresh: bool = False,
     instead_of: int | None = None,
     reason: str = "",
+    rollout: Rollout | None = None,
 ) -> Accepted[Deployment]:
     """Begins a rollout of these settings as a new revision; `fresh`: with new replicas in any case.
 
     `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
+    `rollout`: how the revision is tried before all callers reach it.
     """
     number = 1 + max((each.number for each in row.revisions), default=0)
 
     def prepare(session: Session, workflow_id: str) -> None:
-        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id)
+        # Replicas of before serve for as long as another version is tried beside them.
+        but = row.id if rollout is None else None
+        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=but)
         present = session.get_one(DeploymentRow, row.id)
         if present.revision != row.revision or len(present.revisions) != len(row.revisions):
             raise WrongState(f"{row.name} was changed meanwhile", action="Look at it again")
@@ -258,6 +266,8 @@ def roll_out(
         # One generation of replicas is on trial once; what a deployment goes back to by itself is not.
         new.proven = instead_of is not None or (active is not None and same and active.proven)
         session.add(new)
+        if rollout is not None:
+            canaries.begin(service, session, present, new, rollout)
         served.asked(session, present, new)
 
     workflow = service.workflows.start(

@@ -30,12 +30,14 @@ from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.core import paging, permissions, reached
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import (
+    CanaryRow,
     DeploymentRow,
     ProjectRow,
     RegistryRow,
     RevisionRow,
     WorkspaceRow,
 )
+from registry_tui.service.deployments import canaries
 from registry_tui.service.deployments.finding import find_for
 from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
@@ -84,9 +86,12 @@ def list_deployments(
             page_token=page_token,
         )
         registries = {row.id: row.name for row in session.scalars(select(RegistryRow))}
+        tried = canaries.open_ones(session, [row.id for row in found.rows])
     told = gateway_link.stats(service)
     processes = all_processes(service, found.rows)
-    return found.to_page(lambda row: to_schema(service, row, registries, told, processes.get(row.id, ())))
+    return found.to_page(
+        lambda row: to_schema(service, row, registries, told, processes.get(row.id, ()), tried.get(row.id))
+    )
 
 
 def get_deployment(service: Service, principal: Principal, deployment: str) -> Deployment:
@@ -101,7 +106,9 @@ def show(service: Service, id_: str) -> Deployment:
         if row is None:
             raise Missing(f"There is no deployment {id_!r}", action="See `registry-tui deployments list`")
         registries = {each.id: each.name for each in session.scalars(select(RegistryRow))}
-    return to_schema(service, row, registries, gateway_link.stats(service), all_processes(service, [row]).get(id_, ()))
+        canary = canaries.open_ones(session, [id_]).get(id_)
+    processes = all_processes(service, [row]).get(id_, ())
+    return to_schema(service, row, registries, gateway_link.stats(service), processes, canary)
 
 
 def replicas(service: Service, principal: Principal, deployment: str) -> list[ReplicaStatus]:
@@ -180,6 +187,7 @@ def to_schema(
     registries: Mapping[str, str],
     told: Mapping[str, Any],
     processes: Sequence[ReplicaProcess],
+    canary: CanaryRow | None,
 ) -> Deployment:
     """A deployment with what serves, or was to serve last."""
     revision = gateway_link.active_revision(row) or row.revisions[-1]
@@ -223,6 +231,7 @@ def to_schema(
         updated_at=row.updated_at,
         workflow_id=row.workflow_id,
         traffic=gateway_link.traffic(told, row.id),
+        canary=None if canary is None else canaries.to_schema(row, canary, told),
     )
 
 

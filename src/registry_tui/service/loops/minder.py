@@ -107,7 +107,9 @@ class Minder:
                     continue
                 if info.pid and name.generation in limits:
                     self._limit(row, name, info.pid, limits[name.generation])
-                if info.state == "FATAL" and row.state == DeploymentState.DEPLOYED.value:
+                # A rollout judges its own replicas; those that serve meanwhile, for long beside a canary, are not its.
+                serving = active is not None and name.generation == active.generation
+                if info.state == "FATAL" and (serving or row.state == DeploymentState.DEPLOYED.value):
                     self._start_again(row, name)
 
     def _processes(self, programs: Sequence[str]) -> Mapping[str, supervisor.ProcessInfo]:

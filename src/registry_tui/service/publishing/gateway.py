@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.contracts.gateway_routes import Key, Replica, Route, Routes
+from registry_tui.contracts.gateway_routes import Canary, Key, Replica, Route, Routes
 from registry_tui.gateway import counts
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
+from registry_tui.schemas.canaries import ON_TRIAL, Rollout, Strategy
 from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import ApiKeyRow, DeploymentRow, ProjectRow, RevisionRow
+from registry_tui.service.database.tables import ApiKeyRow, CanaryRow, DeploymentRow, ProjectRow, RevisionRow
 from registry_tui.service.errors import PartUnavailable
 
 #: One writer at a time: what is written last was read last.
@@ -42,8 +43,10 @@ def publish(service: Service) -> None:
         )
         keys = session.scalars(select(ApiKeyRow))
         suspended = identity.suspended(session)
+        tried = session.scalars(select(CanaryRow).where(CanaryRow.state.in_(ON_TRIAL)))
+        canaries = {canary.deployment_id: canary for canary in tried}
         routes = Routes(
-            deployments=tuple(_route(service, row) for row in rows),
+            deployments=tuple(_route(service, row, canaries.get(row.id)) for row in rows),
             keys=tuple(
                 Key(
                     row.id,
@@ -95,8 +98,7 @@ def serves(row: DeploymentRow) -> bool:
     return revision is not None and revision.state == RevisionState.ACTIVE.value and not stopped
 
 
-def _route(service: Service, row: DeploymentRow) -> Route:
-    replicas = service.backends.replicas
+def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Route:
     revision = active_revision(row)
     names = replica_names(row, revision) if revision is not None and serves(row) else []
     return Route(
@@ -106,11 +108,33 @@ def _route(service: Service, row: DeploymentRow) -> Route:
         access_key=row.access_key,
         authentication=row.authentication,
         members=tuple(collaborator.user for collaborator in row.project.collaborators),
-        replicas=tuple(Replica(name.program, str(replicas.socket(name))) for name in names),
+        replicas=_reached(service, names),
         port=row.port,
         state=row.state,
         body_bytes=service.settings.max_prediction_bytes,
         seconds=service.settings.prediction_seconds,
+        canary=None if canary is None or not names else _canary(service, row, canary),
+    )
+
+
+def _reached(service: Service, names: Sequence[ReplicaName]) -> tuple[Replica, ...]:
+    return tuple(Replica(name.program, str(service.backends.replicas.socket(name))) for name in names)
+
+
+def _canary(service: Service, row: DeploymentRow, canary: CanaryRow) -> Canary | None:
+    """The version that is tried, for the gateway."""
+    tried = next((each for each in row.revisions if each.number == canary.revision), None)
+    if tried is None or canary.revision == row.revision:
+        return None
+    rollout = Rollout.model_validate(canary.rollout)
+    shadow = rollout.strategy is Strategy.SHADOW
+    return Canary(
+        id=canary.id,
+        shadow=shadow,
+        share=rollout.shares[canary.step] / 100,
+        replicas=_reached(service, replica_names(row, tried)),
+        compares=shadow or rollout.max_disagreement is not None,
+        tolerance=rollout.tolerance,
     )
 
 

@@ -49,6 +49,14 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("deployment.deploy", _SUCCEEDED): ("deployment.ready", "A deployment serves"),
     ("deployment.deploy", _FAILED): ("deployment.failed", "A version could not be deployed"),
     ("deployment.deploy", _CANCELLED): ("deployment.failed", "A version could not be deployed"),
+    ("deployment.roll-back", _FAILED): (
+        "deployment.rolled_back",
+        "A deployment went back by itself, or could not; `detail` names the reason and the figures",
+    ),
+    ("deployment.canary-step", _SUCCEEDED): (
+        "deployment.canary_step",
+        "A version that is tried gets more of the requests; `detail` says how many",
+    ),
     ("deployment.update", _SUCCEEDED): ("deployment.updated", "A deployment was changed"),
     ("deployment.stop", _SUCCEEDED): ("deployment.stopped", "A deployment was stopped"),
     ("deployment.delete", _STARTED): ("deployment.deleted", "A deployment is being deleted"),

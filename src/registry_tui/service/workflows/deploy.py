@@ -22,6 +22,7 @@ from registry_tui.service.backends.base import Backend, Backends, ReplicaName, R
 from registry_tui.service.core import served
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
+    canary_steps,
     fetching,
     input_example,
     machine,
@@ -91,6 +92,8 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
     )
     active = gateway_link.active_revision(row)
     serving = active is not None and active.state == RevisionState.ACTIVE.value
+    if state is RevisionState.PENDING:
+        canary_steps.begin_again(context, row, revision)
     gateway_link.publish(context.service)
     return {
         # What to go back to. Much may have happened since a workflow that is tried again was asked for.
@@ -289,9 +292,10 @@ def _check(context: StepContext) -> None:
 
 
 def _switch(context: StepContext) -> None:
-    """From here on callers reach the new revision."""
+    """From here on callers reach the new revision: at once, or once it was tried on some of their requests."""
     row = _row(context)
     revision = _revision(context, row)
+    canary_steps.watch(context, row, revision)
     with context.service.database.session() as session:
         present = session.get_one(DeploymentRow, row.id)
         for each in present.revisions:
@@ -312,6 +316,7 @@ def _switch_back(context: StepContext) -> None:
     row = _row(context)
     revision, old = _revision(context, row), _old(context, row)
     if row.revision != revision.number or old is revision:
+        canary_steps.withdraw(context, row, revision, SETTLE)
         return
     if old is not None and not gateway_link.has_replicas(context.service, row, old):
         context.log("replicas of before are gone already: callers stay with the new ones", "warning")
@@ -385,7 +390,11 @@ def _fail(context: StepContext) -> None:
 
 
 def _cancel(context: StepContext) -> None:
-    _end(context, RevisionState.CANCELLED, "cancelled")
+    why = ""
+    with suppress(Missing):
+        row = _row(context)
+        why = canary_steps.why_it_ended(context, row, _revision(context, row))
+    _end(context, RevisionState.CANCELLED, why or "cancelled")
 
 
 def _end(context: StepContext, state: RevisionState, why: str) -> None:
@@ -405,6 +414,7 @@ def _end(context: StepContext, state: RevisionState, why: str) -> None:
             after, reason = DeploymentState.STOPPED, f"it could not be started: {why}"
         else:
             after, reason = DeploymentState.FAILED, why
+        canary_steps.close(context, row, revision, why)
         _change(
             context,
             state=after.value,

@@ -65,6 +65,7 @@ OPEN_FORMS = frozenset(
 #: selection that is not in view yet.
 AT_ONCE = frozenset(
     {"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable", "send_test", "replay"}
+    | {"promote_canary", "pause_canary"}
 )
 
 #: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.

@@ -34,6 +34,15 @@ DEPLOYMENT = (
     PREVIOUS_TAB,
     MENU,
     *ON_DEPLOYMENT,
+    Action("promote_canary", "ctrl+y", "promote", "Canary: let all callers reach the new version now", footer=False),
+    Action(
+        "pause_canary",
+        "exclamation_mark",
+        "pause",
+        "Canary: stay at this share, or go on",
+        footer=False,
+        meaning="enable",
+    ),
     Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
     Action(
         "redeploy",

@@ -70,7 +70,13 @@ ON_DEPLOYMENT = (
         menu="Change",
         meaning="edit",
     ),
-    Action("rollback", "u", "roll back", "Go back to what served before, with this one key", menu="Roll back"),
+    Action(
+        "rollback",
+        "u",
+        "roll back",
+        "Go back to what served before, or abort a canary, with this one key",
+        menu="Roll back",
+    ),
     Action(
         "restart",
         "r",

@@ -3,6 +3,7 @@
 from registry_tui.service.database.tables.admission import AdmissionExceptionRow, AdmissionRulesRow
 from registry_tui.service.database.tables.base import Base, UtcDateTime, new_id, now
 from registry_tui.service.database.tables.boms import VersionBomRow, VersionComponentRow
+from registry_tui.service.database.tables.canaries import CanaryRow
 from registry_tui.service.database.tables.cards import ModelCardRow
 from registry_tui.service.database.tables.operations import (
     EventChainRow,
@@ -47,6 +48,7 @@ __all__ = [
     "ApprovalRow",
     "AttachedServerRow",
     "Base",
+    "CanaryRow",
     "CollaboratorRow",
     "DeploymentRow",
     "EnvironmentRoleRow",

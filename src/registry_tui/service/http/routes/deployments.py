@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Query
 
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.canaries import Canary, CanaryDecision
 from registry_tui.schemas.deployments import (
     ApiKey,
     ApiKeyCreate,
@@ -26,7 +27,7 @@ from registry_tui.schemas.deployments import (
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.service.access import api_keys
-from registry_tui.service.deployments import history, trying
+from registry_tui.service.deployments import canaries, history, trying
 from registry_tui.service.deployments import rules as deployments
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
@@ -113,6 +114,18 @@ def roll_back(
 ) -> Accepted[Deployment]:
     """Goes back to an earlier revision."""
     return deployments.roll_back(service, principal, deployment, revision)
+
+
+@router.get(f"{_ONE}/canary")
+def get_canary(service: ServiceIn, principal: Acting, deployment: str) -> Canary:
+    """The version that is tried on callers' requests, or the last one that was."""
+    return canaries.get_canary(service, principal, deployment)
+
+
+@router.post(f"{_ONE}/canary")
+def decide_canary(service: ServiceIn, principal: Acting, deployment: str, request: CanaryDecision) -> Canary:
+    """Pauses, resumes, promotes or aborts the canary. A moment later its rollout does so."""
+    return canaries.decide(service, principal, deployment, request.decision)
 
 
 @router.get(f"{_ONE}/replicas")
