@@ -8,7 +8,6 @@ versions alone, and is what stock code would begin with. Both keep one connectio
 
 from __future__ import annotations
 
-import argparse
 import json
 import sqlite3
 import statistics
@@ -19,10 +18,9 @@ from pathlib import Path
 
 import httpx
 from budgets import Judge
-from servers import compile_project, temporary_folder
+from filled import main_of
 
 from registry_tui.contracts.lineage_refs import reference
-from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.places import Project
 from support.many_models import MANY, fill_models
@@ -95,18 +93,7 @@ def measure(platform: Platform, versions: int, repeat: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--versions", type=int, default=1000)
-    parser.add_argument("--repeat", type=int, default=10, help="pairs")
-    asked = parser.parse_args()
-    compile_project()
-    with temporary_folder() as folder:
-        platform = Platform(Home(folder / "h"))
-        platform.command("up")
-        try:
-            return measure(platform, asked.versions, asked.repeat)
-        finally:
-            platform.command("down")
+    return main_of(measure, __doc__, versions=1000, repeat=10)
 
 
 if __name__ == "__main__":

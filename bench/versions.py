@@ -8,16 +8,14 @@ side is the one question for 100 versions. Both keep one connection and take tur
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 
 import httpx
 from budgets import Judge
-from servers import compile_project, temporary_folder
+from filled import main_of
 
-from registry_tui.platform.paths import Home
 from support.many_models import MANY, fill_models
 from support.platforms import Platform
 
@@ -65,18 +63,7 @@ def measure(platform: Platform, versions: int, repeat: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--versions", type=int, default=10_000)
-    parser.add_argument("--repeat", type=int, default=30, help="pairs")
-    asked = parser.parse_args()
-    compile_project()
-    with temporary_folder() as folder:
-        platform = Platform(Home(folder / "h"))
-        platform.command("up")
-        try:
-            return measure(platform, asked.versions, asked.repeat)
-        finally:
-            platform.command("down")
+    return main_of(measure, __doc__, versions=10_000, repeat=30)
 
 
 if __name__ == "__main__":

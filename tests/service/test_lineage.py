@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,13 +14,13 @@ from registry_tui.client.errors import NotFound, ServiceProblem
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, Deployment
 from registry_tui.schemas.lineage import DependentsAsked, Direction, LineageNode, LineageTree, NodeKind
-from registry_tui.schemas.models import ModelUpdate, Visibility
+from registry_tui.schemas.models import ModelUpdate, RegisterModel, Visibility
 from registry_tui.schemas.people import UserChange
 from registry_tui.schemas.places import CollaboratorChange, Role
-from registry_tui.schemas.tracking import RunPurge, RunsChosen
+from registry_tui.schemas.tracking import ExperimentsChosen, RunPurge, RunsChosen
 from support.platforms import Platform, unique
 from support.registered import mlflow_client
-from support.served import Served, deploy, finish, register
+from support.served import ML_MODEL, Served, deploy, finish, register
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,97 @@ def test_what_somebody_may_not_see_is_counted_and_never_named(line: Line) -> Non
     hidden_keys = [node.name for node in flat(from_run.dependents) if node.kind is NodeKind.HIDDEN]
     assert any("API key" in name for name in hidden_keys), hidden_keys
     assert line.key.name not in from_run.model_dump_json()
+
+
+def test_commits_and_logged_models_lead_to_runs_and_versions_and_back(line: Line) -> None:
+    platform, project = line.platform, line.second.project
+    commit, experiment = uuid.uuid4().hex + "a" * 8, line.second.version.origin.experiment_id
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    with mlflow_client(credentials) as http:
+
+        def post(path: str, **body: object) -> dict[str, Any]:
+            answer: dict[str, Any] = http.post(f"/api/2.0/mlflow/{path}", json=body).raise_for_status().json()
+            return answer
+
+        tags = [{"key": "mlflow.source.git.commit", "value": commit}]
+        trained, evaluated = (
+            post("runs/create", experiment_id=experiment, run_name=name, tags=tags)["run"]["info"]
+            for name in ("trained", "evaluated")
+        )
+        made = post("logged-models", experiment_id=experiment, name="booster", source_run_id=trained["run_id"])
+        info = made["model"]["info"]
+        id_ = info["model_id"]
+        post("runs/outputs", run_id=trained["run_id"], models=[{"model_id": id_, "step": 0}])
+        post("runs/log-inputs", run_id=evaluated["run_id"], models=[{"model_id": id_}])
+        folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        files = {"MLmodel": ML_MODEL.format(module="none", uuid="none", streamable=""), "code/none.py": ""}
+        for path, text in {**files, "python_env.yaml": "", "code/settings.json": "{}"}.items():
+            url = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/{path}"
+            http.put(url, content=text.encode()).raise_for_status()
+    name = unique("Boosted")
+    request = RegisterModel(name=name, logged_model_id=id_)
+    accepted = platform.ask(lambda client: client.register_model(project.id, request))
+    finish(platform, accepted.workflow)
+
+    from_commit = line.tree(line.ref("commit", project.id, commit))
+    assert (from_commit.node.kind, from_commit.node.name) == (NodeKind.COMMIT, commit[:12])
+    found = named(from_commit.dependents)
+    assert {("executed by run", "run", "trained"), ("executed by run", "run", "evaluated")} <= found
+    assert {("logged model", "logged-model", "booster"), ("registered as", "version", f"{name} v1")} <= found
+    from_model = line.tree(line.ref("logged-model", project.id, id_))
+    assert from_model.node.name == "booster"
+    assert named(from_model.dependents) == {("registered as", "version", f"{name} v1")}
+    assert ("logged by", "run", "trained") in named(from_model.origins)
+    from_version = line.tree(reference("version", accepted.resource.registry_id, name, "1"))
+    origins = named(from_version.origins)
+    assert {("came from", "run", "trained"), ("packaged from", "logged-model", id_)} <= origins
+    assert ("executed commit", "commit", commit[:12]) in origins
+    from_run = line.tree(line.ref("run", project.id, evaluated["run_id"]), depth=2)
+    assert ("read logged model", "logged-model", "booster") in named(from_run.origins)
+    assert (
+        "read logged model" in platform.command("runs", "lineage", evaluated["run_id"], "--project", project.id).stdout
+    )
+    graph = platform.command("commits", "lineage", commit, "--project", project.id, "--dot").stdout
+    assert "git commit" in graph and "logged model booster" in graph and f"version {name} v1" in graph
+    told = platform.command("logged-models", "lineage", id_, "--project", project.id, "--json").stdout
+    assert LineageTree.model_validate_json(told).node.kind is NodeKind.LOGGED_MODEL
+    # Who does not work in the project sees neither.
+    stranger = unique("stranger")
+    platform.call(RegistryClient.put_user, stranger, UserChange())
+    for ref in (line.ref("commit", project.id, commit), line.ref("logged-model", project.id, id_)):
+        with pytest.raises(ServiceProblem):
+            line.tree(ref, user=stranger)
+    public = ModelUpdate(visibility=Visibility.PUBLIC)
+    platform.call(RegistryClient.update_model, accepted.resource.registry_id, name, public)
+    elsewhere = platform.new_project()
+    viewer = CollaboratorChange(role=Role.VIEWER)
+    platform.call(RegistryClient.set_collaborator, elsewhere.id, stranger, viewer)
+    seen = line.tree(reference("version", accepted.resource.registry_id, name, "1"), user=stranger)
+    for secret in (commit, commit[:12], id_, trained["run_id"], project.name):
+        assert secret not in seen.model_dump_json()
+
+
+def test_a_deleted_experiment_and_person_stay_named(line: Line) -> None:
+    platform, person = line.platform, unique("author")
+    platform.call(RegistryClient.put_user, person, UserChange())
+    extra = register(platform, line.second.project, add=1)
+    model, experiment = extra.version.model_name, extra.version.origin.experiment_id
+    assert experiment is not None
+    contributor = CollaboratorChange(role=Role.CONTRIBUTOR)
+    platform.call(RegistryClient.set_collaborator, extra.project.id, person, contributor)
+    key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name=unique("mine"))), user=person).api_key
+    assert ("", "key", key.name) in named([line.tree(line.ref("key", key.id))])
+    me = platform.ask(lambda client: client.whoami()).name
+    platform.call(RegistryClient.delete_user, person, me)
+    chosen = ExperimentsChosen(experiment_ids=[experiment])
+    platform.ask(lambda client: client.delete_experiments(extra.project.id, chosen))
+    tree = line.tree(reference("version", extra.registry, model, "1"))
+    [origin] = [each for each in flat(tree.origins) if each.kind is NodeKind.EXPERIMENT]
+    assert origin.name == extra.version.origin.experiment_name and "deleted" in origin.detail
+    [run] = [each for each in flat(tree.origins) if each.kind is NodeKind.RUN]
+    assert "deleted" in run.detail
+    found = line.tree(line.ref("experiment", extra.project.id, experiment))
+    assert found.node.name == extra.version.origin.experiment_name
 
 
 def test_the_deleted_stay_named(line: Line) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
 #: What benchmarks share, and the other side of one.
-HELPERS = {"budgets", "data_table", "revisions", "servers", "serving_sides", "terminal"}
+HELPERS = {"budgets", "data_table", "filled", "revisions", "servers", "serving_sides", "terminal"}
 BENCHMARKS = sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in HELPERS)
 
 

@@ -19,6 +19,8 @@ EachOption = Annotated[int, typer.Option("--each", min=1, max=MAX_EACH, help="Ch
 DotOption = Annotated[bool, typer.Option("--dot", help="A graph in the DOT language, for Graphviz.")]
 
 datasets = session.new_app("Data sets that runs of a project read.")
+commits = session.new_app("Git commits that runs of a project executed.")
+logged_models = session.new_app("Models that runs of a project logged.")
 
 
 def print_lineage(
@@ -113,6 +115,32 @@ def of_dataset(
     Example: registry-tui datasets lineage wine-white --project wine-quality
     """
     print_lineage(named("dataset", project, name, digest), depth, each, as_json, as_dot)
+
+
+@commits.command("lineage")
+def of_commit(
+    commit: Annotated[str, typer.Argument(help="The whole hash of the git commit, as runs logged it.")],
+    project: session.ProjectOption,
+    depth: DepthOption = DEPTH,
+    each: EachOption = EACH,
+    as_json: session.JsonOption = False,
+    as_dot: DotOption = False,
+) -> None:
+    """Show the runs that executed the code of a git commit, and what came from them."""
+    print_lineage(named("commit", project, commit), depth, each, as_json, as_dot)
+
+
+@logged_models.command("lineage")
+def of_logged_model(
+    logged_model: Annotated[str, typer.Argument(help="ID of the logged model: m-….")],
+    project: session.ProjectOption,
+    depth: DepthOption = DEPTH,
+    each: EachOption = EACH,
+    as_json: session.JsonOption = False,
+    as_dot: DotOption = False,
+) -> None:
+    """Show the run that logged a model, and the versions that were registered from it."""
+    print_lineage(named("logged-model", project, logged_model), depth, each, as_json, as_dot)
 
 
 def of_deployment(

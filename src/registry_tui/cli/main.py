@@ -48,6 +48,8 @@ COMMANDS = {
     "approvals": "approvals:app",
     "deployments": "deployments:app",
     "datasets": "lineage:datasets",
+    "commits": "lineage:commits",
+    "logged-models": "lineage:logged_models",
     "keys": "keys:app",
     "users": "users:app",
     "groups": "groups:app",

@@ -13,6 +13,8 @@ PARTS = {
     "experiment": ("project", "experiment"),
     "run": ("project", "run"),
     "dataset": ("project", "name", "digest"),
+    "commit": ("project", "commit"),
+    "logged-model": ("project", "logged_model"),
     "model": ("registry", "model"),
     "version": ("registry", "model", "version"),
     "alias": ("registry", "model", "alias"),
@@ -49,7 +51,7 @@ def parts_of(ref: str, kinds: Mapping[str, tuple[str, ...]] = PARTS) -> tuple[st
     names = kinds.get(kind)
     if names is None:
         raise ValueError(f"begins with none of: {', '.join(kinds)}")
-    given = [unquote(part) for part in rest.split("/")]
+    given = [unquote(part) for part in rest.split("/")] if "%" in rest else rest.split("/")
     if len(given) != len(names) or not all(given[:2]):
         raise ValueError(f"must be {kind}:{'/'.join(name.upper() for name in names)}")
     return kind, dict(zip(names, given, strict=True))

@@ -35,7 +35,7 @@ from registry_tui.contracts.run_rows import (
     RunRow,
     RunRows,
 )
-from registry_tui.mlflow_plugin import mlflow_private, run_pages
+from registry_tui.mlflow_plugin import mlflow_private, run_origins, run_pages
 from registry_tui.mlflow_plugin.identity import is_administrator
 
 _logger = logging.getLogger(__name__)
@@ -87,6 +87,10 @@ def _answer(find: Any) -> Response | tuple[Response, int]:
         return jsonify({"error_code": "PERMISSION_DENIED", "message": "Ask the service."}), HTTPStatus.FORBIDDEN
     given = request.get_json(silent=True)
     asked = given if isinstance(given, dict) else {}
+    if asked.get("origins") is True:
+        within, view = _texts(asked, "experiment_ids"), _view(_text(asked, "run_view_type"))
+        tracking = mlflow_private.tracking_store()
+        return run_origins.answer(tracking, within, _text(asked, "filter"), view, _number(asked))
     found = find(
         mlflow_private.tracking_store(),
         _texts(asked, "experiment_ids"),

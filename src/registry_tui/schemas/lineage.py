@@ -25,6 +25,9 @@ class NodeKind(StrEnum):
     EXPERIMENT = "experiment"
     RUN = "run"
     DATASET = "dataset"
+    #: Of the code that a run executed.
+    COMMIT = "commit"
+    LOGGED_MODEL = "logged-model"
     MODEL = "model"
     VERSION = "version"
     ALIAS = "alias"
@@ -63,8 +66,8 @@ class LineageTree(Schema):
     """
 
     node: LineageNode
-    origins: list[LineageTree] = []
-    dependents: list[LineageTree] = []
+    origins: list[LineageTree] = Field(default_factory=list)
+    dependents: list[LineageTree] = Field(default_factory=list)
     more_origins: str | None = None
     more_dependents: str | None = None
     #: Whether nodes were left out because the tree would be too large.

@@ -11,6 +11,8 @@ from registry_tui.wording.text import safe
 KINDS = {
     NodeKind.RUN: "run",
     NodeKind.DATASET: "data set",
+    NodeKind.COMMIT: "git commit",
+    NodeKind.LOGGED_MODEL: "logged model",
     NodeKind.MODEL: "model",
     NodeKind.VERSION: "version",
     NodeKind.ALIAS: "alias",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Kinds behind which nothing more can be in a direction.
 _ENDS = {
-    Direction.ORIGINS: (NodeKind.ENVIRONMENT, NodeKind.DATASET),
+    Direction.ORIGINS: (NodeKind.ENVIRONMENT, NodeKind.DATASET, NodeKind.COMMIT),
     Direction.DEPENDENTS: (NodeKind.KEY,),
 }
 
@@ -152,8 +152,10 @@ def place_of(node: LineageNode) -> Place | None:
         return Place("model", {"registry": named["registry"], "model": named["model"]})
     if kind == "key":
         return Place("keys")
-    if kind in ("environment", "dataset"):
-        return Place("environments") if kind == "environment" else None
+    if kind == "environment":
+        return Place("environments")
+    if kind in ("dataset", "commit", "logged-model"):
+        return None
     return Place(kind, named)
 
 

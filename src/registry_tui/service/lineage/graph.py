@@ -15,7 +15,7 @@ from registry_tui.schemas.lineage import DEPTH, EACH, Direction, LineageNode, Li
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.lineage import of_copies, of_deployments, of_models, of_runs, roots
+from registry_tui.service.lineage import of_copies, of_deployments, of_models, of_origins, of_runs, roots
 from registry_tui.service.lineage.asker import Asker, Source
 
 #: Nodes of a tree at most.
@@ -25,7 +25,8 @@ ORIGINS: Mapping[NodeKind, tuple[Source, ...]] = {
     NodeKind.REGISTRY: (of_models.environment_of_registry,),
     NodeKind.PROJECT: (of_runs.environment_of_project,),
     NodeKind.EXPERIMENT: (of_runs.project_of_experiment,),
-    NodeKind.RUN: (of_runs.above_runs,),
+    NodeKind.RUN: (of_origins.above_runs,),
+    NodeKind.LOGGED_MODEL: (of_origins.run_of_logged_model,),
     NodeKind.MODEL: (of_models.registry_of_model, of_models.runs_of_model),
     NodeKind.VERSION: (of_copies.originals_of_version, of_models.run_of_version, of_models.model_of_version),
     NodeKind.ALIAS: (of_models.version_of_alias,),
@@ -37,8 +38,10 @@ DEPENDENTS: Mapping[NodeKind, tuple[Source, ...]] = {
     NodeKind.REGISTRY: (of_models.models_of_registry,),
     NodeKind.PROJECT: (of_deployments.deployments_of_project, of_runs.experiments_of_project),
     NodeKind.EXPERIMENT: (of_runs.runs_of_experiment,),
-    NodeKind.RUN: (of_runs.versions_of_runs,),
+    NodeKind.RUN: (of_origins.models_of_runs, of_runs.versions_of_runs),
+    NodeKind.LOGGED_MODEL: (of_origins.versions_of_logged_model,),
     NodeKind.DATASET: (of_runs.runs_of_dataset,),
+    NodeKind.COMMIT: (of_runs.runs_of_commit,),
     NodeKind.MODEL: (of_models.versions_of_model,),
     NodeKind.VERSION: (
         of_models.aliases_of_version,

@@ -11,7 +11,7 @@ from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionSt
 from registry_tui.service.adapters.mlflow_words import offset_token, quoted, unquotable
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow
 from registry_tui.service.lineage.asker import Asker, from_to, hidden, node, parts
-from registry_tui.service.lineage.of_runs import looked_up
+from registry_tui.service.lineage.of_origins import logged_model_of, looked_up
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.versions import to_version
 
@@ -151,7 +151,7 @@ def model_of_version(
 
 
 def run_of_version(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
-    """The run that each version came from: one question a model, however many versions."""
+    """The run and the logged model that each version came from: one question a model, however many versions."""
     found: dict[str, list[LineageNode]] = {}
     by_model: dict[tuple[str, str], dict[int, LineageNode]] = {}
     for each in nodes:
@@ -165,8 +165,8 @@ def run_of_version(asker: Asker, nodes: Sequence[LineageNode], start: int, limit
         only = numbers if len(numbers) == 1 else ()
         for version in versions_of(asker, model, 0, _BATCH, only):
             if version.version in wanted:
-                above = _origin(asker, version, "came from")
-                found[wanted[version.version].ref] = from_to([above], start, limit)
+                above = [_origin(asker, version, "came from"), *logged_model_of(asker, version.origin)]
+                found[wanted[version.version].ref] = from_to(above, start, limit)
     return looked_up(asker, found)
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.lineage import LineageNode, NodeKind
+from registry_tui.schemas.tracking import RegisteredAs
 from registry_tui.service.adapters.mlflow_words import fields_of_run, offset_token, quoted
+from registry_tui.service.adapters.run_origins import GIT_COMMIT
 from registry_tui.service.core import permissions
 from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, RegistryRow, WorkspaceRow
-from registry_tui.service.errors import InvalidInput, Missing
 from registry_tui.service.lineage import run_versions
 from registry_tui.service.lineage.asker import Asker, from_to, hidden, node, parts
 from registry_tui.service.tracking.project import ProjectPlace
 from registry_tui.service.tracking.server import server_of
 
-#: Experiments of a project that are looked through for runs, and runs that one question names.
-_EXPERIMENTS, _RUNS = 1000, 500
+#: Experiments of a project that are looked through for runs.
+EXPERIMENTS = 1000
 
 
 def run_node(project_id: str, run: Mapping[str, Any], relation: str) -> LineageNode:
@@ -89,14 +89,14 @@ def experiments_of_project(
     for each in nodes:
         place = asker.project(parts(each)["project"])
         if place is not None:
-            listed = _experiments(asker, place, start, limit + 1, "ACTIVE_ONLY")
+            listed = experiments_in(asker, place, start, limit + 1, "ACTIVE_ONLY")
             found[each.ref] = [experiment_node(place.id, one, "has experiment") for one in listed]
     return found
 
 
-def _experiments(asker: Asker, place: ProjectPlace, start: int, most: int, view: str) -> Sequence[Mapping[str, Any]]:
+def experiments_in(asker: Asker, place: ProjectPlace, start: int, most: int, view: str) -> Sequence[Mapping[str, Any]]:
     body = {
-        "max_results": min(most, _EXPERIMENTS),
+        "max_results": min(most, EXPERIMENTS),
         "view_type": view,
         "order_by": ["name ASC"],
         "page_token": offset_token(start) if start else "",
@@ -133,7 +133,7 @@ def runs_of_experiment(
         named = parts(each)
         place = asker.project(named["project"])
         if place is not None:
-            asked = _search([named["experiment"]], "", start, limit + 1)
+            asked = search_body([named["experiment"]], "", start, limit + 1)
             listed = server_of(asker.service, place).search_runs(asked).fields
             found[each.ref] = [run_node(place.id, run, "has run") for run in listed]
     return found
@@ -147,18 +147,35 @@ def runs_of_dataset(asker: Asker, nodes: Sequence[LineageNode], start: int, limi
         place = asker.project(named["project"])
         if place is None:
             continue
-        experiments = [one["experiment_id"] for one in _experiments(asker, place, 0, _EXPERIMENTS, "ALL")]
         filter_ = f"dataset.name = {quoted(named['name'])}"
         if named["digest"]:
             filter_ += f" AND dataset.digest = {quoted(named['digest'])}"
-        if experiments:
-            asked = {**_search(experiments, filter_, start, limit + 1), "run_view_type": "ALL"}
-            listed = server_of(asker.service, place).search_runs(asked).fields
-            found[each.ref] = [run_node(place.id, run, "read by run") for run in listed]
+        found[each.ref] = _found(asker, place, filter_, start, limit, "read by run")
     return found
 
 
-def _search(experiments: Sequence[str], filter_: str, start: int, most: int) -> dict[str, Any]:
+def runs_of_commit(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
+    """The runs of the project that executed the code of a git commit, as their clients noted it."""
+    found = {}
+    for each in nodes:
+        named = parts(each)
+        place = asker.project(named["project"])
+        if place is not None:
+            filter_ = f"tags.`{GIT_COMMIT}` = {quoted(named['commit'])}"
+            found[each.ref] = _found(asker, place, filter_, start, limit, "executed by run")
+    return found
+
+
+def _found(asker: Asker, place: ProjectPlace, filter_: str, start: int, limit: int, relation: str) -> list[LineageNode]:
+    """The runs of a project that a filter finds, also in deleted experiments."""
+    experiments = [one["experiment_id"] for one in experiments_in(asker, place, 0, EXPERIMENTS, "ALL")]
+    if not experiments:
+        return []
+    asked = {**search_body(experiments, filter_, start, limit + 1), "run_view_type": "ALL"}
+    return [run_node(place.id, run, relation) for run in server_of(asker.service, place).search_runs(asked).fields]
+
+
+def search_body(experiments: Sequence[str], filter_: str, start: int, most: int) -> dict[str, Any]:
     return {
         "experiment_ids": list(experiments),
         "filter": filter_,
@@ -167,90 +184,6 @@ def _search(experiments: Sequence[str], filter_: str, start: int, most: int) -> 
         "run_view_type": "ACTIVE_ONLY",
         "page_token": offset_token(start) if start else "",
     }
-
-
-def above_runs(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
-    """The experiment and the data sets of runs: some questions a project, however many runs."""
-    found: dict[str, list[LineageNode]] = {}
-    by_project: dict[str, dict[str, LineageNode]] = {}
-    for each in nodes:
-        named = parts(each)
-        by_project.setdefault(named["project"], {})[named["run"]] = each
-    for project, wanted in by_project.items():
-        place = asker.project(project)
-        if place is None:
-            continue
-        experiments = {one["experiment_id"]: one for one in _experiments(asker, place, 0, _EXPERIMENTS, "ALL")}
-        for run in _runs(asker, place, list(wanted), list(experiments)):
-            above = wanted[run["info"]["run_id"]]
-            found[above.ref] = from_to(_above(place, run, experiments), start, limit)
-        for run_id, each in wanted.items():
-            if each.ref not in found:
-                purged = node(NodeKind.RUN, each.name, relation="was run", detail=f"{run_id}, purged", gone=True)
-                found[each.ref] = from_to([purged], start, limit)
-    return found
-
-
-def _above(
-    place: ProjectPlace, run: Mapping[str, Any], experiments: Mapping[str, Mapping[str, Any]]
-) -> list[LineageNode]:
-    experiment = experiments.get(run["info"].get("experiment_id", ""))
-    above = [] if experiment is None else [experiment_node(place.id, experiment, "in experiment")]
-    for entry in run.get("inputs", {}).get("dataset_inputs", ()):
-        dataset = entry.get("dataset", {})
-        name, digest = dataset.get("name", ""), dataset.get("digest", "")
-        detail = " ".join(word for word in (digest, dataset.get("source_type", "")) if word)
-        if name:
-            above.append(node(NodeKind.DATASET, name, place.id, name, digest, relation="read data set", detail=detail))
-    return above
-
-
-def _runs(
-    asker: Asker, place: ProjectPlace, run_ids: Sequence[str], experiments: Sequence[str]
-) -> list[Mapping[str, Any]]:
-    """MLflow's `Run` objects, with data sets; also of deleted runs, without those that were purged."""
-    server, found = server_of(asker.service, place), []
-    if len(run_ids) == 1:
-        with suppress(Missing, InvalidInput):
-            found.append(server.call("GET", "runs/get", params={"run_id": run_ids[0]})["run"])
-        return found
-    for first in range(0, len(run_ids), _RUNS):
-        part = run_ids[first : first + _RUNS]
-        filter_ = f"attributes.run_id IN ({', '.join(quoted(each) for each in part)})"
-        body = {**_search(experiments, filter_, 0, _RUNS), "run_view_type": "ALL"}
-        found += server.call("POST", "runs/search", json=body).get("runs", ())
-    return found
-
-
-def looked_up(asker: Asker, found: dict[str, list[LineageNode]]) -> dict[str, list[LineageNode]]:
-    """The same nodes, of which runs that were deleted or purged say so: some questions a project, however many runs."""
-    by_project: dict[str, set[str]] = {}
-    for node_ in (each for nodes in found.values() for each in nodes if each.kind is NodeKind.RUN and each.ref):
-        by_project.setdefault(parts(node_)["project"], set()).add(parts(node_)["run"])
-    stages: dict[tuple[str, str], str] = {}
-    for project, run_ids in by_project.items():
-        place = asker.project(project)
-        if place is None or place.attached is not None:  # another server, which is asked when its run is opened
-            continue
-        experiments = [one["experiment_id"] for one in _experiments(asker, place, 0, _EXPERIMENTS, "ALL")]
-        wanted = sorted(run_ids)
-        stages |= {(project, run_id): "purged" for run_id in wanted}
-        for first in range(0, len(wanted), _EXPERIMENTS):
-            part = wanted[first : first + _EXPERIMENTS]
-            filter_ = f"attributes.run_id IN ({', '.join(quoted(each) for each in part)})"
-            asked = {**_search(experiments, filter_, 0, len(part)), "run_view_type": "ALL"}
-            listed = server_of(asker.service, place).search_runs(asked).fields
-            stages |= {(project, run["id"]): run["lifecycle_stage"] for run in listed}
-    return {ref: [_with_stage(each, stages) for each in nodes] for ref, nodes in found.items()}
-
-
-def _with_stage(each: LineageNode, stages: Mapping[tuple[str, str], str]) -> LineageNode:
-    if each.kind is not NodeKind.RUN or not each.ref:
-        return each
-    stage = stages.get((parts(each)["project"], parts(each)["run"]), "active")
-    if stage == "purged":
-        return each.model_copy(update={"gone": True, "ref": ""})
-    return each if stage == "active" else each.model_copy(update={"detail": f"deleted, can be restored; {each.detail}"})
 
 
 def versions_of_runs(
@@ -269,20 +202,22 @@ def versions_of_runs(
         seen = run_versions.registered_in(asker.service, asker.principal, place, list(wanted))
         for run_id, each in wanted.items():
             own = seen.get(run_id, [])
-            below = [
-                node(
-                    NodeKind.VERSION,
-                    f"{one.model_name} v{one.version}",
-                    one.registry_id,
-                    one.model_name,
-                    str(one.version),
-                    relation="registered as",
-                    detail="" if one.status == "READY" else one.status.lower().replace("_", " "),
-                )
-                for one in own
-            ]
+            below = [registered_node(one) for one in own]
             found[each.ref] = from_to(below, start, limit)
     return found
+
+
+def registered_node(found: RegisteredAs) -> LineageNode:
+    """A version that was registered from a run."""
+    return node(
+        NodeKind.VERSION,
+        f"{found.model_name} v{found.version}",
+        found.registry_id,
+        found.model_name,
+        str(found.version),
+        relation="registered as",
+        detail="" if found.status == "READY" else found.status.lower().replace("_", " "),
+    )
 
 
 def run_root(project_id: str, run: Mapping[str, Any]) -> LineageNode:

@@ -14,11 +14,13 @@ from registry_tui.service.errors import Missing
 from registry_tui.service.lineage.asker import Asker, node
 from registry_tui.service.lineage.of_deployments import deployment_node
 from registry_tui.service.lineage.of_models import model_node, version_node
+from registry_tui.service.lineage.of_origins import commit_node, logged_node
 from registry_tui.service.lineage.of_runs import run_root
 from registry_tui.service.models.registered import find_model
 from registry_tui.service.models.versions import find_version
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.tracking.artifacts import get_logged_model
 from registry_tui.service.tracking.experiments import get_experiment
 from registry_tui.service.tracking.project import enter_project
 from registry_tui.service.tracking.runs import fetch_run
@@ -61,6 +63,17 @@ def _dataset(service: Service, principal: Principal, named: Mapping[str, str]) -
     return node(NodeKind.DATASET, named["name"], place.id, named["name"], named["digest"], detail=named["digest"])
 
 
+def _commit(service: Service, principal: Principal, named: Mapping[str, str]) -> LineageNode:
+    place = enter_project(service, principal, named["project"])
+    return commit_node(place.id, named["commit"], "")
+
+
+def _logged_model(service: Service, principal: Principal, named: Mapping[str, str]) -> LineageNode:
+    place = enter_project(service, principal, named["project"])
+    found, _ = get_logged_model(service, place, named["logged_model"])
+    return logged_node(place.id, found.id, found.name, "")
+
+
 def _model(service: Service, principal: Principal, named: Mapping[str, str]) -> LineageNode:
     place = enter_registry(service, named["registry"], reader=principal)
     return model_node(find_model(service, principal, place, named["model"]), "")
@@ -100,6 +113,8 @@ _FINDERS: Mapping[NodeKind, Callable[[Service, Principal, Mapping[str, str]], Li
     NodeKind.EXPERIMENT: _experiment,
     NodeKind.RUN: _run,
     NodeKind.DATASET: _dataset,
+    NodeKind.COMMIT: _commit,
+    NodeKind.LOGGED_MODEL: _logged_model,
     NodeKind.MODEL: _model,
     NodeKind.VERSION: _version,
     NodeKind.ALIAS: _alias,

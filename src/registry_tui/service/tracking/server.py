@@ -10,11 +10,13 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from registry_tui.contracts import run_rows
+from registry_tui.contracts.run_origins import OriginRow
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import Run
 from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.attached_mlflow import Abilities, AttachedMlflow, abilities_of
 from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.adapters.run_origins import origins_of_row, origins_of_run
 from registry_tui.service.core.context import Service
 from registry_tui.service.tracking.project import Attached, ProjectPlace
 
@@ -48,6 +50,9 @@ class TrackingServer(Protocol):
     ) -> dict[str, Any]:
         """One call. Raises Missing, InvalidInput, NotPermitted, WrongState, PartUnavailable."""
 
+    def search_origins(self, asked: Mapping[str, Any]) -> list[OriginRow]:
+        """Where runs came from, one page; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
+
     def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
         """A page of runs; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
 
@@ -66,6 +71,10 @@ class _Own:
     ) -> dict[str, Any]:
         return self.mlflow.call(method, path, workspace=self.workspace, params=params, json=json)
 
+    def search_origins(self, asked: Mapping[str, Any]) -> list[OriginRow]:
+        answer = self.call("POST", run_rows.PATH, json={**asked, "origins": True})
+        return [origins_of_row(row) for row in answer["runs"]]
+
     def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
         page = from_json(self.page_of_runs(asked))
         return FoundRuns([mlflow_words.fields_of_item(item) for item in page["items"]], page["next_page_token"])
@@ -83,6 +92,10 @@ class _Elsewhere:
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> dict[str, Any]:
         return self.client.call(method, path, params=params, json=json)
+
+    def search_origins(self, asked: Mapping[str, Any]) -> list[OriginRow]:
+        answer = self.call("POST", "runs/search", json=asked)
+        return [origins_of_run(run) for run in answer.get("runs", ())]
 
     def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
         # A server elsewhere reads more runs at once slower than in parts, and a person waits for the first ones.

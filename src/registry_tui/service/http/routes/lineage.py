@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.lineage import (
@@ -29,13 +29,14 @@ NodeIn = Annotated[
     Query(
         max_length=4000,
         description="A kind and names or IDs, percent-encoded: `model:REGISTRY/MODEL`, `version:REGISTRY/MODEL/3`, "
-        "`alias:REGISTRY/MODEL/ALIAS`, `run:PROJECT/RUN`, `dataset:PROJECT/NAME/DIGEST`, `deployment:NAME`, `key:ID`, "
+        "`alias:REGISTRY/MODEL/ALIAS`, `run:PROJECT/RUN`, `dataset:PROJECT/NAME/DIGEST`, `commit:PROJECT/SHA`, "
+        "`logged-model:PROJECT/ID`, `deployment:NAME`, `key:ID`, "
         "`experiment:PROJECT/EXPERIMENT`, `project:NAME`, `registry:NAME`, `environment:NAME`",
     ),
 ]
 
 
-@router.get("/lineage")
+@router.get("/lineage", response_model=LineageTree)
 def get_lineage(
     service: ServiceIn,
     principal: Acting,
@@ -43,9 +44,11 @@ def get_lineage(
     depth: Annotated[int, Query(ge=1, le=MAX_DEPTH, description="Levels each way")] = DEPTH,
     each: Annotated[int, Query(ge=1, le=MAX_EACH, description="Children that are listed of a node")] = EACH,
     direction: Annotated[Direction | None, Query(description="Default: both")] = None,
-) -> LineageTree:
+) -> Response:
     """A tree of what a thing came from and what depends on it; what you may not see is counted."""
-    return graph.get_tree(service, principal, node, depth=depth, each=each, direction=direction)
+    found = graph.get_tree(service, principal, node, depth=depth, each=each, direction=direction)
+    # Ten thousand nodes at most: FastAPI would make a dict of each, and text of these.
+    return Response(found.model_dump_json(), media_type="application/json")
 
 
 @router.get("/lineage/neighbours")

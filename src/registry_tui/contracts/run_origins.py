@@ -1,0 +1,24 @@
+"""How MLflow's server tells the service where runs came from: a list for each run, without names of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+#: Runs in one answer at most.
+MOST_RUNS = 1000
+
+
+class OriginRow(NamedTuple):
+    """A run, and what it read and logged."""
+
+    id: str
+    name: str
+    experiment_id: str
+    status: str
+    stage: str
+    commit: str
+    #: Data sets by name, digest and kind of source.
+    datasets: Sequence[tuple[str, str, str]]
+    #: Logged models by ID and name, each with whether the run read it.
+    models: Sequence[tuple[str, str, bool]]
