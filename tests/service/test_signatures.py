@@ -22,11 +22,12 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.contracts import signatures
 from registry_tui.schemas.admission import Purpose, RulesChange, Verdict
 from registry_tui.schemas.deployments import DeploymentCreate
+from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.signatures import SignatureKind, SigningKeyAdd, SignVersion, VersionSignatures
 from support import served
-from support.platforms import Platform, unique, wait_for
+from support.platforms import Platform, run_python, unique, wait_for
 from support.registered import object_names, object_store
 from support.served import Served
 from support.workflow_cases import registered_environment
@@ -247,6 +248,42 @@ def test_rules_ask_for_a_signature_and_a_team_adds_its_own(signing: Signing, tmp
         assert "is not trusted here" in signing.findings(made)[1].reason
     finally:
         platform.ask(lambda client: client.set_rules(signing.environment, RulesChange(text="rules: []")))
+
+
+@pytest.mark.parametrize("how", ["with its manifest", "alone", "beside the others"])
+def test_stock_code_copies_no_version_that_is_not_as_it_was_signed(signing: Signing, how: str) -> None:
+    platform, made = signing.platform, signing.register()
+    if how == "with its manifest":
+        signing.tamper(made)
+    elif how == "alone":
+        size = len(signing.read(made, "settings.json"))
+        signing.write(made, "settings.json", b'{"add": 9}'.ljust(size))
+    else:
+        key = f"{signing.key(made, 'settings.json').rpartition('/')[0]}/sitecustomize.py"
+        object_store(platform).put_object(Bucket=signing.bucket(made), Key=key, Body=b"print('here')")
+    name = unique("copy")
+    told = run_python(COPY, platform.exports(signing.project.id), made.version.model_name, name)
+    copied = platform.ask(lambda client: client.version(made.registry, name, 1))
+    assert copied.status == VersionStatus.FAILED_REGISTRATION and copied.status_message in told
+    said = {
+        "with its manifest": "settings.json is not what was signed",
+        "alone": "is not what its manifest says",
+        "beside the others": "sitecustomize.py is not in it",
+    }
+    assert said[how] in copied.status_message
+    assert not copied.signatures
+
+
+#: Copies a version, and says what became of it.
+COPY = """
+import sys, time, mlflow
+client = mlflow.MlflowClient()
+made = client.copy_model_version(f"models:/{sys.argv[1]}/1", sys.argv[2])
+while made.status == "PENDING_REGISTRATION":
+    time.sleep(0.2)
+    made = client.get_model_version(sys.argv[2], "1")
+print(made.status, made.status_message)
+"""
 
 
 def test_a_version_from_before_signatures_is_signed_when_somebody_asks(signing: Signing) -> None:

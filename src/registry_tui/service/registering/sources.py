@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from registry_tui.contracts import attached_sources, promoted_sources
-from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
+from registry_tui.contracts.mlflow_routes import Location, RouteError, RoutesFile, artifact_path
 from registry_tui.service.core import artifact_places
 from registry_tui.service.core.context import Service
-from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.signing import archives as signing
 from registry_tui.service.stores import archives, bucket_files
@@ -18,6 +18,8 @@ from registry_tui.service.stores.archives import Advance, Check
 from registry_tui.service.stores.bucket_files import StoredFile
 from registry_tui.service.tracking.artifacts import attached_folder
 from registry_tui.service.tracking.folders import Folder
+
+_SOUND = "`registry-tui models verify` reads it again; copy or promote a version that is sound"
 
 
 class Source(Protocol):
@@ -46,12 +48,16 @@ class Stored:
     place: bucket_files.Folder
     #: Whether it is an archive of a Model Registry.
     archived: bool
+    #: SHA-256 by path, as the manifest of the archive says; empty where there is none.
+    sums: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def where(self) -> str:
         return self.place.uri
 
     def files(self, check: Check) -> list[StoredFile]:
+        if self.sums:
+            return _named(self.place, self.sums, check)
         return archives.source_files(self.place, archived=self.archived, check=check)
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
@@ -61,7 +67,10 @@ class Stored:
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
         how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
-        return how, archives.copy_files(files, self.place, target, advance=advance, check=check)
+        sums = archives.copy_files(files, self.place, target, advance=advance, check=check)
+        require_sums(self, {**self.sums, **sums})
+        # Those that the store copied itself are compared when they are read back.
+        return how, {**self.sums, **sums}
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class Promoted:
         return self.archive.uri
 
     def files(self, check: Check) -> list[StoredFile]:
-        return bucket_files.files_there(self.archive.below(archives.FILES), self.sums, check=check)
+        return _named(self.archive.below(archives.FILES), self.sums, check)
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
         return bucket_files.read_pieces(file, self.archive.below(archives.FILES))
@@ -121,13 +130,31 @@ class Promoted:
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
         sums = archives.pass_files(files, self.archive.below(archives.FILES), target, advance=advance, check=check)
-        wrong = sorted(path for path, sha in self.sums.items() if sums.get(path) != sha)
-        if wrong:
-            raise WrongState(
-                f"The archive at {self.where} is not what its manifest says: {wrong[0][:200]}",
-                action="`registry-tui models verify` reads it again; promote a version that is sound",
-            )
+        require_sums(self, sums)
         return "copied from the other registry", sums
+
+
+def _named(place: bucket_files.Folder, sums: Mapping[str, str], check: Check) -> list[StoredFile]:
+    """The files of an archive. Raises WrongState where one lies beside them that was not signed."""
+    found = bucket_files.files_there(place, sums, check=check)
+    beside = next((file.path for file in found if file.path not in sums), None)
+    if beside is not None:
+        raise WrongState(
+            f"The archive at {place.uri} is not what its manifest says: {beside[:200]} is not in it", action=_SOUND
+        )
+    return found
+
+
+def require_sums(source: Source, found: Mapping[str, str]) -> None:
+    """Raises WrongState for files of a version's archive, SHA-256 by path, that are not what its manifest says."""
+    if not isinstance(source, Stored | Promoted):
+        return
+    wrong = sorted(path for path, sha in source.sums.items() if found.get(path) != sha)
+    if wrong:
+        raise WrongState(
+            f"The archive at {source.where} is not what its manifest says: {wrong[0][:200]}",
+            action=_SOUND,
+        )
 
 
 def find(service: Service, registry: RegistryPlace, source: str) -> Source:
@@ -142,13 +169,37 @@ def find(service: Service, registry: RegistryPlace, source: str) -> Source:
     if (elsewhere := attached_sources.parse(source)) is not None:
         return Remote(attached_folder(service, elsewhere), source)
     try:
-        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(source))
+        routes = RoutesFile(service.home.routes_file).load()
+        location = routes.locate(artifact_path(source))
     except RouteError as error:
         raise WrongState(f"The model cannot be reached any more: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
     # Archives are sources too: a version that is copied.
-    archived = location.registry is not None
     if location.outside:
-        return Stored(artifact_places.folder_at(service, location), archived)
-    return Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"), archived)
+        folder = artifact_places.folder_at(service, location)
+    else:
+        folder = registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/")
+    if location.registry is None:
+        return Stored(folder, archived=False)
+    of = enter_registry(service, routes.registries[location.registry].registry_id)
+    return Stored(folder, archived=True, sums=_archived(service, of, location))
+
+
+def _archived(service: Service, place: RegistryPlace, location: Location) -> dict[str, str]:
+    """The SHA-256 of the files of a folder in an archive, by the path in the folder; empty where it has no manifest.
+
+    Raises WrongState for an archive that is not as it was signed, PartUnavailable.
+    """
+    _, _, inner = location.key.partition(f"/{location.model_id}/")
+    version_id, _, path = inner.partition("/")
+    version = signing.version_at(service, place, str(location.model_id), version_id)
+    try:
+        manifest = archives.read_manifest(version.archive)
+    except Missing:
+        if signing.is_signed(service, version_id):
+            raise
+        return {}
+    signing.proof(service, version, manifest)
+    within = f"{path.strip('/')}/".removeprefix(f"{archives.FILES}/")
+    return {file.removeprefix(within): sha for file, sha in signing.sums(manifest).items() if file.startswith(within)}

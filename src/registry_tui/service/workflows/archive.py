@@ -154,6 +154,8 @@ def _verify(context: StepContext) -> None:
     sizes, sums = {file.path: file.size for file in files}, context.state.get("sums", {})
     for entry in entries:
         if entry.size != sizes[entry.path] or sums.get(entry.path, entry.sha256) != entry.sha256:
+            # Where the original itself is not what it should be, that is the reason.
+            sources.require_sums(_source(context), {each.path: each.sha256 for each in entries})
             raise WrongState(f"{entry.path} was not stored as it was sent", action="Retry the workflow")
     arguments = context.arguments
     manifest = Manifest(
