@@ -18,6 +18,7 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.terminal.commands import SCREENS, Place
 from support.hostile import Alike, Hostile, check
+from support.known_scenes import USES, VERSION
 from support.program import Driver
 from support.recorded import Answer
 from support.scenes import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, WEBHOOK
@@ -33,6 +34,11 @@ PLACES = [
     Place("models", {"registry": REGISTRY}),
     Place("model", {"registry": REGISTRY, "model": MODEL}),
     Place("diff", {"registry": REGISTRY, "model": MODEL, "one": "2", "other": "3"}),
+    Place("signatures", VERSION),
+    Place("card", VERSION),
+    Place("bom", VERSION),
+    Place("uses", {"uses": USES}),
+    Place("signing_keys", {"environment": ENVIRONMENT}),
     Place("deployments"),
     Place("keys"),
     Place("environments"),

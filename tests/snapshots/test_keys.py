@@ -18,6 +18,7 @@ from registry_tui.terminal.action import key_shown
 from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import SCREENS
 from support import scenes
+from support.known_scenes import KNOWN_SCENES
 from support.life_cycle_scenes import LIFE_CYCLE_SCENES
 from support.program import Driver
 from support.recorded import Answer, Replay
@@ -56,6 +57,12 @@ FLOWS = {
     "verify a version": Flow(scenes.model, ("v",), (f"Verify {MODEL} v3",), 1),
     "alias of a version": Flow(scenes.model, ("A",), ("Alias for version",), 1),
     "compare two versions": Flow(scenes.model, ("space", "space", "equals_sign"), ("version 2", "version 3"), 3),
+    "who signed a version": Flow(scenes.model, ("_",), ("Trusted by", "registry-1"), 1),
+    "a version's card": Flow(scenes.model, ('"',), ("Intended use",), 1),
+    "what a version is made of": Flow(scenes.model, ("{",), ("CycloneDX", "numpy"), 1),
+    "what two versions are made of": Flow(scenes.model, ("space", "space", "{"), ("against version 2",), 3),
+    "evidence about a version": Flow(scenes.model, ("ctrl+e",), ("Evidence pack of",), 1),
+    "an environment's signing keys": Flow(scenes.environments, ("_",), ("signs now",), 1),
     "compare runs": Flow(scenes.experiment, ("space", "space", "equals_sign"), ("compare 2 runs",), 3),
     "curves of compared runs": Flow(scenes.compare, ("tab",), ("x axis",), 1),
     "the run of a version": Flow(scenes.model, ("F",), ("Overview", "Artifacts", "Datasets"), 1),
@@ -134,6 +141,7 @@ BEGIN: Mapping[str, Scene] = {
     "activity": scenes.activity,
     "workflow": scenes.workflow,
     **{page: LIFE_CYCLE_SCENES[page] for page in ("approvals", "rules", "exceptions", "webhooks", "webhook")},
+    **{page: KNOWN_SCENES[page] for page in ("signatures", "signing_keys", "card", "bom", "uses")},
 }
 
 

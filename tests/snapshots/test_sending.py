@@ -19,6 +19,7 @@ from textual.widgets import Button, Checkbox, Input, Select, Static, TextArea
 from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
+from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.promotion import PromotionRules
 from registry_tui.schemas.scans import Verdict, VersionScan
@@ -33,6 +34,8 @@ from registry_tui.screens.base.save import Save
 from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.keys import NewKey
+from registry_tui.screens.known.card_form import CardForm
+from registry_tui.screens.known.signing_forms import SignForm, TrustKey
 from registry_tui.screens.models.ask_approval import AskApproval
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
 from registry_tui.screens.models.exception_forms import LetThrough
@@ -415,6 +418,27 @@ async def change_exception(see: Driver) -> Form[Any]:
     return form
 
 
+async def sign(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = SignForm(version, scenes.ENVIRONMENT)
+    await opened(see, form, file="")
+    return form
+
+
+async def trust_key(see: Driver) -> Form[Any]:
+    form = TrustKey(scenes.ENVIRONMENT)
+    await opened(see, form, name="fraud-team", key="-----BEGIN PUBLIC KEY-----")
+    return form
+
+
+async def write_card(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = CardForm(version, ModelCard(version_id=version.id, number=1, text="# Wine"))
+    await opened(see, form, text="# Wine\n\nFor tests alone.")
+    form.query_one("#ok").focus()
+    return form
+
+
 async def create_webhook(see: Driver) -> Form[Any]:
     form = CreateWebhook([scenes.ENVIRONMENT])
     await opened(see, form, name="ci", url="https://hooks.example.com")
@@ -457,6 +481,9 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     LetThrough: let_through,
     CreateException: create_exception,
     ChangeException: change_exception,
+    SignForm: sign,
+    TrustKey: trust_key,
+    CardForm: write_card,
     CreateWebhook: create_webhook,
     ChangeWebhook: change_webhook,
     ManageAccess: manage_access,
@@ -490,7 +517,12 @@ async def opened(see: Driver, form: Form[Any], **fields: str) -> None:
     see.app.push_screen(form)
     await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
     for name, value in fields.items():
-        form.query_one(f"#{name}", Input).value = value
+        field = form.query_one(f"#{name}")
+        if isinstance(field, TextArea):
+            field.text = value
+        else:
+            assert isinstance(field, Input)
+            field.value = value
     await see.until(lambda: form.problem_of() is None and not form.query_one("#ok", Button).disabled, "the input")
     form.query_one(f"#{next(iter(fields))}").focus()
 
@@ -627,7 +659,7 @@ async def test_buttons_problem_and_progress_stay_in_view_in_24_lines(
 @pytest.mark.parametrize(
     "kind",
     # The others have no field of one line to type into.
-    [kind for kind in FORMS if kind not in (VerifyForm, Synchronize, ScanForm, SetPromotionRules)],
+    [kind for kind in FORMS if kind not in (VerifyForm, Synchronize, ScanForm, CardForm, SetPromotionRules)],
     ids=lambda kind: kind.__name__,
 )
 async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(

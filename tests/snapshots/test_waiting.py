@@ -40,7 +40,9 @@ RUN = "run:p/r"
 TABBED = [kind for kind in SCREENS if any(action.id == "tab_next" for action in ALL[kind])]
 #: The kinds of pages that are a list with its rows' details behind `y`; there is no API key in the answers.
 LISTS = [
-    kind for kind in SCREENS if kind not in ("keys", "registry", "compare", "run", "diff", "deployment", "workflow")
+    kind
+    for kind in SCREENS
+    if kind not in ("keys", "registry", "compare", "run", "diff", "card", "bom", "deployment", "workflow")
 ]
 
 

@@ -18,6 +18,7 @@ from support.deployment_scenes import (
     keys,
     project_deployments,
 )
+from support.known_scenes import KNOWN_SCENES, USES, VERSION
 from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals, exceptions, rules, webhooks
 from support.people_scenes import PEOPLE_SCENES, group, groups, people, person, policies, roles
 from support.program import Driver
@@ -78,6 +79,11 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "models": {"registry": REGISTRY},
         "model": model,
         "diff": {**model, "one": "2", "other": "3"},
+        "signatures": VERSION,
+        "card": VERSION,
+        "bom": VERSION,
+        "uses": {"uses": USES},
+        "signing_keys": {"environment": ENVIRONMENT},
         "deployments": {},
         "deployment": {"deployment": first(r"deployments/([\w-]{36})")},
         "keys": {},
@@ -270,6 +276,7 @@ SCENES: dict[str, Scene] = {
     **DEPLOYMENT_SCENES,
     **PEOPLE_SCENES,
     **LIFE_CYCLE_SCENES,
+    **KNOWN_SCENES,
     "registries": registries,
     "create-registry": create_registry,
     "registry": registry,

@@ -163,8 +163,12 @@ CHANGING = {
     *("create", "create_workspace", "edit", "edit_model", "delete", "delete_project", "restore", "register", "alias"),
     *("deploy", "scale", "rollback", "stop", "enable", "synchronize", "access", "clean_up", "manage_access"),
 }
-#: The box of collaborators opens for everybody, its own actions are in the table; keys are always one's own.
-FREE = {("project", "collaborators"), ("projects", "collaborators"), ("keys", "create"), ("keys", "revoke")}
+#: The box of collaborators opens for everybody, its own actions are in the table; keys are always one's own. A version
+#: is also signed by who registered it: its page decides.
+FREE = {
+    *(("project", "collaborators"), ("projects", "collaborators"), ("keys", "create"), ("keys", "revoke")),
+    ("signatures", "create"),
+}
 
 
 def test_every_action_that_changes_something_needs_a_permission() -> None:

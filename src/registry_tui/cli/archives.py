@@ -18,11 +18,11 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import archive_files, partial_folder, save_all
 from registry_tui.client.version_sides import Side, read_side
 from registry_tui.contracts.counts import counted
-from registry_tui.schemas.boms import Component, ComponentKind, VersionBom, VersionUse
+from registry_tui.schemas.boms import VersionBom, VersionUse
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
 from registry_tui.schemas.scans import ScannedFile, VersionScan
 from registry_tui.wording import words
-from registry_tui.wording.bom_differences import BomLine, bom_difference
+from registry_tui.wording.bom_differences import BomLine, bom_difference, use_text
 from registry_tui.wording.differences import Line, difference
 
 
@@ -191,16 +191,10 @@ _USES_COLUMNS: list[Column[VersionUse]] = [
     Column("REGISTERED", lambda use: use.registered_at),
     Column(
         "USES",
-        lambda use: "; ".join(map(_component_text, use.components)),
+        lambda use: "; ".join(map(use_text, use.components)),
         flexible=True,
     ),
 ]
-
-
-def _component_text(each: Component) -> str:
-    if each.kind is ComponentKind.PACKAGE:
-        return each.detail
-    return f"{each.kind.value} {each.name} {each.detail}".strip()
 
 
 def diff(

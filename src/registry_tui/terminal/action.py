@@ -64,6 +64,8 @@ _SHOWN = {
     "less_than_sign": "<",
     "dollar_sign": "$",
     "percent_sign": "%",
+    "quotation_mark": '"',
+    "left_curly_bracket": "{",
     "backslash": "\\",
 }
 

@@ -53,6 +53,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
         **_needs(_P.ROLES_GRANT, "roles"),
     },
+    "signing_keys": _needs(_P.SIGNING_CHANGE, "create rotate delete"),
     "policies": {
         **_needs(_P.POLICIES_CHANGE, "create edit enable delete source"),
         **_needs(_P.POLICIES_SEE, "check"),

@@ -1,11 +1,14 @@
-"""What differs between the bills of materials of two versions."""
+"""What bills of materials of versions list, and what differs between two."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.boms import Component
 
 _KINDS = {
     "library": "package",
@@ -25,11 +28,42 @@ class BomLine:
     other: str
 
 
+@dataclass(frozen=True)
+class BomPart:
+    """One thing that a version is made of, or was measured by."""
+
+    kind: str
+    name: str
+    #: The requirement, version, digest or value; empty where none is known.
+    told: str = ""
+
+    @property
+    def uses(self) -> str:
+        """The question for other versions that use the same (`versions_using`); empty where there is none."""
+        # A question names a package with its versions only.
+        plain = self.told and not set(self.told) & set(";[@")
+        return {
+            "package": self.told if plain else self.name,
+            "python": f"python=={self.told}" if self.told else "",
+            "data set": f"dataset:{self.name}",
+            "base model": f"base-model:{self.name}",
+        }.get(self.kind, "")
+
+
+#: What a part may be.
+KINDS = (*_KINDS.values(), "metric")
+
+
+def bom_parts(document: Mapping[str, Any]) -> list[BomPart]:
+    """What a CycloneDX document of a version lists: components as they stand there, then metrics by name."""
+    return [BomPart(*key, told) for key, found in _content(document).items() for told in found]
+
+
 def bom_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[BomLine]:
     """What two CycloneDX documents of versions have that differs: components, then metrics, by name."""
     sides = (_content(one), _content(other))
     keys = sorted(set(sides[0]) | set(sides[1]), key=lambda key: (key[0] == "metric", key))
-    lines = [BomLine(*key, *(", ".join(side.get(key, ())) for side in sides)) for key in keys]
+    lines = [BomLine(*key, *(", ".join(told or "yes" for told in side.get(key, ())) for side in sides)) for key in keys]
     return [line for line in lines if line.one != line.other]
 
 
@@ -38,8 +72,15 @@ def _content(document: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
     for each in document.get("components", ()):
         about = {entry["name"]: entry["value"] for entry in each.get("properties", ())}
         told = about.get("registry-tui:requirement") or each.get("version") or about.get("registry-tui:digest")
-        found[_KINDS.get(each["type"], each["type"]), each["name"]].append(told or "yes")
+        found[_KINDS.get(each["type"], each["type"]), each["name"]].append(told or "")
     card = document.get("metadata", {}).get("component", {}).get("modelCard", {})
     for metric in card.get("quantitativeAnalysis", {}).get("performanceMetrics", ()):
         found["metric", metric["type"]].append(metric["value"])
     return {key: sorted(told) for key, told in found.items()}
+
+
+def use_text(each: Component) -> str:
+    """A component that was searched for: a package by its requirement, all else by kind and name."""
+    if each.kind.value == "package":
+        return each.detail or each.name
+    return f"{each.kind.value} {each.name} {each.detail}".strip()

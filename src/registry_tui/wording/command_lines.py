@@ -41,6 +41,13 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "models": lambda: line("models list", (), [registry]),
         "model": lambda: line("models versions", [known["model"]], [registry]),
         "diff": lambda: line("models diff", [known["model"], known["one"], known["other"]], [registry]),
+        "signatures": lambda: line("models signature", [known["model"], known["version"]], [registry]),
+        "card": lambda: line("models card", [known["model"], known["version"]], [registry]),
+        "bom": lambda: line(
+            "models bom", [known["model"], known["version"]], [registry, ("--against", known.get("against"))]
+        ),
+        "uses": lambda: line("models search", (), _uses(known["uses"])),
+        "signing_keys": lambda: line("signing keys list", [known["environment"]]),
         "deployments": lambda: line("deployments list", (), [project]),
         "deployment": lambda: line("deployments show", [known["deployment"]]),
         "keys": lambda: line("keys list"),
@@ -59,6 +66,8 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "approvals": lambda: line("approvals list"),
         "workflow": lambda: line("workflows show", [known["workflow"]]),
     }
+    if kind == "uses" and not known:
+        return None
     return made[kind]() if kind in made else None
 
 
@@ -72,6 +81,8 @@ def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
         "experiment": lambda: line("runs show", [row.id], [project]),
         "models": lambda: line("models show", [row.name], [registry]),
         "model": lambda: line("models version", [row.model_name, row.version], [registry]),
+        "signing_keys": lambda: line("signing keys show", [row.environment_name, row.fingerprint]),
+        "uses": lambda: line("models bom", [row.model_name, row.version], [registry]),
         "deployments": lambda: line("deployments show", [row.id]),
         "environments": lambda: line("environments show", [row.id]),
         "policies": lambda: line("ranger policies show", [row.name], [("--service", row.service)]),
@@ -131,6 +142,10 @@ def _variables(variables: Sequence[Mapping[str, Any]]) -> Options:
         elif each["value"] is not None:
             given.append(("--secret-env", f"{each['name']}=@{each['name']}.secret"))
     return given
+
+
+def _uses(typed: str) -> Options:
+    return [("--uses", each.strip()) for each in typed.split(";") if each.strip()]
 
 
 def _switch(name: str, value: bool | None, usual: bool | None = None) -> Options:

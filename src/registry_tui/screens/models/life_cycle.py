@@ -1,10 +1,11 @@
-"""What the page of versions does with a version's life: its stage, its approvals, its scan."""
+"""What the page of versions does with a version's life: stage, approvals, scan, and the pages of what is known."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from registry_tui.screens.base.panel_list import PanelListScreen
+from registry_tui.terminal.commands import Place
 from registry_tui.wording.approvals import purpose_words, stage_cell
 
 if TYPE_CHECKING:
@@ -60,3 +61,32 @@ class LifeCycle(PanelListScreen):
 
         found = await self.client.scan(self.place.args["registry"], self.place.args["model"], row.version)
         self.app.push_screen(ScanForm(row, found))
+
+    # -- what is known of it ------------------------------------------------------------------------
+
+    def _open_about(self, kind: str, **more: str) -> None:
+        names = {"registry": self.place.args["registry"], "model": self.place.args["model"]}
+        self.program.open(Place(kind, {**names, **more}))
+
+    def do_signatures(self) -> None:
+        self._open_about("signatures", version=str(self.current.version))
+
+    def do_card(self) -> None:
+        self._open_about("card", version=str(self.current.version))
+
+    def do_components(self) -> None:
+        """Of the two that are marked what differs, otherwise of the selected version."""
+        if len(self.table.marked) == 2:
+            one, other = sorted(int(version) for version in self.table.marked)
+            self._open_about("bom", version=str(other), against=str(one))
+        else:
+            self._open_about("bom", version=str(self.current.version))
+
+    def do_evidence(self) -> None:
+        from registry_tui.screens.known.evidence import EvidenceForm
+
+        self.app.push_screen(EvidenceForm(self.client, self.current), self._evidence_saved)
+
+    def _evidence_saved(self, folder: str | None) -> None:
+        if folder is not None:
+            self.flash(f"saved to {folder}; its README.md says how to verify it")

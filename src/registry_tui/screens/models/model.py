@@ -22,6 +22,7 @@ from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.approvals import stage_cell
 from registry_tui.wording.scans import scan_verdict
+from registry_tui.wording.signatures import signed_cell
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
@@ -68,6 +69,7 @@ class ModelScreen(LifeCycle):
         ),
         Column("project", "Project", lambda row: Cell(row.origin.project_name or "–", "dim"), 5),
         Column("scan", "Scan", lambda row: scan_verdict(row.scan), 3, min_width=13),
+        Column("signed", "Signed", signed_cell, 4, max_width=24),
         Column("size", "Size", lambda row: size(row.archive_bytes), 3, right=True),
         Column("notes", "Notes", lambda row: Cell(row.notes, "dim"), 6, max_width=40),
     )
@@ -201,7 +203,7 @@ class ModelScreen(LifeCycle):
             return "it did not come from a project here"
         if action == "experiment" and row.origin.experiment_id is None:
             return "its experiment is not known"
-        if action == "scan" and row.status != "READY":
+        if action in ("scan", "signatures") and row.status != "READY":
             return "its archive is not stored"
         if action == "download" and row.archive_uri is None:
             return "its archive is not stored"

@@ -123,6 +123,12 @@ class ModelsScreen(ListScreen):
         row = self.current
         show_lineage(self, row.name, reference("model", row.registry_id, row.name))
 
+    def why_not(self, action: str) -> str | None:
+        return None if action == "components" else super().why_not(action)
+
+    def do_components(self) -> None:
+        self.program.open(Place("uses"))
+
     def do_delete(self) -> None:
         from registry_tui.screens.base.delete_model import confirm_delete_model
 

@@ -102,6 +102,12 @@ class DiffScreen(FrameScreen):
         self._show()
         self.flash("all lines" if self.all_lines else "only what differs")
 
+    def do_components(self) -> None:
+        names = {name: self.place.args[name] for name in ("registry", "model")}
+        self.program.open(
+            Place("bom", {**names, "version": self.place.args["other"], "against": self.place.args["one"]})
+        )
+
     def do_export(self) -> None:
         from registry_tui.screens.base.save import ExportRows, file_name
 

@@ -237,6 +237,9 @@ class EnvironmentsScreen(ListScreen):
     def do_webhooks(self) -> None:
         self.program.open(Place("webhooks", {"environment": self.current.name}))
 
+    def do_signing_keys(self) -> None:
+        self.program.open(Place("signing_keys", {"environment": self.current.name}))
+
     def do_rules(self) -> None:
         self.program.open(Place("rules", {"environment": self.current.name}))
 

@@ -285,6 +285,11 @@ class RegistryScreen(FrameScreen):
     def do_models(self) -> None:
         self.program.open(Place("models", {"registry": self.place.args["registry"]}))
 
+    def do_signing_keys(self) -> None:
+        """Those of its environment."""
+        assert self.registry is not None
+        self.program.open(Place("signing_keys", {"environment": self.registry.environment_name}))
+
     def do_manage_access(self) -> None:
         registry = self.registry
         assert registry is not None

@@ -14,6 +14,7 @@ from registry_tui.terminal.actions import (
     activity,
     admission,
     deployments,
+    known,
     models,
     people,
     places,
@@ -27,7 +28,7 @@ from registry_tui.terminal.commands import SCREENS
 
 __all__ = ["ALL", "AT_ONCE", "EVERYWHERE", "MOVES", "OPEN_FORMS", "SECTIONS", "WHOLE_NAMES"]
 
-_MODULES = (activity, admission, deployments, models, people, places, ranger, registries, tracking, webhooks)
+_MODULES = (activity, admission, deployments, known, models, people, places, ranger, registries, tracking, webhooks)
 
 #: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
 OPEN_FORMS = frozenset(
@@ -58,6 +59,7 @@ OPEN_FORMS = frozenset(
         "scan",
         "rotate",
         "ask_approval",
+        "evidence",
     }
 )
 

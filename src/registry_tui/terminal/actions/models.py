@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from registry_tui.terminal.action import Action
-from registry_tui.terminal.actions.shared import COPY, EXPORT, LINEAGE, MENU, OPEN, ORDER, VIEW
+from registry_tui.terminal.actions.shared import COMPONENTS, COPY, EXPORT, LINEAGE, MENU, OPEN, ORDER, VIEW
 
 MODELS = (
     OPEN,
     MENU,
     Action("registry", "V", "registry", "Choose the Model Registry whose models are shown", meaning="show_another"),
     Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False, danger=True),
+    replace(
+        COMPONENTS, label="who uses", help="Versions of all registries by what they are made of", menu="Who uses …"
+    ),
     ORDER,
     COPY,
     LINEAGE,
@@ -36,6 +41,10 @@ MODEL = (
         meaning="approval",
     ),
     Action("rules", "percent_sign", "rules", "What the environment's admission rules say of the version", footer=False),
+    Action("signatures", "underscore", "signatures", "Who signed the version, each checked now; sign it", footer=False),
+    Action("card", "quotation_mark", "card", "The model card: what the version is, for people", False, "Model card"),
+    COMPONENTS,
+    Action("evidence", "ctrl+e", "evidence", "Save everything known of it, for an auditor", False, "Evidence pack"),
     Action("promote", "circumflex_accent", "promote", "Copy the version into another Model Registry", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
     Action("diff", "equals_sign", "diff", "What differs between the two marked versions", False, meaning="compare"),
@@ -52,6 +61,7 @@ MODEL = (
 DIFF = (
     MENU,
     Action("equal", "x", "equal ones", "Show or hide what is the same in both versions"),
+    replace(COMPONENTS, label="made of", help="What they are made of: what differs in their bills of materials"),
     COPY,
     VIEW,
     EXPORT,

@@ -20,6 +20,7 @@ from registry_tui.terminal.actions.shared import (
     PREVIOUS_TAB,
     RESTORE,
     ROLES_OF,
+    SIGNING_KEYS,
     SYNCHRONIZE,
     VIEW,
 )
@@ -115,6 +116,7 @@ ENVIRONMENTS = (
         meaning="again",
     ),
     Action("rules", "percent_sign", "rules", "The admission rules of the selected environment", footer=False),
+    SIGNING_KEYS,
     Action("webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", footer=False),
     Action(
         "delete",

@@ -14,6 +14,7 @@ from registry_tui.terminal.actions.shared import (
     OPEN,
     ORDER,
     PREVIOUS_TAB,
+    SIGNING_KEYS,
     SYNCHRONIZE,
     VIEW,
 )
@@ -63,6 +64,7 @@ REGISTRY = (
         "Promotion rules",
         meaning="rules",
     ),
+    SIGNING_KEYS,
     Action("models", "m", "models", "The registered models of this registry", meaning="model"),
     VIEW,
 )

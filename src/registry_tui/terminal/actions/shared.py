@@ -36,6 +36,23 @@ KEYS_PAGE = Action("keys", "K", "API keys", "API keys: make, list, revoke")
 LINEAGE = Action(
     "lineage", "L", "lineage", "What it came from, and what depends on it, as a tree", footer=False, menu="Lineage"
 )
+COMPONENTS = Action(
+    "components",
+    "left_curly_bracket",
+    "made of",
+    "What it is made of: its bill of materials",
+    False,
+    "Bill of materials",
+)
+SIGNING_KEYS = Action(
+    "signing_keys",
+    "underscore",
+    "signing keys",
+    "The keys that sign versions in the environment, or are trusted there",
+    False,
+    "Signing keys",
+    meaning="signatures",
+)
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 MANAGE_ACCESS = Action(
     "manage_access",
