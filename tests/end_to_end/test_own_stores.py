@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -180,6 +182,28 @@ def test_a_change_of_a_stored_file_is_found(platform: Platform, place: Place) ->
     place.bucket.put(path, place.bucket.read(path).replace(b"m", b"n"))
     check = platform.ask(lambda client: client.verify_archive(place.registry_id, version.model_name, version.version))
     assert check.changed == ["MLmodel"]
+
+
+def test_versions_are_signed_there_and_what_was_changed_with_its_manifest_is_refused(
+    platform: Platform, place: Place
+) -> None:
+    version = served.register(platform, place.project, add=1).version
+    assert version.archive_uri is not None
+    named = (place.registry_id, version.model_name, version.version)
+    (found,) = platform.ask(lambda client: client.signatures(*named)).valid
+    folder = version.archive_uri.removeprefix(place.bucket.uri)
+    kept = platform.ask(lambda client: client.read_signature(*named, found.fingerprint))
+    assert place.bucket.read(f"{folder}model.sig") == kept
+    changed = b'{"add": 9}'
+    manifest = json.loads(place.bucket.read(f"{folder}manifest.json"))
+    (entry,) = [each for each in manifest["files"] if each["path"].endswith("settings.json")]
+    entry.update(size=len(changed), sha256=hashlib.sha256(changed).hexdigest())
+    place.bucket.put(f"{folder}files/{entry['path']}", changed)
+    place.bucket.put(f"{folder}manifest.json", json.dumps(manifest).encode())
+    (found,) = platform.ask(lambda client: client.signatures(*named)).signatures
+    assert "settings.json is not what was signed" in found.problem
+    check = platform.ask(lambda client: client.verify_archive(*named))
+    assert "settings.json is not what was signed" in check.damage
 
 
 def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -> None:
