@@ -186,6 +186,10 @@ def test_a_backup_is_restored_elsewhere_whatever_kills_came_between(
         assert loads(there, model)
         assert there.ask(lambda client: client.version(model.registry, model.version.model_name, 2)) == model.version
         there.command("models", "verify", model.version.model_name, "2")
+        named = (model.registry, model.version.model_name, 2)
+        signed = own_platform.ask(lambda client: client.signatures(*named))
+        assert there.ask(lambda client: client.signatures(*named)) == signed and signed.valid
+        assert there.ask(lambda client: client.sign_version(*named)).valid, "its private key came along"
         fresh = register(there, model.project, model.version.model_name, add=40)
         assert fresh.version.version > 2, "the machine user stores no archives there"
         there.command("deployments", "restart", deployment.name)

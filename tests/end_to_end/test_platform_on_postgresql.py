@@ -102,6 +102,12 @@ def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres
     register = ("models", "register", "-p", project.id, "--run", run_id, "--path", "model", "--name", name)
     assert printed(platform, *register)["version"] == 2
     assert result(run_python(REGISTER, platform.exports(other.id), name))[:2] == ["3", "READY"]
+    environment = platform.ask(lambda client: client.project(project.id)).environment_name
+    before_rotation = signers(platform, name)
+    assert len(set(before_rotation)) == 1, "version 1 was signed before the move"
+    new = printed(platform, "signing", "keys", "rotate", environment)["name"]
+    platform.command("models", "sign", name, "3")
+    assert signers(platform, name) == [*before_rotation[:2], new]
     old, now = (events(databases) for databases in (Databases.in_home(platform.home), databases_of(platform.home)))
     assert now[: len(old)] == old and len(now) > len(old), "new events got IDs behind those that were moved"
     platform.command("deployments", "delete", deployment, "--yes", "--force")
@@ -133,8 +139,19 @@ def backed_up_and_restored(platform: Platform, name: str, postgres: PostgresServ
         versions = printed(there, "models", "versions", name)
         assert {each["version"] for each in versions} == {1, 2, 3}
         there.command("models", "verify", name, "3")
+        signed = signers(platform, name)
+        assert signers(there, name) == signed
+        # The private half came with the secrets.
+        there.command("models", "sign", name, "1")
+        assert signers(there, name) == [signed[2], *signed[1:]]
     finally:
         there.down()
+
+
+def signers(platform: Platform, name: str) -> list[str]:
+    """The keys whose signatures of versions 1 to 3 count; the command fails where none does."""
+    found = (printed(platform, "models", "signature", name, str(number)) for number in (1, 2, 3))
+    return [each["signatures"][0]["key_name"] for each in found]
 
 
 def events(databases: Databases) -> list[tuple[int, str]]:
