@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import MetaData, Table, insert
 
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import AccessKey, Secrets
@@ -217,7 +219,9 @@ def users() -> Users:
     return Users()
 
 
-def made(folder: Path, users: Users, revision: str = LATEST_REVISION) -> Service:
+def made(
+    folder: Path, users: Users, revision: str = LATEST_REVISION, lab: StorageAccess = StorageAccess.NOT_GRANTED
+) -> Service:
     """A service with an environment with RAZ and one without, whose tables are those of a revision."""
     if revision == LATEST_REVISION:
         database = new_database(folder)
@@ -246,23 +250,29 @@ def made(folder: Path, users: Users, revision: str = LATEST_REVISION) -> Service
             session.add(environment)
             session.flush()
             user = f"srv_{name}"
-            session.add(
-                RegistryRow(
-                    name=f"registry-{name}",
-                    crn="c",
-                    status="installation:finished",
-                    environment_id=environment.id,
-                    location="control plane",
-                    owner="me",
-                    creator="me",
-                    mlflow_workspace=f"mr-{name}",
-                    version="1",
-                    machine_user_crn=identity.crn(session, "machine-user", f"{user}/1"),
-                    machine_user_workload_name=user,
-                    machine_user_access_key_id=user,
-                    machine_user_secret_access_key="x",
-                )
-            )
+            values = {
+                "id": str(uuid4()),
+                "name": f"registry-{name}",
+                "crn": "c",
+                "status": "installation:finished",
+                "environment_id": environment.id,
+                "location": "control plane",
+                "owner": "me",
+                "creator": "me",
+                "created_at": datetime.now(UTC),
+                "updated_at": datetime.now(UTC),
+                "prefix": "modelregistry",
+                "mlflow_workspace": f"mr-{name}",
+                "version": "1",
+                "machine_user_crn": identity.crn(session, "machine-user", f"{user}/1"),
+                "machine_user_workload_name": user,
+                "machine_user_access_key_id": user,
+                "machine_user_secret_access_key": "x",
+                "storage_access": (lab if name == "lab" else StorageAccess.NOT_GRANTED).value,
+                "grant_storage_access": True,
+            }
+            # The columns of the revision, which the class of today does not know.
+            session.execute(insert(Table("registries", MetaData(), autoload_with=session.connection())), values)
     return service
 
 
@@ -440,9 +450,8 @@ def test_access_from_before_there_were_mappings_stays(service: Service, owner: P
 
 
 def test_a_platform_from_before_there_were_mappings_keeps_access_and_rows(tmp_path: Path, users: Users) -> None:
-    service = made(tmp_path, users, "0008")
+    service = made(tmp_path, users, "0008", lab=StorageAccess.GRANTED)
     users.policies["srv_lab"] = {}
-    lifecycle.change(service, registry(service).id, storage_access=StorageAccess.GRANTED.value)
     service.database.migrate()
     synchronizing.adopt(service)
     assert users.policies["srv_lab"]["Statement"]
