@@ -128,7 +128,7 @@ def test_the_deployment_client_has_the_calls_there_are(platform: Platform, two: 
         ("flavor", "python_function"),
         ("new endpoint", "endpoint of its own"),
         ("explained", "predictions only"),
-        ("streamed", "do not stream"),
+        ("streamed", "have one answer"),
     ):
         assert found[what][0] == "NOT_IMPLEMENTED" and why in found[what][1]
     assert found["bad rows"][0] == "INVALID_PARAMETER_VALUE" and "answered 4" in found["bad rows"][1]

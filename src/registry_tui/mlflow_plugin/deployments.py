@@ -145,8 +145,10 @@ class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
     def predict_stream(
         self, deployment_name: str | None = None, inputs: Any = None, endpoint: str | None = None
     ) -> NoReturn:
-        """Raises MlflowException: MLflow's scoring protocol has no streams."""
-        raise requests.unsupported("answers do not stream: MLflow's scoring protocol has one answer a request")
+        """Raises MlflowException: answers in pieces come from the endpoint alone, which wants an API key."""
+        raise requests.unsupported(
+            'requests to try have one answer: send yours with "stream": true and an API key to the endpoint_url'
+        )
 
     def explain(self, deployment_name: str | None = None, df: Any = None, endpoint: str | None = None) -> NoReturn:
         """Raises MlflowException: replicas speak MLflow's scoring protocol, which does not explain."""
