@@ -86,7 +86,7 @@ def verify(
 ) -> None:
     """Look whether every event is as it was recorded, by the hash chain over them. Exits with 1 when one is not.
 
-    Keep the last event and its hash elsewhere: with --expect, they show later that nobody made the chain anew.
+    Keep the last event and its hash elsewhere: with --expect, they show later that nobody computed the chain again.
     """
     known = None if expect is None else _known(expect)
 
@@ -106,7 +106,7 @@ def verify(
             kept = (await client.event_links(known[0] - 1, page_size=1)).items
             if not kept or (kept[0].id, kept[0].hash) != known:
                 was = f"event {known[0]} had another hash when it was kept"
-                problem = f"{was}: somebody made the chain anew, or this is another one"
+                problem = f"{was}: somebody computed the chain again, or it is another platform's"
                 found = found.model_copy(update={"broken_id": known[0], "problem": problem})
         return found.model_copy(update={"checked": checked})
 
