@@ -67,40 +67,34 @@ class SignaturesScreen(ListScreen):
     def crumbs(self) -> tuple[Crumb, ...]:
         return (*version_crumbs(self.place, self.version), ("Signatures", None))
 
-    async def prepare(self) -> None:
-        registry, model = self.place.args["registry"], self.place.args["model"]
-        self.version = await self.client.version(registry, model, int(self.place.args["version"]))
-        self.model = await self.client.model(registry, model)
-        self.registry = await self.client.registry(registry)
-
-    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        client, args = self.client, self.place.args
-
-        async def fetch(token: str | None, backwards: bool) -> Any:
-            self.found = await client.signatures(args["registry"], args["model"], int(args["version"]))
-            self._show_facts()
-            return Rows(self.found.signatures, total=len(self.found.signatures))
-
-        return fetch
-
-    def _show_facts(self) -> None:
-        version, registry, found = self.version, self.registry, self.found
-        if version is not None and registry is not None and found is not None and self.is_attached:
-            shown = partial(_facts, version, registry, found)
-            self.query_one("#facts", AwaitedFacts).show(shown)
-
-    def list_failed(self, error: Exception) -> None:
+    async def start(self) -> None:
         from registry_tui.client import NotFound, Refused, ServiceProblem
 
-        if (
-            isinstance(error, ServiceProblem)
-            and not isinstance(error, NotFound | Refused)
-            and error.problem.status == 409
-        ):
+        self.table.say(None)
+        try:
+            await super().start()
+        except ServiceProblem as error:
+            if isinstance(error, NotFound | Refused) or error.problem.status != 409:
+                raise
+            # There is no archive yet, or none any more.
             self.query_one("#facts", AwaitedFacts).update("")
             self.table.say(Empty(error.message, (error.action,) if error.action else ()))
-        else:
-            super().list_failed(error)
+            self.show_crumbs()
+
+    async def prepare(self) -> None:
+        registry, model, number = self.place.args["registry"], self.place.args["model"], int(self.place.args["version"])
+        self.version = version = await self.client.version(registry, model, number)
+        self.model = await self.client.model(registry, model)
+        self.registry = place = await self.client.registry(registry)
+        self.found = found = await self.client.signatures(registry, model, number)
+        self.query_one("#facts", AwaitedFacts).show(partial(_facts, version, place, found))
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            found = [] if self.found is None else self.found.signatures
+            return Rows(found, total=len(found))
+
+        return fetch
 
     def key_of(self, row: CheckedSignature) -> str:
         return row.fingerprint
