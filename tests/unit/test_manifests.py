@@ -13,6 +13,7 @@ from registry_tui.contracts.mlflow_routes import Location, RoutesFile
 from registry_tui.schemas.models import Manifest, ManifestEntry
 from registry_tui.service.core import artifact_places
 from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.registering import sources
 from registry_tui.service.stores import archives
 from registry_tui.service.stores.base import StoredObject
 from registry_tui.service.stores.bucket_files import Place, StoreFolder, files_there
@@ -70,7 +71,10 @@ def test_only_the_manifest_of_an_archive_is_read(
     store.put("x/files/MLmodel", b"1")
     archives.write_manifest(StoreFolder(store, "x/"), manifest_of("MLmodel", *(f"gone-{n}" for n in range(20))))
     location = Location(workspace="w", bucket="", key="x/files", writable=False, registry=registry, outside=True)
-    monkeypatch.setattr(RoutesFile, "load", lambda _: SimpleNamespace(locate=lambda _: location))
+    routes = SimpleNamespace(locate=lambda _: location, registries={registry: SimpleNamespace(registry_id="r")})
+    monkeypatch.setattr(RoutesFile, "load", lambda _: routes)
+    monkeypatch.setattr(sources, "enter_registry", lambda *_: None)
+    monkeypatch.setattr(sources, "_archived", lambda *_: {})
     monkeypatch.setattr(artifact_places, "store_of", lambda *_: store)
     monkeypatch.setattr(workflow, "enter_registry", lambda *_: None)
     service = SimpleNamespace(home=SimpleNamespace(routes_file=store.root / "routes.json"))

@@ -23,6 +23,7 @@ from registry_tui.cli import (
 from registry_tui.cli.output import Column
 from registry_tui.cli.version_view import print_version
 from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import Conflict, NotFound
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import (
@@ -119,14 +120,19 @@ def list_(
             index, _, token = (page_token or "0:").partition(":")
             at, items = int(index), list[RegisteredModel]()
             while at < len(ids) and len(items) < page_size:
-                page = await client.models(
-                    ids[at],
-                    search=search,
-                    owner=owner,
-                    order_by=order_by,
-                    page_size=page_size - len(items),
-                    page_token=token or None,
-                )
+                try:
+                    page = await client.models(
+                        ids[at],
+                        search=search,
+                        owner=owner,
+                        order_by=order_by,
+                        page_size=page_size - len(items),
+                        page_token=token or None,
+                    )
+                except (Conflict, NotFound):
+                    if registry:
+                        raise
+                    page = Page(items=[])  # of all, those that are being made or deleted have no list now
                 items += page.items
                 token = page.next_page_token or ""
                 at += not token
