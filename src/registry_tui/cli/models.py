@@ -129,10 +129,12 @@ def list_(
                         page_size=page_size - len(items),
                         page_token=token or None,
                     )
-                except (Conflict, NotFound):
+                except (Conflict, NotFound) as error:
                     if registry:
                         raise
-                    page = Page(items=[])  # of all, those that are being made or deleted have no list now
+                    # One that is being made or removed does not hide the models of others.
+                    output.note(f"{error.message}; its models are left out")
+                    page = Page(items=[])
                 items += page.items
                 token = page.next_page_token or ""
                 at += not token
