@@ -17,19 +17,22 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pexpect
 import pyte
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
 from registry_tui.app.playing import END
 from registry_tui.demo.walk import WALK
+from support.team import free_port
 
 DOCS = Path(__file__).parent
 COLUMNS, ROWS = 110, 30
@@ -130,12 +133,6 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def life(home: str, *, typing: float = TYPING) -> Recorder:
     """The life of a version, by commands, and its lineage at last in the terminal program."""
     page = (DOCS / "life-of-a-version.md").read_text(encoding="utf-8").replace("8899", str(free_port()))
@@ -182,7 +179,7 @@ def _type_all(recorder: Recorder, commands: Sequence[tuple[str, str]], typing: f
                 time.sleep(typing)
             recorder.process.send("\n")
             goes_on = block.startswith("for ") and not line.startswith("done") and number + 1 < len(lines)
-            recorder.until(lambda goes_on=goes_on: prompted(goes_on), line)  # type: ignore[misc]
+            recorder.until(partial(prompted, goes_on), line)
             if recorder.text.endswith(FAILED):
                 raise RuntimeError(f"{line} failed:\n{recorder.text[waits:]}")
             time.sleep(10 * typing)
