@@ -110,7 +110,7 @@ def _pip() -> list[str]:
     if (found := shutil.which("pip3") or shutil.which("pip")) is not None:
         return [found]
     raise RegistryError(
-        "There is no pip on this machine, which fetches wheels",
+        "Wheels are fetched by pip, which this machine does not have",
         action="Install pip (Debian: `apt-get install python3-pip`), or export it without --wheels",
     )
 
@@ -295,7 +295,7 @@ async def _register(
         await session.wait(client, accepted.workflow)
     except RegistryError:
         if (await client.workflow(accepted.workflow.id)).status.finished:
-            # The workflow can be tried again by itself, and the same import begins anew.
+            # The workflow can be tried again by itself, and the same import starts over.
             await uploading.end(credentials, run)
         raise
     made = accepted.resource

@@ -22,7 +22,7 @@ def lasting() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        # A page of thousands of rows is no garbage: with Python's own 700 a search goes through it a dozen times.
+        # With Python's own 700, looking for garbage goes through a page of thousands of rows a dozen times.
         gc.set_threshold(THRESHOLD, 10, 10)
         gc.enable()
 

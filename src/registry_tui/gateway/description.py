@@ -29,7 +29,7 @@ def finished(body: bytes, route: Route) -> bytes:
             for operation in operations.values():
                 operation["responses"] |= {
                     "401": {"description": "The call has no API key that is valid"},
-                    "403": {"description": "The key's owner is no collaborator of the project"},
+                    "403": {"description": "The key's owner is not a collaborator of the project"},
                 }
     return json.dumps(document, indent=1).encode()
 

@@ -26,7 +26,7 @@ def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
     """How a registry reaches the store that its environment brought along, in words."""
     if key.way is StoreKeyWay.USER:
         if not key.granted:
-            return f"none: the registry's user of the store was deleted; granting makes it anew; {_OTHERS}"
+            return f"none: the registry's user of the store was deleted; granting makes it again; {_OTHERS}"
         held = f"by {key.held} of the user {key.user}, which reaches the registry's folder alone"
         return f"{held}; granting makes the user, revoking deletes it; {_OTHERS}"
     if key.way is StoreKeyWay.GIVEN:

@@ -115,7 +115,7 @@ class SigningKeysScreen(ListScreen):
         lines = (
             f"{row.environment_name} trusts {row.name} ({short(row.fingerprint)}) no more.",
             "Versions that only it signed are neither downloaded nor deployed,",
-            "and their replicas do not start again, until they are signed anew.",
+            "and their replicas do not start again, until they are signed again.",
         )
 
         def answered(ok: bool | None) -> None:

@@ -140,7 +140,7 @@ def follow(service: Service, registry_id: str, *, granted: bool, mend: bool = Fa
     """Gives a registry access to its environment's own store, or takes it, as policies and mappings have decided.
 
     A store without users, or one that does not let the environment's credentials make any, leaves the registry with
-    these, and says why. `mend` makes a key anew that the store refuses. Raises PartUnavailable, NotPermitted.
+    these, and says why. `mend` replaces a key that the store refuses. Raises PartUnavailable, NotPermitted.
     """
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = _rows(service, registry_id)

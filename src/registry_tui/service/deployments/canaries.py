@@ -97,7 +97,7 @@ def get_canary(service: Service, principal: Principal, deployment: str) -> Canar
 
 
 def decide(service: Service, principal: Principal, deployment: str, decision: Decision) -> Canary:
-    """Pauses, resumes, promotes or aborts a canary. What was decided already is no error.
+    """Pauses, resumes, promotes or aborts a canary. Deciding the same again changes nothing.
 
     Raises Missing, InvalidInput, NotPermitted, WrongState when it has ended otherwise.
     """
