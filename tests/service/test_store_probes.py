@@ -120,7 +120,7 @@ def test_a_key_that_may_read_but_not_store(store: S3Server) -> None:
     reader = S3Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
     said = lacking(open_s3(address(store), reader))
     assert "Cannot store an object" in said
-    assert "Allow these credentials to list, get, put and delete" in said
+    assert "Allow these credentials s3:" in said
 
 
 @pytest.mark.parametrize("minutes", [20, -20])

@@ -22,6 +22,7 @@ from registry_tui.client import RegistryClient
 from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.promotion import PromotionRules
+from registry_tui.schemas.registries import StoreKey
 from registry_tui.schemas.scans import Verdict, VersionScan
 from registry_tui.schemas.stages import Stage
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
@@ -59,6 +60,7 @@ from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.idbroker import ManageAccess
 from registry_tui.screens.registries.promotion_rules import SetPromotionRules
 from registry_tui.screens.registries.registry_actions import Synchronize
+from registry_tui.screens.registries.store_key import ChangeStoreKey
 from registry_tui.screens.tracking.changing_runs import EditRuns
 from registry_tui.screens.webhooks.webhook_forms import ChangeWebhook, CreateWebhook
 from support import scenes
@@ -140,6 +142,14 @@ async def change_store(see: Driver) -> Form[Any]:
         settings=StoreSettings(access_key_id="AK"),
     )
     form = ChangeStore(environment.model_copy(update={"store": known}))
+    await opened(see, form, secret="a new one")
+    return form
+
+
+async def change_store_key(see: Driver) -> Form[Any]:
+    await scenes.registry(see)
+    known = EnvironmentStore(kind="azure", uri="az://acme/models/registry/", signs_in=SignsIn.KEY)
+    form = ChangeStoreKey(see.screen.registry.model_copy(update={"store": known, "store_key": StoreKey()}))
     await opened(see, form, secret="a new one")
     return form
 
@@ -456,6 +466,7 @@ async def change_webhook(see: Driver) -> Form[Any]:
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
     ChangeStore: change_store,
+    ChangeStoreKey: change_store_key,
     CreateWorkspace: create_workspace,
     CreateProject: create_project,
     ImportModels: import_models,

@@ -14,10 +14,11 @@ from textual.widgets import Button, Input, Select, Static
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
+from registry_tui.screens.base.store_fields import StoreFields
 from registry_tui.screens.base.viewer import View
 from registry_tui.screens.places.create_place import CreateEnvironment
-from registry_tui.screens.places.store_fields import StoreFields
 from registry_tui.screens.places.store_forms import ChangeStore
+from registry_tui.screens.registries.store_key import ChangeStoreKey
 from support import scenes
 from support.program import Driver
 from support.recorded import Answer, Replay
@@ -285,3 +286,120 @@ async def test_nothing_of_a_file_that_is_no_key_is_shown(answers: Mapping[str, A
 
 def _notified(see: Driver) -> str:
     return "\n".join(each.message for each in see.app._notifications)
+
+
+GIVEN = {"way": "given", "held": "the access key AKIAGIVEN", "granted": True}
+
+
+class Keys(Replay):
+    """The recorded service, whose registries lie in an environment's own store; it keeps what is asked of it."""
+
+    def __init__(self, answers: Mapping[str, Answer], store: Any = STORE) -> None:
+        super().__init__(answers)
+        self.asked: list[tuple[str, Any]] = []
+        self.key: dict[str, Any] = {}
+        self.store = store
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v1/")
+        if request.method == "GET":
+            answer = await super().handle_async_request(request)
+            if path.startswith("registries/") and path.endswith("/storage-access"):
+                await answer.aread()
+                return httpx.Response(200, json=json.loads(answer.content) | {"access": "not needed"})
+            if not path.startswith("registries/") or path.count("/") != 1:
+                return answer
+            await answer.aread()
+            self.shown = json.loads(answer.content)
+            return httpx.Response(200, json=self.shown | self._own())
+        body = await request.aread()
+        self.asked.append((f"{request.method} {path}", json.loads(body) if body else None))
+        self.key = GIVEN if request.method == "PUT" else {}
+        return httpx.Response(200, json=self.shown | self._own())
+
+    def _own(self) -> dict[str, Any]:
+        held = self.key.get("held", "one key for the environment's one registry")
+        archives = "s3://acme-models/registry/modelregistry-1/"
+        return {
+            "store": self.store,
+            "store_key": self.key,
+            "archives_access": f"by {held}",
+            "archives_uri": archives,
+            "storage_access": "not needed",
+        }
+
+
+async def the_registry(see: Driver) -> None:
+    await see.rows("registries")
+    see.go("registry", registry=scenes.REGISTRY)
+    await see.shows("Workload user name")
+
+
+async def the_key_form(see: Driver) -> ChangeStoreKey:
+    await the_registry(see)
+    await see.press("ctrl+n")
+    await see.until(lambda: isinstance(see.screen, ChangeStoreKey) and see.screen.query("#s3-way"), "the form")
+    form: ChangeStoreKey = see.screen
+    return form
+
+
+async def test_a_registry_is_given_a_key_and_forgets_it(answers: Mapping[str, Answer]) -> None:
+    service = Keys(answers)
+    app = RegistryApp(lambda: RegistryClient(transport=service), start_platform=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        see = Driver(app, pilot)
+        form = await the_key_form(see)
+        await see.shows("Access now: by one key for the environment's one registry", "modelregistry-1")
+        assert form.query_one("#s3-way", Select).value == "key" and not form.query("#what")
+        assert form.query_one("#access-key-id", Input).value == "", "the environment's own is no proposal"
+        shown = {each.id for each in form.query(".row") if each.display and each.region.height}
+        assert shown & {"row-region", "row-endpoint", "row-more", "row-artifacts", "row-try"} == set()
+        form.query_one("#access-key-id", Input).value = "AKIAGIVEN"
+        form.query_one("#principal", Input).value = "ann"
+        form.query_one("#secret", Input).value = SECRET
+        await see.until(lambda: "the principal is an ARN" in str(form.problem_of()), "the complaint")
+        form.query_one("#principal", Input).value = "arn:aws:iam::123456789012:user/ann"
+        await see.until(lambda: not form.query_one("#ok", Button).disabled, "what is typed")
+        assert SECRET not in see.text
+        await see.press("ctrl+o")
+        await see.until(lambda: "copied" in _notified(see).lower(), "the command line")
+        line = see.app.clipboard
+        assert "registries give-key" in line and "--secret-file store.secret" in line and "AKIAGIVEN" in line
+        assert "--principal arn:aws:iam::123456789012:user/ann" in line
+        assert SECRET not in line + _notified(see) + see.text
+        form.query_one("#ok", Button).press()
+        await see.until(lambda: see.app.screen is see.app.frame, "the form to close")
+        address, body = service.asked[-1]
+        assert address == f"PUT registries/{service.shown['id']}/store-key"
+        assert body["store"]["credentials"]["secret_access_key"] == SECRET
+        assert body["principal"] == "arn:aws:iam::123456789012:user/ann"
+        assert "uses the key that was given" in see.text
+
+        await see.shows("AKIAGIVEN")
+        await see.press("ctrl+n")
+        await see.until(lambda: isinstance(see.screen, ChangeStoreKey) and see.screen.query("#what"), "the form")
+        form = see.screen
+        form.query_one("#what", Select).value = "forget"
+        await see.until(lambda: not form.query_one("#ok", Button).disabled, "nothing has to be typed")
+        assert str(form.query_one("#ok", Button).label) == "Forget" and not form.query_one("#key").display
+        await see.press("ctrl+o")
+        await see.until(lambda: "registries forget-key" in see.app.clipboard, "the command line")
+        form.query_one("#ok", Button).press()
+        await see.until(lambda: see.app.screen is see.app.frame, "the form to close")
+        assert service.asked[-1][0] == f"DELETE registries/{service.shown['id']}/store-key"
+        assert "uses the environment's credentials" in see.text
+
+
+async def test_a_registry_without_keys_says_why(answers: Mapping[str, Answer]) -> None:
+    folder = {"kind": "directory", "uri": "file:///mnt/models/", "signs_in": "nowhere"}
+    for service, reason in ((Keys(answers, folder), "a directory has no keys"), (Replay(answers), "embedded store")):
+        app = RegistryApp(lambda service=service: RegistryClient(transport=service), start_platform=False)  # type: ignore[misc]
+        async with app.run_test(size=(100, 30)) as pilot:
+            see = Driver(app, pilot)
+            await the_registry(see)
+            assert reason in str(see.screen.reason("store_key"))
+            if isinstance(service, Keys):
+                await see.shows("not needed: the environment's credentials count")
+                await see.press("p")
+                await see.shows("will be able to read run artifacts in the embedded store")
+                assert "grants it" not in see.text

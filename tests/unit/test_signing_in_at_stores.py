@@ -22,7 +22,7 @@ from registry_tui.schemas.stores import (
     Store,
     StoreSettings,
 )
-from registry_tui.screens.places.store_fields import StoreFields
+from registry_tui.screens.base.store_fields import StoreFields
 from registry_tui.service.core import own_stores
 
 _S3, _AZURE = S3Address(bucket="acme"), AzureAddress(account="acme", container="models")

@@ -13,6 +13,7 @@ from registry_tui.schemas.stores import (
     AzureStore,
     DirectoryAddress,
     DirectoryStore,
+    Encryption,
     EnvironmentStore,
     GoogleAddress,
     GoogleStore,
@@ -32,6 +33,23 @@ def test_the_policy_of_a_whole_bucket_has_no_condition() -> None:
     objects, listing = json.loads(access_needed(S3Store(address=S3Address(bucket="acme"))))["Statement"]
     assert objects["Resource"] == ["arn:aws:s3:::acme/*"]
     assert "Condition" not in listing
+
+
+@pytest.mark.parametrize(
+    ("key", "resource", "condition"),
+    [
+        ("1234", "arn:aws:kms:*:*:key/1234", None),
+        ("arn:aws:kms:eu-west-1:1:key/12", "arn:aws:kms:eu-west-1:1:key/12", None),
+        ("alias/models", "arn:aws:kms:*:*:key/*", "alias/models"),
+        ("arn:aws:kms:eu-west-1:1:alias/models", "arn:aws:kms:eu-west-1:1:key/*", "alias/models"),
+    ],
+)
+def test_the_policy_opens_the_key_of_kms(key: str, resource: str, condition: str | None) -> None:
+    address = S3Address(bucket="acme", prefix="a", encryption=Encryption.KMS, kms_key=key)
+    *_, statement = json.loads(access_needed(S3Store(address=address)))["Statement"]
+    assert statement["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"] and statement["Resource"] == [resource]
+    named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [condition]}}
+    assert statement.get("Condition") == (named if condition else None)
 
 
 def test_other_stores_say_which_role_or_account() -> None:

@@ -141,7 +141,7 @@ def check_store(
 
     Example: registry-tui environments check-store s3://acme-models/registry --region eu-west-1 --profile acme
     """
-    if "/" not in store and ":" not in store:
+    if not _is_address(store):
         own = session.ask(lambda client: client.check_environment_store(store)).store
         assert own is not None, "the service refuses an environment without a store of its own"
         _print(own, own.uri, own.notes, as_json)
@@ -155,15 +155,39 @@ def check_store(
         raise typer.Exit(1)
 
 
-def store_access(store: StoreArgument) -> None:
+def store_access(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE|ENVIRONMENT",
+            help="A store's address, as for change-store; or an environment that has a store of its own.",
+        ),
+    ],
+    kms_key: KmsOption = "",
+) -> None:
     """Print what the credentials of an environment's own store have to be allowed, and nothing more.
 
-    For S3 it is an IAM policy: give it to a user, make a key of that user, and give the key to `environments create` or
-    `change-store`. Nothing is asked of the store.
+    For S3 it is an IAM policy, which opens the KMS key too: give it to a user, make a key of that user, and give the
+    key to `environments create` or `change-store`. Nothing is asked of the store.
 
     Example: registry-tui environments store-access s3://acme-models/registry
     """
-    output.write(f"{access_needed(described(store))}\n")
+    if _is_address(store):
+        encryption = Encryption.KMS if kms_key else Encryption.BUCKET
+        found = described(store, encryption=encryption, kms_key=kms_key)
+    else:
+        own = session.ask(lambda client: client.environment(store)).store
+        if own is None:
+            raise typer.BadParameter("this environment has no store of its own", param_hint="STORE")
+        signing_in = {"profile": "", "access_key_id": "", "tenant_id": "", "client_id": "", "sas": False}
+        chosen = {"encryption": Encryption.KMS, "kms_key": kms_key} if kms_key else {}
+        settings = own.settings.model_copy(update=signing_in | chosen)
+        found = store_at(address=own.uri.rstrip("/"), settings=settings, secret="")
+    output.write(f"{access_needed(found)}\n")
+
+
+def _is_address(text: str) -> bool:
+    return "/" in text or ":" in text
 
 
 def _print(report: StoreReport | EnvironmentStore, uri: str, problems: Sequence[StoreProblem], as_json: bool) -> None:

@@ -26,6 +26,8 @@ class StorageAccess(StrEnum):
 
     GRANTED = "granted"
     NOT_GRANTED = "not granted"
+    #: It has no grant in the embedded store, and its archives lie where the environment's credentials count.
+    NOT_NEEDED = "not needed"
 
 
 class NfsStatus(Schema):

@@ -9,9 +9,9 @@ from registry_tui.schemas.registries import StoreKey, StoreKeyWay
 from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, Store, uri_of
 
 #: What the service does with objects there, and with parts of uploads that were cut off.
-_ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 #: Lists of objects and of unfinished uploads; SeaweedFS knows the action of the latter by no name of its own.
-_ON_BUCKET = ("s3:List*",)
+ON_BUCKET = ("s3:List*",)
 
 
 def access_held(store: EnvironmentStore) -> str:
@@ -40,6 +40,8 @@ def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
         return access_held(store)
     held = f"by one key for the environment's one registry, which the administrator gives: {store.credentials}"
     why = ". ".join(each for each in (key.note, key.action) if each)
+    if store.kind == "s3" and not why:
+        return f"{held}; {_OTHERS}; granting makes a user of its own for it, where the store can"
     return _without_key(f"{held} ({why})" if why else held)
 
 
@@ -51,21 +53,35 @@ def _without_key(held: str) -> str:
     return f"{held}; {_OTHERS}; granting and revoking do not count there"
 
 
-def s3_policy(uri: str) -> dict[str, Any]:
-    """The IAM policy that opens a place in S3, `s3://BUCKET/PREFIX/`, and nothing else."""
+def kms_statements(key: str) -> list[dict[str, Any]]:
+    """What encrypting and decrypting with a key of KMS needs, by its ID, ARN or alias; nothing without one."""
+    if not key:
+        return []
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"]}
+    before, _, alias = key.rpartition("alias/")
+    if alias != key and (not before or before.startswith("arn:")):
+        # A policy names keys, not their aliases.
+        keys = f"{before}key/*" if before else "arn:aws:kms:*:*:key/*"
+        named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [f"alias/{alias}"]}}
+        return [{**statement, "Resource": [keys], "Condition": named}]
+    return [{**statement, "Resource": [key if key.startswith("arn:") else f"arn:aws:kms:*:*:key/{key}"]}]
+
+
+def s3_policy(uri: str, kms_key: str = "") -> dict[str, Any]:
+    """The IAM policy that opens a place in S3, `s3://BUCKET/PREFIX/`, with the KMS key there, and nothing else."""
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     here = f"arn:aws:s3:::{bucket}"
-    listing: dict[str, Any] = {"Effect": "Allow", "Action": list(_ON_BUCKET), "Resource": [here]}
+    listing: dict[str, Any] = {"Effect": "Allow", "Action": list(ON_BUCKET), "Resource": [here]}
     if prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*"]}}
-    objects = {"Effect": "Allow", "Action": list(_ON_OBJECTS), "Resource": [f"{here}/{prefix}*"]}
-    return {"Version": "2012-10-17", "Statement": [objects, listing]}
+    objects = {"Effect": "Allow", "Action": list(ON_OBJECTS), "Resource": [f"{here}/{prefix}*"]}
+    return {"Version": "2012-10-17", "Statement": [objects, listing, *kms_statements(kms_key)]}
 
 
 def access_needed(store: Store) -> str:
     """What its credentials have to be allowed, and nothing more: an IAM policy, or a role in words."""
     if isinstance(store, S3Store):
-        return json.dumps(s3_policy(uri_of(store)), indent=2)
+        return json.dumps(s3_policy(uri_of(store), store.address.kms_key), indent=2)
     if isinstance(store, AzureStore):
         return (
             f"The role Storage Blob Data Contributor on the container {store.address.container} of the storage account "

@@ -77,6 +77,10 @@ class NotPermitted(ServiceError):
     status, code, title = 403, "not-permitted", "Not permitted"
 
 
+class RightMissing(NotPermitted):
+    """A store knows the credentials, and does not let them do one thing."""
+
+
 class UserSuspended(NotPermitted):
     code, title = "user-suspended", "The user is suspended"
 

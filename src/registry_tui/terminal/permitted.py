@@ -31,6 +31,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
         **_needs(_P.STORAGE_READ, "measure"),
         **_needs(_P.REGISTRY_GRANT, "grant"),
         **_needs(_P.PROMOTION_RULES, "promotion_rules"),
+        **_needs(_P.ENVIRONMENT_CREATE, "store_key"),
     },
     "projects": _needs(_P.PROJECT_CREATE, "create"),
     "project": {

@@ -10,6 +10,8 @@ from registry_tui.wording.words import ago
 
 def access_said(access: str, tried_at: datetime | None, problem: str | None, next_step: str) -> str:
     """What was found and when it was tried; where there is no access, what to do."""
+    if access == "not needed":
+        return f"{access}: the environment's credentials count"
     said = access
     if problem is not None:
         said = f"{access} before; it could not be tried {ago(tried_at)}: {safe(problem, 200)}"

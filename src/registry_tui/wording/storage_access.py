@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from registry_tui.schemas.registries import ModelRegistry, StorageAccess
+from registry_tui.schemas.registries import ModelRegistry, StorageAccess, StoreKeyWay
 
 
 def still_granted(found: ModelRegistry) -> str | None:
     """Why a registry whose access was just revoked by name has it still; None when it has not."""
+    if found.store_key is not None and found.store_key.way is StoreKeyWay.ENVIRONMENT:
+        return (
+            f"The environment's credentials still reach the archives of {found.name}: revoking counts there once the "
+            "registry has a key of its own"
+        )
     if found.storage_access is not StorageAccess.GRANTED:
         return None
     return (
         f"{found.machine_user_workload_name} is named no longer, but a group or a role still gives it access. Take it "
         "out there: `registry-tui groups list`, and `registry-tui ranger roles list` with RAZ"
+    )
+
+
+def grant_lines(registry: ModelRegistry, *, granted: bool) -> tuple[str, ...]:
+    """What granting does, or revoking where the access is `granted`."""
+    who = f"Machine user {registry.machine_user_workload_name}"
+    key, store = registry.store_key, registry.store
+    if store is None or key is None or key.way is not StoreKeyWay.ENVIRONMENT:
+        may = "may no longer use" if granted else "will be able to use"
+        after = "Nothing can be registered until it is granted again." if granted else "and read run artifacts."
+        return who, f"{may} {registry.archives}", after
+    may = "may no longer read" if granted else "will be able to read"
+    return (
+        who,
+        f"{may} run artifacts in the embedded store.",
+        "Its archives stay within reach: the environment's credentials count there."
+        if granted or store.kind != "s3"
+        else "The store is asked to make a user of its own for it.",
     )

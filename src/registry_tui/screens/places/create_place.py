@@ -10,7 +10,7 @@ from textual.widgets import Input, Select
 
 from registry_tui.screens.base.form import Form, Lines, Tick, row
 from registry_tui.screens.base.names import name_problem
-from registry_tui.screens.places.store_fields import StoreFields
+from registry_tui.screens.base.store_fields import StoreFields
 from registry_tui.screens.places.store_forms import StoreForm
 
 if TYPE_CHECKING:

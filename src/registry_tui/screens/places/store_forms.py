@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from registry_tui.screens.base.form import Form, Told
-from registry_tui.screens.places.store_fields import StoreFields
+from registry_tui.screens.base.store_fields import StoreFields
 from registry_tui.wording.stores import report_lines
 from registry_tui.wording.text import safe
 

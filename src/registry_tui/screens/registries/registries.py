@@ -165,4 +165,14 @@ def registry_why_not(action: str, row: ModelRegistry) -> str | None:
         return f"it is {row.status.label.lower()}"
     if action == "activity" and row.workflow_id is None:
         return "nothing is changing it"
+    if action == "store_key":
+        return _why_no_key(row)
     return None
+
+
+def _why_no_key(row: ModelRegistry) -> str | None:
+    if row.store is None:
+        return "its archives lie in the embedded store, where its machine user has a key"
+    if row.store.kind == "directory":
+        return "a directory has no keys: the service's account reads and writes it"
+    return None if row.status.live else f"it is {row.status.label.lower()}"

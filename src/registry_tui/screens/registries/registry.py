@@ -295,6 +295,19 @@ class RegistryScreen(FrameScreen):
         assert registry is not None
         manage_access(self, registry.environment_name, registry.id, raz_enabled=registry.raz_enabled)
 
+    def do_store_key(self) -> None:
+        from registry_tui.screens.registries.store_key import ChangeStoreKey
+
+        assert self.registry is not None
+        self.app.push_screen(ChangeStoreKey(self.registry), self._store_key_changed)
+
+    def _store_key_changed(self, found: ModelRegistry | None) -> None:
+        from registry_tui.screens.registries.store_key import key_said
+
+        if found is not None:
+            self.flash(key_said(found))
+            self.refresh_data()
+
     def do_promotion_rules(self) -> None:
         self.opening(self._promotion_rules(), "promotion rules")
 
@@ -311,16 +324,12 @@ class RegistryScreen(FrameScreen):
 
     def do_grant(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
+        from registry_tui.wording.storage_access import grant_lines
 
         registry = self.registry
         assert registry is not None
         granted = registry.storage_access == "granted"
-        place = registry.archives
-        lines = (
-            f"Machine user {registry.machine_user_workload_name}",
-            f"{'may no longer use' if granted else 'will be able to use'} {place}",
-            "Nothing can be registered until it is granted again." if granted else "and read run artifacts.",
-        )
+        lines = grant_lines(registry, granted=granted)
         title = "Revoke storage access" if granted else "Grant storage access"
         confirm = Confirm(title, lines, "Revoke" if granted else "Grant", danger=granted)
         self.app.push_screen(confirm, lambda ok: self._grant(granted, ok))

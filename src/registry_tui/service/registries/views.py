@@ -13,6 +13,7 @@ from registry_tui.schemas.registries import (
     RegistryStatus,
     StorageAccess,
     StoreKey,
+    StoreKeyWay,
     SynchronizeState,
     WorkspaceSync,
 )
@@ -48,6 +49,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
     environment = row.environment
     tried = service.kept.of(Tries).last(environment.id)
     own = None if row.prefix == EMBEDDED_FOLDER else store_checks.shown(service, environment.store)
+    key = None if own is None else store_keys.shown(row) or StoreKey()
     return ModelRegistry(
         id=row.id,
         name=row.name,
@@ -65,7 +67,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         updated_at=row.updated_at,
         machine_user_crn=row.machine_user_crn,
         machine_user_workload_name=row.machine_user_workload_name,
-        storage_access=StorageAccess(row.storage_access),
+        storage_access=_access(row, key),
         storage_access_tried_at=None if tried is None else tried.at,
         storage_access_problem=None if tried is None else tried.problem,
         bucket=environment.bucket,
@@ -73,9 +75,9 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         prefix=row.prefix,
         archives_uri="" if own is None else f"{own.uri}{row.prefix}/",
         archives_endpoint="" if own is None else own.endpoint,
-        archives_access="" if own is None else registry_access(own, store_keys.shown(row) or StoreKey()),
+        archives_access="" if own is None or key is None else registry_access(own, key),
         store=own,
-        store_key=None if own is None else store_keys.shown(row),
+        store_key=key,
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,
@@ -84,6 +86,13 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         workflow_id=row.workflow_id,
         workspaces=_syncs(session, row),
     )
+
+
+def _access(row: RegistryRow, key: StoreKey | None) -> StorageAccess:
+    """What policies and mappings give the machine user, where that counts for its archives."""
+    found = StorageAccess(row.storage_access)
+    counts = key is None or key.way is not StoreKeyWay.ENVIRONMENT
+    return found if counts or found is StorageAccess.GRANTED else StorageAccess.NOT_NEEDED
 
 
 def _syncs(session: Session, row: RegistryRow) -> list[WorkspaceSync]:

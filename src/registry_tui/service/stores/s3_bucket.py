@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.s3.transfer import TransferConfig
@@ -28,9 +27,11 @@ from registry_tui.service.errors import (
     Missing,
     NotPermitted,
     PartUnavailable,
+    RightMissing,
     ServiceError,
     WrongState,
 )
+from registry_tui.service.stores import s3_checks
 from registry_tui.service.stores.base import (
     BegunUpload,
     Method,
@@ -42,7 +43,7 @@ from registry_tui.service.stores.base import (
     changed_meanwhile,
 )
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
-from registry_tui.service.stores.probing import try_verbs
+from registry_tui.service.stores.probing import PROBE_FOLDER, try_verbs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,8 +53,6 @@ _MIB = 1 << 20
 _DELETE_BATCH, _MAX_PARTS = 1000, 10_000
 #: Bytes of a part, and the parts under way at the same time: together, the memory of a transfer.
 _PART_BYTES, _PARTS_AT_ONCE = 8 * _MIB, 4
-#: Seconds; stores refuse requests whose time is further away than 900.
-_CLOCK_TOLERANCE = 300
 
 #: By S3's error code: the error, what is wrong, what to do. `{bucket}` and `{place}` are filled in.
 _WORDS: Mapping[str, tuple[type[ServiceError], str, str]] = {
@@ -134,7 +133,7 @@ class S3Bucket:
         options: dict[str, Any] = {"IfMatch": etag} if etag else {}
         if start or size is not None:
             options["Range"] = f"bytes={start}-{'' if size is None else start + size - 1}"
-        with self._translated(key):
+        with self._looking_for(key):
             try:
                 found = self.client.get_object(Bucket=self.bucket, Key=self._key(key), **options)
                 return found["Body"].read()
@@ -144,7 +143,7 @@ class S3Bucket:
                 raise
 
     def head(self, key: str) -> StoredObject:
-        with self._translated(key):
+        with self._looking_for(key):
             try:
                 found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
             except ClientError as error:
@@ -258,13 +257,42 @@ class S3Bucket:
 
     def probe(self) -> Sequence[StoreProblem]:
         try:
-            answer = self._reached()
+            answer: Any = self._reached()
+        except RightMissing:
+            answer = {}  # the list among the verbs says it
         except ServiceError as error:
             return [StoreProblem(text=error.detail, action=error.action or "")]
-        problems = self._wrong_region() or try_verbs(self)
-        return [*_wrong_clock(answer), *problems, *self._keeps_what_is_deleted()]
+        problems = s3_checks.wrong_region(self.client, self.bucket) or [*try_verbs(self), *self._unfinished()]
+        kept = s3_checks.keeps_what_is_deleted(self.client, self.bucket)
+        return [*s3_checks.wrong_clock(answer), *problems, *kept]
 
     # -- underneath --------------------------------------------------------------------------------
+
+    def _unfinished(self) -> Iterator[StoreProblem]:
+        try:
+            self.abort_uploads(PROBE_FOLDER)
+        except RightMissing as error:
+            text = f"Parts of uploads that were cut off stay, and take room: {error.detail}"
+            yield StoreProblem(text=text, action=error.action or "", fatal=False)
+        except ServiceError:
+            pass  # what is wrong with the store is said by the verbs
+
+    @contextmanager
+    def _looking_for(self, key: str) -> Iterator[None]:
+        """As `_translated`, for an object that may be away.
+
+        S3 answers 403 for one that is not there unless it lets the credentials list the whole bucket; a list of that
+        name alone says then whether it is there.
+        """
+        try:
+            with self._translated(key):
+                yield
+        except RightMissing as error:
+            with self._translated(key):
+                page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(key), MaxKeys=1)
+            if all(each["Key"] != self._key(key) for each in page.get("Contents", ())):
+                raise Missing(f"There is no object {self.uri}{key}") from error
+            raise
 
     def _objects(self, page: Any) -> Iterator[StoredObject]:
         for entry in page.get("Contents", ()):
@@ -283,49 +311,14 @@ class S3Bucket:
         if refused := answer.get("Errors"):
             first = refused[0]
             detail = f"The store did not delete {first.get('Key')}: {first.get('Code')} {first.get('Message')}"
-            raise NotPermitted(detail) if first.get("Code") == "AccessDenied" else WrongState(detail)
+            if first.get("Code") != "AccessDenied":
+                raise WrongState(detail)
+            raise RightMissing(f"s3:DeleteObject is missing. {detail}", action=self._allow("s3:DeleteObject"))
 
     def _reached(self) -> Any:
         """The store's answer to a list: its refusals name their reason, those of HEAD do not. Raises ServiceError."""
         with self._translated(""):
             return self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
-
-    def _wrong_region(self) -> Sequence[StoreProblem]:
-        """Without this, AWS would lead each request from one region to the other."""
-        try:
-            region = self.client.head_bucket(Bucket=self.bucket).get("BucketRegion")
-        except (ClientError, BotoCoreError):
-            return []
-        if not region or region == self.client.meta.region_name:
-            return []
-        return [
-            StoreProblem(
-                text=f"The bucket {self.bucket} is in the region {region}, not in {self.client.meta.region_name}",
-                action=f"Set the region to {region}",
-            )
-        ]
-
-    def _keeps_what_is_deleted(self) -> Iterator[StoreProblem]:
-        """Settings of the bucket by which deleting frees no room. Not every store or key may look at them."""
-        try:
-            if self.client.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled":
-                yield StoreProblem(
-                    text=f"Versioning is on in the bucket {self.bucket}: what is deleted goes on to take room",
-                    action="Add a lifecycle rule that expires noncurrent versions",
-                    fatal=False,
-                )
-        except (ClientError, BotoCoreError):
-            pass
-        try:
-            lock = self.client.get_object_lock_configuration(Bucket=self.bucket)["ObjectLockConfiguration"]
-            if lock.get("Rule"):
-                yield StoreProblem(
-                    text=f"Object lock is on in the bucket {self.bucket}: what is stored cannot be deleted for a while",
-                    action="Use a bucket without a default retention, or expect that deleting versions frees no room",
-                    fatal=False,
-                )
-        except (ClientError, BotoCoreError):
-            pass
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
@@ -368,13 +361,20 @@ class S3Bucket:
             place = f"{self.uri}{key}"
             return kind(f"{text.format(bucket=self.bucket, place=place)} ({said})", action=action or None)
         if status in (401, 403):
-            return NotPermitted(
-                f"The store refuses this in {self.uri} ({said})",
-                action="Allow these credentials to list, get, put and delete objects there",
-            )
+            right = s3_checks.right_of(error.operation_name)
+            return RightMissing(f"{right} is missing in {self.uri} ({said})", action=self._allow(right))
         if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
             return PartUnavailable(f"The store cannot do that now ({said})", action="Try again later")
         return WrongState(f"The store refuses to work on {self.uri}{key} ({said})")
+
+    def _allow(self, right: str) -> str:
+        """What to do about a right that is missing."""
+        kms = ", and kms:GenerateDataKey and kms:Decrypt on its key" if "SSEKMSKeyId" in self.put_options else ""
+        where = self.bucket if right in s3_checks.OF_BUCKET else f"{self.bucket}/{self.prefix}*"
+        return (
+            f"Allow these credentials {right} on arn:aws:s3:::{where}{kms}; "
+            "`registry-tui environments store-access` prints all that is needed"
+        )
 
 
 def _code(error: BaseException | None) -> str:
@@ -383,17 +383,3 @@ def _code(error: BaseException | None) -> str:
         return ""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return _CODES.get(code, code)
-
-
-def _wrong_clock(answer: Any) -> Iterator[StoreProblem]:
-    """Says that this machine's clock goes wrong while the store still lets it."""
-    date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    if date is None:
-        return
-    seconds = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-    if abs(seconds) > _CLOCK_TOLERANCE:
-        yield StoreProblem(
-            text=f"This machine's clock and the store's differ by {abs(seconds) / 60:.0f} minutes",
-            action="Set this machine's clock (timedatectl set-ntp true): beyond 15 minutes stores refuse everything",
-            fatal=False,
-        )

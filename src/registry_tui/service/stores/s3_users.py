@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas.store_access import ON_BUCKET, ON_OBJECTS, kms_statements
 from registry_tui.service.errors import AlreadyThere, InvalidInput, NotPermitted, PartUnavailable, WrongState
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ CALLS = (
     "iam:ListAccessKeys",
     "iam:DeleteAccessKey",
 )
-#: What S3 is asked with a registry's key: about objects of its folder, and for lists of them. SeaweedFS knows the
-#: action for lists of unfinished uploads by no name of its own.
-_ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
-_ON_BUCKET = ("s3:List*",)
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
@@ -52,20 +49,17 @@ class NoUsers(WrongState):
 def archives_statements(bucket: str, folder: str, mark: str, kms_key: str = "") -> list[dict[str, Any]]:
     """What opens a folder (with `/` at its end) of a bucket and one object beside it, for reading, and nothing else."""
     here = f"arn:aws:s3:::{bucket}"
-    statements: list[dict[str, Any]] = [
-        {"Effect": "Allow", "Action": list(_ON_OBJECTS), "Resource": [f"{here}/{folder}*"]},
+    return [
+        {"Effect": "Allow", "Action": list(ON_OBJECTS), "Resource": [f"{here}/{folder}*"]},
         {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{here}/{mark}"]},
         {
             "Effect": "Allow",
-            "Action": list(_ON_BUCKET),
+            "Action": list(ON_BUCKET),
             "Resource": [here],
             "Condition": {"StringLike": {"s3:prefix": [f"{folder}*", mark]}},
         },
+        *kms_statements(kms_key),
     ]
-    if kms_key:
-        key = kms_key if kms_key.startswith("arn:") else f"arn:aws:kms:*:*:key/{kms_key}"
-        statements.append({"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": [key]})
-    return statements
 
 
 @dataclass(frozen=True)

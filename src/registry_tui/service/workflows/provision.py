@@ -10,7 +10,7 @@ from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
 from registry_tui.service.core import nfs, room
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.core.own_stores import own_store, problem_of, require_there
+from registry_tui.service.core.own_stores import EMBEDDED_FOLDER, own_store, problem_of, require_there
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -110,6 +110,9 @@ def _delete_workspace(context: StepContext) -> None:
 def _grant(context: StepContext) -> None:
     row = _row(context)
     if not row.grant_storage_access:
+        if row.prefix != EMBEDDED_FOLDER:
+            context.log("its archives are reached with the environment's credentials")
+            return
         command = f"registry-tui registries grant-storage {row.name}"
         context.log(f"storage access is not granted yet: `{command}` does", "warning")
         return

@@ -54,6 +54,7 @@ OPEN_FORMS = frozenset(
         "source",
         "import_models",
         "change_store",
+        "store_key",
         "decide",
         "stage",
         "scan",

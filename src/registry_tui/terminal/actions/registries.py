@@ -56,6 +56,15 @@ REGISTRY = (
     ),
     MANAGE_ACCESS,
     Action(
+        "store_key",
+        "ctrl+n",
+        "key of its store",
+        "Give the registry a key of its own for its environment's store, or have it forget that",
+        False,
+        "Key of its store",
+        meaning="rotate",
+    ),
+    Action(
         "promotion_rules",
         "percent_sign",
         "promotion rules",

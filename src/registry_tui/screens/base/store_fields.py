@@ -51,10 +51,10 @@ ADDRESSES = "s3://bucket/prefix, az://account/container/prefix, gs://bucket/pref
 class StoreFields(Vertical):
     """Where a store is, how to sign in there, and a button that tries it. Secrets are masked and never shown again."""
 
-    def __init__(self, known: EnvironmentStore | None = None) -> None:
-        """`known`: the store that is there, whose address stays."""
+    def __init__(self, known: EnvironmentStore | None = None, *, key_only: bool = False) -> None:
+        """`known`: the store that is there, whose address stays; `key_only` leaves all but the signing in as it is."""
         super().__init__(id="store-fields")
-        self.known = known
+        self.known, self.key_only = known, key_only
 
     def compose(self) -> ComposeResult:
         known = self.known
@@ -82,10 +82,10 @@ class StoreFields(Vertical):
             select = Select(options, value=now, allow_blank=False, compact=True, id=f"{kind}-way")
             yield self._named(f"{kind}-way", row("Sign in with", select))
         yield text("profile", "Profile", known.profile if known else "", "in the AWS configuration of that account")
-        yield text("access-key-id", "Access key ID", known.access_key_id if known else "")
+        yield text("access-key-id", "Access key ID", known.access_key_id if known and not self.key_only else "")
         yield text("tenant-id", "Tenant ID", known.tenant_id if known else "")
         yield text("client-id", "Client ID", known.client_id if known else "", "empty: the machine's only one")
-        kept = "never shown again" if known is None else "type it again: it is never shown"
+        kept = "never shown again" if known is None or self.key_only else "type it again: it is never shown"
         secret = Input(compact=True, id="secret", password=True, placeholder=kept)
         yield self._named("secret", row("Secret", secret))
         yield text("key-file", "Key file", "", "the JSON file on this machine")
@@ -108,7 +108,9 @@ class StoreFields(Vertical):
         return self._named(name, row(label, Select(options, value=value, allow_blank=False, compact=True, id=name)))
 
     def _way_of(self, kind: str) -> str | None:
-        """The way to sign in that is in use; None where another kind of store is."""
+        """The way to sign in that is in use; None where another kind of store is. A new key is most likely a key."""
+        if self.key_only:
+            return "sas" if kind == "az" else "key"
         if self.known is None or self.known.signs_in is None or kind not in _KINDS_OF.get(self.known.kind, ()):
             return None
         return self.known.signs_in.value
@@ -168,6 +170,8 @@ class StoreFields(Vertical):
         if self.kind == "file":
             return {"artifacts", "try"}
         needed = next(fields for way, _, fields in _WAYS[self.kind] if way == self.way)
+        if self.key_only:
+            return {f"{self.kind}-way", *needed}
         names = {
             "endpoint",
             f"{self.kind}-way",
