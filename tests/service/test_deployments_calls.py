@@ -83,6 +83,8 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(platform: Platfor
         connection.sendall(head.encode())
         declared = connection.makefile("rb").read()
     assert declared.startswith(b"HTTP/1.1 413 ") and b"body-too-large" in declared
+    # What it may have is what a replica with so much memory can read, and the answer says how to raise it.
+    assert f"deployments update {deployment.name} --memory ".encode() in declared
     try:
         streamed = httpx.post(url, content=endless(), trust_env=False, timeout=PATIENCE)
         assert streamed.status_code == 413

@@ -52,6 +52,8 @@ class Route:
     #: Why it does not answer, when there are no replicas.
     state: str = "deployed"
     body_bytes: int = 64 * 1024 * 1024
+    #: What lets a request have more bytes, for who sent a larger one.
+    larger: str = "Send fewer rows at once"
     seconds: float = 60.0
     canary: Canary | None = None
 

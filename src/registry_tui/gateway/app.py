@@ -146,7 +146,7 @@ class Gateway:
         except RecursionError as error:
             raise _nested() from error
         if len(inner) > route.body_bytes:
-            raise bodies.too_large(route.body_bytes)
+            raise bodies.too_large(route.body_bytes, route.larger)
         sent = {"Content-Type": "application/json"}
         answered = await self._send(routes, route, "POST", "/invocations", inner, sent, _affinity(route, request))
         if answered.pieces is not None:
@@ -188,7 +188,7 @@ class Gateway:
         if request.method != method:
             raise problems.not_allowed(request, method)
         self._let_in(routes, route, request)
-        body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
+        body = await bodies.read(request, route.body_bytes, route.larger) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
         began = time.perf_counter()
         told = _affinity(route, request)

@@ -26,15 +26,33 @@ WHOLE_SECONDS, GAP_SECONDS = 60.0, 10.0
 _PIECE = 64 << 10
 
 
+class _TooLarge(Exception):
+    """The body has more bytes than it may have."""
+
+
 class _Decoder(Protocol):
     def feed(self, chunk: bytes) -> None: ...
     def finish(self) -> bytes: ...
 
 
-async def read(request: web.Request, limit: int) -> bytes:
-    """The body, unpacked. Raises Refusal: 400, 408, 413 as soon as it is too large, 415."""
+#: What a caller may do about a body that is too large, where no deployment is known yet.
+FEWER = "Send fewer rows at once"
+
+
+async def read(request: web.Request, limit: int, larger: str = FEWER) -> bytes:
+    """The body, unpacked. Raises Refusal: 400, 408, 413 as soon as it is too large, 415.
+
+    `larger`: what lets a request have more bytes.
+    """
+    try:
+        return await _read(request, limit)
+    except _TooLarge as error:
+        raise too_large(limit, larger) from error
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
-        raise too_large(limit)
+        raise _TooLarge
     body = _decoder(request.headers.getall("Content-Encoding", []), limit)
     try:
         async with asyncio.timeout(WHOLE_SECONDS) as whole:
@@ -64,11 +82,9 @@ async def _next(request: web.Request) -> bytes:
         return await request.content.readany()
 
 
-def too_large(limit: int) -> Refusal:
-    """More bytes than a request may have."""
-    return Refusal(
-        413, "body-too-large", f"A request may have {counted(limit, 'byte')} at most", "Send fewer rows at once"
-    )
+def too_large(limit: int, larger: str) -> Refusal:
+    """More bytes than a request may have; `larger` lets it have more."""
+    return Refusal(413, "body-too-large", f"A request may have {counted(limit, 'byte')} at most", larger)
 
 
 def _decoder(headers: list[str], limit: int) -> _Decoder:
@@ -97,7 +113,7 @@ class _Plain:
     def feed(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise too_large(self._limit)
+            raise _TooLarge
         self._chunks.append(chunk)
 
     def finish(self) -> bytes:

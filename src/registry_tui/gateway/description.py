@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route
 
 #: The path of the description, and of its page.
@@ -21,6 +22,7 @@ _FILE = Path(__file__).with_name("docs.html")
 def finished(body: bytes, route: Route) -> bytes:
     """What a replica says of its endpoint, with what calls need besides, which it does not know."""
     document = json.loads(body)
+    document["info"]["description"] += f" A body may have {counted(route.body_bytes, 'byte')}, also unpacked."
     if route.authentication:
         key = {"type": "http", "scheme": "bearer", "description": "An API key of a collaborator of the project"}
         document.setdefault("components", {})["securitySchemes"] = {"apiKey": key}

@@ -67,8 +67,8 @@ def document(of: Described) -> dict[str, Any]:
         "info": {
             "title": of.deployment,
             "version": str(of.version),
-            "description": f"{of.name} v{of.version}. A body may have {counted(of.limits.body_bytes, 'byte')}, "
-            f"packed with gzip, deflate or zstd too; an answer takes {counted(of.limits.seconds, 'second')} at most.",
+            "description": f"{of.name} v{of.version}. A body may be packed with gzip, deflate or zstd; "
+            f"an answer takes {counted(of.limits.seconds, 'second')} at most.",
         },
         "servers": [{"url": "."}],
         "paths": paths,

@@ -61,8 +61,21 @@ def claimed_memory(session: Session, *, but: str | None = None) -> int:
     return total
 
 
-def require_room(session: Session, replicas: int, memory: int, cpu: float, *, but: str | None = None) -> None:
-    """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it."""
+def claimed_beside(row: DeploymentRow, generation: int) -> int:
+    """Bytes that replicas of a deployment may use which serve while those of another generation start."""
+    active = gateway_link.active_revision(row)
+    if active is None or active.generation == generation or not gateway_link.serves(row):
+        return 0
+    return active.replicas * active.memory_bytes
+
+
+def require_room(
+    session: Session, replicas: int, memory: int, cpu: float, *, but: str | None = None, beside: int = 0
+) -> None:
+    """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it.
+
+    `but`: the deployment itself, whose own claim is not another's; `beside`: what its replicas of before go on using.
+    """
     total, claimed = memory_bytes(), claimed_memory(session, but=but)
     if cpu > cpus():
         raise InvalidInput(f"{cpu:g} CPUs are asked for, and this machine has {cpus()}", action="Ask for fewer")
@@ -76,6 +89,12 @@ def require_room(session: Session, replicas: int, memory: int, cpu: float, *, bu
             f"{replicas} × {_gib(memory)} of memory are asked for; of this machine's {_gib(total)}, other deployments "
             f"have {_gib(claimed)}",
             action="Stop a deployment, or ask for less",
+        )
+    if replicas * memory + claimed + beside > total:
+        raise WrongState(
+            f"{replicas} × {_gib(memory)} of memory are asked for, and {_gib(beside)} serve until the new replicas "
+            f"answer; this machine has {_gib(total)}, of which other deployments have {_gib(claimed)}",
+            action="Stop the deployment first, whose callers then wait for the new replicas; or ask for less",
         )
 
 

@@ -248,9 +248,6 @@ def roll_out(
     number = 1 + max((each.number for each in row.revisions), default=0)
 
     def prepare(session: Session, workflow_id: str) -> None:
-        # Replicas of before serve for as long as another version is tried beside them.
-        but = row.id if rollout is None else None
-        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=but)
         present = session.get_one(DeploymentRow, row.id)
         if present.revision != row.revision or len(present.revisions) != len(row.revisions):
             raise WrongState(f"{row.name} was changed meanwhile", action="Look at it again")
@@ -258,6 +255,9 @@ def roll_out(
         serves = active is not None and present.state == DeploymentState.DEPLOYED.value
         same = active is not None and serves and not fresh and same_replicas(active, settings)
         generation = active.generation if active is not None and same else number
+        # Going back from a version that fails has to be possible however full the machine has become.
+        beside = machine.claimed_beside(present, generation) if instead_of is None else 0
+        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id, beside=beside)
         present.workflow_id, present.updated_at = workflow_id, now()
         new = revision_row(present, settings, number, generation, principal, workflow_id, comment)
         for each in present.revisions:

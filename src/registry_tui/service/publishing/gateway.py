@@ -17,7 +17,7 @@ from registry_tui.gateway import counts
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.canaries import ON_TRIAL, Rollout, Strategy
-from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
+from registry_tui.schemas.deployments import GIB, MIB, DeploymentState, RevisionState, Traffic
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
@@ -27,6 +27,9 @@ from registry_tui.service.errors import PartUnavailable
 #: One writer at a time: what is written last was read last.
 _LOCK = "publish to the gateway"
 _TIMEOUT = 2.0
+#: Bytes of memory that MLflow takes before any request, and for each byte of a request's body: measured 4 to 12 for
+#: tables and tensors of numbers as JSON.
+_MEMORY_BEFORE, _MEMORY_OF_A_BYTE = 192 * MIB, 12
 
 
 def publish(service: Service) -> None:
@@ -101,6 +104,8 @@ def serves(row: DeploymentRow) -> bool:
 def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Route:
     revision = active_revision(row)
     names = replica_names(row, revision) if revision is not None and serves(row) else []
+    tried = None if canary is None or not names else _canary(service, row, canary)
+    body_bytes, larger = body_limit(service, row, canary if tried is not None else None)
     return Route(
         id=row.id,
         name=row.name,
@@ -111,9 +116,27 @@ def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Ro
         replicas=_reached(service, names),
         port=row.port,
         state=row.state,
-        body_bytes=service.settings.max_prediction_bytes,
+        body_bytes=body_bytes,
+        larger=larger,
         seconds=service.settings.prediction_seconds,
-        canary=None if canary is None or not names else _canary(service, row, canary),
+        canary=tried,
+    )
+
+
+def body_limit(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> tuple[int, str]:
+    """How many bytes a request may have, and what lets it have more.
+
+    What is read of a body takes several times its bytes: each replica that may get it has room for that.
+    """
+    reached = {row.revision} if canary is None else {row.revision, canary.revision}
+    memory = min((each.memory_bytes for each in row.revisions if each.number in reached), default=None)
+    most = service.settings.max_prediction_bytes
+    if memory is None or (room := (memory - _MEMORY_BEFORE) // _MEMORY_OF_A_BYTE) >= most:
+        return most, "Send fewer rows at once, or have the administrator set `max_prediction_bytes` higher"
+    enough = min(most * _MEMORY_OF_A_BYTE + _MEMORY_BEFORE, 2 * memory)
+    return room, (
+        f"Send fewer rows at once, or give the replicas more than the {memory / GIB:.2g} GiB of memory that they have: "
+        f"`registry-tui deployments update {row.name} --memory {-(-enough // MIB)}M`"
     )
 
 

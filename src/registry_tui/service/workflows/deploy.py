@@ -433,7 +433,10 @@ def _admit(context: StepContext) -> None:
     revision = _revision(context, row)
     with context.service.database.reading() as session:
         try:
-            machine.require_room(session, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id)
+            beside = machine.claimed_beside(row, revision.generation) if not context.arguments.get("reason") else 0
+            machine.require_room(
+                session, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id, beside=beside
+            )
         except InvalidInput as error:
             raise WrongState(error.detail, action=error.action) from error
 
