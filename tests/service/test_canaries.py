@@ -179,3 +179,36 @@ def test_what_cannot_be_tried_is_refused(platform: Platform, two: Served) -> Non
     finish(platform, platform.ask(lambda client: client.stop_deployment(deployment.id)).workflow)
     refused("serves no version", version=2)
     assert json.loads(platform.command("deployments", "show", deployment.id, "--json").stdout)["canary"] is None
+
+
+def test_versions_that_a_followed_alias_moves_to_are_tried_first(platform: Platform, two: Served) -> None:
+    def move(number: int) -> None:
+        model = two.version.model_name
+        platform.ask(lambda client: client.set_alias(two.registry, model, "champion", number))
+
+    move(1)
+    kept = {**QUICK, "strategy": "canary", "steps": [50, 100], "step_seconds": 600}
+    followed = {"version": None, "alias": "champion", "follow_alias": True}
+    deployment = deploy(platform, two, **followed, follow_rollout=kept)
+    shown = deployment.follow_rollout
+    assert shown is not None and shown.shares == (50, 100)
+    move(2)
+    wait_for(lambda: now(platform, deployment).canary is not None, what="the canary of the alias's move")
+    wait_for(lambda: canary(platform, deployment).state == "running", what="the new replicas")
+    found = now(platform, deployment)
+    assert found.version == 1 and found.canary is not None and found.canary.new.version == 2
+    assert "by canary: 50, 100 % of the requests" in platform.command("deployments", "show", deployment.id).stdout
+    decide(platform, deployment, Decision.ABORT)
+    wait_for(lambda: now(platform, deployment).state is DeploymentState.DEPLOYED, what="the end")
+    # The alias goes on naming the version that somebody did not want: it is not tried again until it moves.
+    assert (now(platform, deployment).version, answer(deployment)) == (1, [13.0])
+    platform.command("deployments", "update", deployment.id, "--follow-strategy", "all-at-once")
+    found = now(platform, deployment)
+    assert (found.follow_rollout, found.follow_alias, found.revision) == (None, True, 1)
+    third = register(platform, two.project, two.version.model_name, add=30).version.version
+    move(third)
+    wait_for(lambda: now(platform, deployment).version == third, what="the move at once")
+    refused = platform.command(
+        "deployments", "update", deployment.id, "--no-follow", "--follow-strategy", "canary", check=False
+    )
+    assert refused.returncode != 0 and "it follows no alias" in refused.stderr

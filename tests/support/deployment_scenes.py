@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import httpx
+from textual.widgets import Select
 
 from support.program import Driver
 from support.scene_names import Scene
@@ -75,6 +76,15 @@ async def change_deployment(see: Driver) -> None:
     await see.shows("Change alcohol-api")
 
 
+async def change_by_canary(see: Driver) -> None:
+    await change_deployment(see)
+    for id_ in ("strategy", "follow-strategy"):
+        see.screen.query_one(f"#{id_}", Select).value = "canary" if id_ == "strategy" else "shadow"
+    await see.until(lambda: see.screen.query_one("#tolerance").region.width > 0, "the rows about both")
+    see.screen.query_one("#min-requests").focus()
+    await see.shows("Errors at most")
+
+
 async def keys(see: Driver) -> None:
     see.go("keys")
     await see.at("keys")
@@ -98,6 +108,7 @@ DEPLOYMENT_SCENES: dict[str, Scene] = {
     "deployment-history": _deployment_tab("history", "● active"),
     "deployment-settings": _deployment_tab("settings", "access key"),
     "change-deployment": change_deployment,
+    "change-by-canary": change_by_canary,
     "keys": keys,
     "new-key": new_key,
 }

@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Select
 
+from registry_tui.schemas.canaries import Canary
 from registry_tui.schemas.deployments import Deployment, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted
+from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
@@ -186,3 +188,45 @@ async def test_what_served_before_is_one_key_away(open_program: Open, platform: 
         assert driver.screen.reason("redeploy") == "revision 4 serves already"
         await driver.press("down", "D")
         await driver.shows("rolled back to revision 3", "v2", "● deployed")
+
+
+async def test_a_version_is_tried_as_the_form_says(open_program: Open, platform: Platform, tmp_path: Path) -> None:
+    project = platform.new_project()
+    first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
+    second = register(platform, project, first.version.model_name, add=20, example=split(a=[1.0], b=[2.0]))
+    deployment = deploy(platform, second, version=1)
+    async with open_program(size=(110, 44)) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.app.jump(Place("deployment", {"deployment": deployment.id}))
+        await driver.shows(deployment.name, "v1", "● ready")
+        await driver.press("e")
+        await driver.shows("Change", "Strategy")
+        form = driver.screen
+        assert isinstance(form, ChangeForm)
+        # Rows without an effect are not there.
+        assert "Each step lasts" not in driver.text and "On alias moves" not in driver.text
+        form.query_one("#strategy", Select).value = "canary"
+        await driver.shows("Each step lasts", "p99 at most")
+        assert "Tolerance" not in driver.text
+        assert "nothing to try" in str(form.problem_of())
+        fields = {"version": "2", "steps": "50,100", "pause-after": "50", "max-p99": "9s", "min-requests": "0"}
+        for name, value in fields.items():
+            form.query_one(f"#{name}", Input).value = value
+        await driver.until(lambda: form.problem_of() is None, "the input")
+        form.query_one("#steps", Input).value = "50,20"
+        await driver.until(lambda: "each larger than the one before" in str(form.problem_of()), "the problem")
+        form.query_one("#steps", Input).value = "50,100"
+        form.query_one("#version").focus()
+        await driver.press("ctrl+o")
+        words = "--strategy canary --steps 50,100 --pause-after 50 --max-p99 9s --min-requests 0"
+        await driver.until(lambda: words in driver.app.clipboard, "the command line")
+        form.query_one("#ok").focus()
+        await driver.press("enter")
+        await driver.until(lambda: _canary(platform, deployment) is not None, "the canary")
+    found = _canary(platform, deployment)
+    assert found is not None
+    assert (found.steps, found.pause_after, found.max_p99_seconds, found.min_requests) == ([50, 100], 50, 9.0, 0)
+
+
+def _canary(platform: Platform, deployment: Deployment) -> Canary | None:
+    return platform.ask(lambda client: client.deployment(deployment.id)).canary

@@ -203,6 +203,7 @@ SAME: dict[str, Ask] = {
             model=NASTY,
             alias="champion",
             follow_alias=True,
+            follow_rollout=Rollout(strategy=Strategy.SHADOW, steps=[50], max_disagreement=0.02),
             replicas=2,
             cpu=0.5,
             memory_bytes=1 << 30,
@@ -236,6 +237,23 @@ SAME: dict[str, Ask] = {
     ),
     "a shadow": lambda c: c.update_deployment(
         "d", DeploymentUpdate(version=4, rollout=Rollout(strategy=Strategy.SHADOW))
+    ),
+    "a followed canary": lambda c: c.update_deployment(
+        "d",
+        DeploymentUpdate(
+            alias="champion", follow_alias=True, follow_rollout=Rollout(strategy=Strategy.CANARY, steps=[5, 100])
+        ),
+    ),
+    "a canary now and when the alias moves": lambda c: c.update_deployment(
+        "d",
+        DeploymentUpdate(
+            version=4,
+            rollout=Rollout(strategy=Strategy.SHADOW, min_requests=3),
+            follow_rollout=Rollout(strategy=Strategy.CANARY, min_requests=3),
+        ),
+    ),
+    "an alias that is followed at once again": lambda c: c.update_deployment(
+        "d", DeploymentUpdate(follow_rollout=Rollout())
     ),
     "no canary": lambda c: c.decide_canary("d", Decision.ABORT),
     "more replicas": lambda c: c.update_deployment("d", DeploymentUpdate(replicas=3, comment="scaled to 3")),

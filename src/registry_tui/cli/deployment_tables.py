@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry_tui.cli import output
 from registry_tui.cli.output import Column
 from registry_tui.schemas.deployments import Deployment, ReplicaLogFile, ReplicaStatus, Revision
-from registry_tui.wording import words
+from registry_tui.wording import rollouts, words
 
 COLUMNS = [
     Column[Deployment]("NAME", lambda each: each.name),
@@ -58,7 +58,7 @@ def print_one(found: Deployment, as_json: bool) -> None:
         "ID": found.id,
         "state": found.state.value + (f": {found.reason}" if found.reason else ""),
         "model": f"{found.model_name} version {found.version}"
-        + (f", following alias {found.alias}" if found.follow_alias else ""),
+        + (f", following alias {found.alias}{rollouts.followed(found.follow_rollout)}" if found.follow_alias else ""),
         "registry": found.registry_name,
         "project": f"{found.workspace_name}/{found.project_name}",
         "description": found.description,

@@ -25,6 +25,7 @@ from registry_tui.cli.deployment_options import (
     variables_of,
 )
 from registry_tui.cli.rollout_options import (
+    FollowStrategyOption,
     MaxDisagreementOption,
     MaxErrorRateOption,
     MaxP99Option,
@@ -34,7 +35,7 @@ from registry_tui.cli.rollout_options import (
     StepsOption,
     StrategyOption,
     ToleranceOption,
-    rollout_of,
+    rollouts_of,
 )
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
@@ -123,6 +124,15 @@ def create(
     own_port: Annotated[bool, typer.Option("--own-port", help="Also answer on a port of its own.")] = False,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    follow_strategy: FollowStrategyOption = None,
+    steps: StepsOption = None,
+    step_duration: StepDurationOption = None,
+    pause_after: PauseAfterOption = None,
+    max_error_rate: MaxErrorRateOption = None,
+    max_p99: MaxP99Option = None,
+    max_disagreement: MaxDisagreementOption = None,
+    min_requests: MinRequestsOption = None,
+    tolerance: ToleranceOption = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -130,6 +140,8 @@ def create(
 
     Example: registry-tui deployments create wine-api -p wine-quality -m ElasticnetWineModel --alias champion --follow
     """
+    tried = (pause_after, max_error_rate, max_p99, max_disagreement, min_requests, tolerance)
+    _, kept = rollouts_of(Strategy.ALL_AT_ONCE, follow_strategy, steps, step_duration, *tried)
     request = session.build(
         DeploymentCreate,
         name=name,
@@ -138,6 +150,7 @@ def create(
         version=version,
         alias=alias,
         follow_alias=follow,
+        follow_rollout=kept,
         replicas=replicas,
         cpu=cpu,
         memory_bytes=bytes_of(memory),
@@ -198,6 +211,7 @@ def update(
     description: Annotated[str | None, typer.Option()] = None,
     comment: Annotated[str, typer.Option(help="About this revision.")] = "",
     strategy: StrategyOption = Strategy.ALL_AT_ONCE,
+    follow_strategy: FollowStrategyOption = None,
     steps: StepsOption = None,
     step_duration: StepDurationOption = None,
     pause_after: PauseAfterOption = None,
@@ -214,11 +228,13 @@ def update(
     Example: registry-tui deployments update wine-api --version 4 --strategy canary --steps 5,25,100 --max-p99 250ms
     """
     tried = (pause_after, max_error_rate, max_p99, max_disagreement, min_requests, tolerance)
+    rollout, kept = rollouts_of(strategy, follow_strategy, steps, step_duration, *tried)
     request = session.build(
         DeploymentUpdate,
         version=version,
         alias=alias,
         follow_alias=follow,
+        follow_rollout=kept,
         replicas=replicas,
         cpu=cpu,
         memory_bytes=bytes_of(memory),
@@ -226,7 +242,7 @@ def update(
         batching=batching,
         strict_json=strict_json,
         description=description,
-        rollout=rollout_of(strategy, steps, step_duration, *tried),
+        rollout=rollout,
         comment=comment,
     )
     _update(deployment, request, wait, as_json, variables_of(env, secret_env), unset_env or [])

@@ -19,6 +19,10 @@ StrategyOption = Annotated[
         help="How callers come to it: all at once; canary: a growing share of them; shadow: copies of requests first."
     ),
 ]
+FollowStrategyOption = Annotated[
+    Strategy | None,
+    typer.Option("--follow-strategy", help="How callers come to versions that the followed alias moves to."),
+]
 StepsOption = Annotated[
     str | None, typer.Option("--steps", metavar="PERCENT,…", help="Shares; default: 5,25,50,100, of a shadow 100.")
 ]
@@ -44,6 +48,18 @@ MinRequestsOption = Annotated[
 ToleranceOption = Annotated[
     float | None, typer.Option("--tolerance", min=0, help="By which numbers of answers may differ; default: 1e-6.")
 ]
+
+
+def rollouts_of(strategy: Strategy, following: Strategy | None, *details: Any) -> tuple[Rollout | None, Rollout | None]:
+    """The rollout of these options now, and the one of versions that the alias moves to. Raises typer.BadParameter.
+
+    The details are those of `rollout_of`, and about each of both that tries a version.
+    """
+    kept = None if following is None else Rollout()
+    if following in (None, Strategy.ALL_AT_ONCE):
+        return rollout_of(strategy, *details), kept
+    now = None if strategy is Strategy.ALL_AT_ONCE else rollout_of(strategy, *details)
+    return now, rollout_of(following, *details)
 
 
 def rollout_of(

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from registry_tui.schemas.base import RequestSchema, Schema
 
@@ -86,6 +86,12 @@ class Rollout(RequestSchema):
     def tries(self) -> bool:
         """Whether callers reach the new version only after it was tried on their requests."""
         return self.strategy is not Strategy.ALL_AT_ONCE
+
+
+class KeptRollout(Rollout):
+    """A rollout that is kept for later, as answers have it: fields of a newer service are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class CanaryDecision(RequestSchema):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
-from registry_tui.schemas.canaries import Canary, Rollout
+from registry_tui.schemas.canaries import Canary, KeptRollout, Rollout
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -83,6 +83,9 @@ class DeploymentCreate(RequestSchema):
     version: int | None = Field(default=None, ge=1)
     alias: str | None = None
     follow_alias: bool = Field(default=False, description="Rolls to the alias's version when it moves")
+    follow_rollout: Rollout | None = Field(
+        default=None, description="How callers come to versions that the followed alias moves to; default: all at once"
+    )
     description: str = Field(default="", max_length=10_000)
     authentication: bool = Field(default=True, description="Callers need an API key")
     replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
@@ -107,6 +110,9 @@ class DeploymentUpdate(RequestSchema):
     version: int | None = Field(default=None, ge=1)
     alias: str | None = None
     follow_alias: bool | None = None
+    follow_rollout: Rollout | None = Field(
+        default=None, description="How callers come to versions that the followed alias moves to, from now on"
+    )
     description: str | None = Field(default=None, max_length=10_000)
     authentication: bool | None = None
     replicas: int | None = Field(default=None, ge=1, le=MAX_REPLICAS)
@@ -202,6 +208,8 @@ class Deployment(Schema):
     version: int
     alias: str | None = None
     follow_alias: bool = False
+    #: How callers come to versions that the alias moves to; None: all at once.
+    follow_rollout: KeptRollout | None = None
     state: DeploymentState
     #: Why it failed, or why the last change was rolled back.
     reason: str = ""

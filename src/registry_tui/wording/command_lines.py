@@ -291,6 +291,7 @@ def _create_deployment(names: Names, query: Body, body: Body) -> list[Line]:
         ("--model", body["model"]),
         *_serving(body),
         ("--follow", body["follow_alias"]),
+        *rollouts.options(None, body["follow_rollout"]),
         ("--batching", body["batching"] if body["batching"] != "auto" else None),
         *_switch("authentication", body["authentication"], usual=True),
         *_switch("strict-json", body["strict_json"], usual=False),
@@ -302,6 +303,8 @@ def _create_deployment(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _update_deployment(names: Names, query: Body, body: Body) -> list[Line]:
+    kept = body["follow_rollout"]
+    together = rollouts.in_one_line(body["rollout"], kept)
     options: Options = [
         *_serving(body),
         ("--batching", body["batching"]),
@@ -309,13 +312,16 @@ def _update_deployment(names: Names, query: Body, body: Body) -> list[Line]:
         *_switch("authentication", body["authentication"]),
         *_switch("strict-json", body["strict_json"]),
         ("--description", body["description"]),
-        *rollouts.options(body["rollout"]),
+        *rollouts.options(body["rollout"], kept if together else None),
         ("--comment", body["comment"] or None),
     ]
     scaled = body["comment"] == f"scaled to {body['replicas']}"
     if scaled and all(value is None for key, value in body.items() if key not in ("replicas", "comment")):
         return [line("deployments scale", [*names, body["replicas"]])]
-    return [line("deployments update", names, options)]
+    lines = [line("deployments update", names, options)]
+    if not together:
+        lines.append(line("deployments update", names, rollouts.options(None, kept)))
+    return lines
 
 
 def remark(request: Outgoing) -> str:

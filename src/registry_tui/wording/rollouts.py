@@ -10,7 +10,7 @@ from registry_tui.wording.command_parts import Body, Line, Make, Names, Options,
 from registry_tui.wording.words import Cell, duration, milliseconds, percent
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.canaries import Canary
+    from registry_tui.schemas.canaries import Canary, Rollout
 
 _STATES = {
     "pending": Cell("○ pending", "dim"),
@@ -78,6 +78,21 @@ def bounds(found: Canary) -> str:
     return ", ".join(parts)
 
 
+def typed(kept: Rollout) -> dict[str, str]:
+    """A rollout as people type it, by the options' names without hyphens in front; without what is usual."""
+    fields = _details(kept.model_dump(mode="json"))
+    return {name.removeprefix("--"): str(value) for name, value in fields if value is not None}
+
+
+def followed(kept: Rollout | None) -> str:
+    """How versions come that an alias moves to, behind its name; empty where all at once."""
+    if kept is None or not kept.tries:
+        return ""
+    shares = ", ".join(map(str, kept.shares))
+    what = "copies of " if kept.strategy == "shadow" else ""
+    return f" by {kept.strategy.value}: {what}{shares} % of the requests"
+
+
 def disagreement(found: Canary) -> str:
     """How often both versions' answers differ."""
     if not found.compared:
@@ -89,13 +104,28 @@ def disagreement(found: Canary) -> str:
 # -- commands ----------------------------------------------------------------------------------------------
 
 
-def options(rollout: dict[str, Any] | None) -> Options:
-    """The options of a rollout that are not what they are without being given."""
-    if rollout is None or rollout["strategy"] == "all-at-once":
-        return []
+def options(rollout: dict[str, Any] | None, kept: dict[str, Any] | None = None) -> Options:
+    """The options of a rollout, and of the `kept` one of versions that the alias moves to."""
+    found: list[tuple[str, Any]] = []
+    if rollout is not None and rollout["strategy"] != "all-at-once":
+        found.append(("--strategy", rollout["strategy"]))
+        found += _details(rollout)
+    if kept is not None:
+        found.append(("--follow-strategy", kept["strategy"]))
+        found += _details(kept) if len(found) == 1 and kept["strategy"] != "all-at-once" else []
+    return found
+
+
+def in_one_line(rollout: dict[str, Any] | None, kept: dict[str, Any] | None) -> bool:
+    """Whether one command can give both: its options are about each of them that tries a version."""
+    tries = [each for each in (rollout, kept) if each is not None and each["strategy"] != "all-at-once"]
+    return len(tries) < 2 or _details(tries[0]) == _details(tries[1])
+
+
+def _details(rollout: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The options that are not what they are without being given."""
     steps = rollout["steps"]
-    found: list[tuple[str, Any]] = [
-        ("--strategy", rollout["strategy"]),
+    return [
         ("--steps", ",".join(map(str, steps)) if steps else None),
         ("--step-duration", f"{rollout['step_seconds']:g}s" if rollout["step_seconds"] != 60 else None),
         ("--pause-after", rollout["pause_after"]),
@@ -105,7 +135,6 @@ def options(rollout: dict[str, Any] | None) -> Options:
         ("--min-requests", rollout["min_requests"] if rollout["min_requests"] != 20 else None),
         ("--tolerance", f"{rollout['tolerance']:g}" if rollout["tolerance"] != 1e-6 else None),
     ]
-    return found
 
 
 def _limit(value: float | None, *, usual: float) -> str | None:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import ProgressBar, Static
 
 from registry_tui.contracts.counts import counted
-from registry_tui.screens.base.form import Form
+from registry_tui.screens.base.form import Form, Told
 from registry_tui.wording.words import size
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class WorkingForm(Form[Result]):
 
     def compose_progress(self) -> Iterable[Widget]:
         """The progress bar and the words below it, hidden until the work begins."""
-        bar, step = ProgressBar(id="progress", show_eta=False), Static("", id="step", classes="hint", markup=False)
+        bar, step = ProgressBar(id="progress", show_eta=False), Told("", id="step", classes="hint", markup=False)
         bar.display = step.display = False
         return (bar, step)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual import on
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Checkbox, Input, Select, Static
 
 from registry_tui.screens.base.form import Lines, Tick, row, whole
 from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
+from registry_tui.screens.deployments import rollout_rows
 from registry_tui.screens.deployments.deploy import ServingForm, size_text
 from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
@@ -19,6 +20,7 @@ from registry_tui.wording.text import safe
 from registry_tui.wording.words import parse_size
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.canaries import Rollout
     from registry_tui.schemas.deployments import Deployment, EnvironmentVariable
 
 Value = TypeVar("Value")
@@ -42,6 +44,11 @@ class ChangeForm(ServingForm):
         yield named_row("Version or alias", NameField(version, id="version", find=once(self._versions)))
         follow = Tick("roll to its version when it moves", found.follow_alias, id="follow")
         yield row("Follow the alias", follow)
+        kept = found.follow_rollout
+        now = kept.strategy.value if kept is not None else rollout_rows.AT_ONCE
+        yield rollout_rows.strategy_row("Strategy", "strategy", rollout_rows.AT_ONCE)
+        yield rollout_rows.strategy_row("On alias moves", "follow-strategy", now)
+        yield from rollout_rows.detail_rows(kept)
         yield row("Description", Lines(found.description, id="description"))
         authentication = Tick("callers need an API key", found.authentication, id="authentication")
         yield row("Authentication", authentication)
@@ -61,7 +68,13 @@ class ChangeForm(ServingForm):
             yield row("Secrets to remove", Input(compact=True, id="removed", placeholder="TOKEN, PASSWORD"))
 
     def on_mount(self) -> None:
+        self._show_rollout()
         self.query_one("#version").focus()
+
+    def _show_rollout(self) -> None:
+        """A version is tried beside one that serves; an alias is followed where that is ticked."""
+        following = self.query_one("#follow", Tick).value
+        rollout_rows.show_rows(self, strategy=self.deployment.state == "deployed", following=following)
 
     async def _versions(self) -> list[Choice]:
         found = self.deployment
@@ -76,7 +89,24 @@ class ChangeForm(ServingForm):
         unknown = self._removed() - {each.name for each in self.variables if each.secret}
         if unknown:
             return f"secrets to remove: none is named {', '.join(sorted(unknown))}"
-        return self.serving_problem()
+        return self.serving_problem() or rollout_rows.problem(self) or self._untried()
+
+    def _untried(self) -> str | None:
+        """Why the strategy has nothing to try; None where it has, or is none."""
+        if rollout_rows.chosen(self, "strategy") not in rollout_rows.tries(self) or self._needs_new_replicas():
+            return None
+        return "nothing to try: change the version, the CPU, the environment, or how requests are answered"
+
+    def _needs_new_replicas(self) -> bool:
+        """Whether what is typed makes callers reach other replicas."""
+        found, typed = self.deployment, self.text("version")
+        return (
+            typed not in (str(found.version), found.alias if found.follow_alias else None)
+            or float(self.text("cpu") or "0") != found.cpu
+            or self._variables_typed()
+            or self.batching() != found.batching
+            or self.query_one("#strict", Tick).value != found.strict_json
+        )
 
     def _removed(self) -> set[str]:
         """Names of secret variables that are taken away."""
@@ -85,12 +115,23 @@ class ChangeForm(ServingForm):
         return {name for name in re.split(r"[,\s]+", self.text("removed")) if name}
 
     @on(Checkbox.Changed)
+    @on(Select.Changed)
+    @on(Input.Changed, "#max-disagreement")
     def _ticked(self) -> None:
+        self._show_rollout()
         self.check()
 
     def _variables_typed(self) -> bool:
         """Whether what was typed changes the variables; a secret one that is typed or removed always does."""
         return bool(self.text("secrets")) or bool(self._removed()) or self.text("variables") != self.plain.strip()
+
+    def _follow_rollout(self) -> Rollout | None:
+        """How the alias is followed, where that is another way than before."""
+        from registry_tui.schemas.canaries import Rollout
+
+        before = self.deployment.follow_rollout
+        kept = Rollout() if before is None else Rollout.model_validate(before.model_dump())
+        return _changed(rollout_rows.rollout(self, "follow-strategy"), kept)
 
     async def send(self) -> Place:
         from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
@@ -110,6 +151,8 @@ class ChangeForm(ServingForm):
             version=whole(typed) if whole(typed) != found.version else None,
             alias=None if whole(typed) is not None or same_alias else typed,
             follow_alias=None if follow == found.follow_alias else follow,
+            follow_rollout=self._follow_rollout() if follow else None,
+            rollout=_tried(rollout_rows.rollout(self, "strategy")),
             description=_changed(self.text("description"), found.description),
             authentication=_changed(self.query_one("#authentication", Tick).value, found.authentication),
             replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
@@ -124,6 +167,10 @@ class ChangeForm(ServingForm):
         if isinstance(answer, Accepted):
             await self.follow(answer.workflow, f"{found.name} was not changed")
         return Place("deployment", {"deployment": found.id})
+
+
+def _tried(rollout: Rollout | None) -> Rollout | None:
+    return rollout if rollout is not None and rollout.tries else None
 
 
 def _changed(now: Value, before: Value) -> Value | None:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from registry_tui.widgets.facts import facts
 from registry_tui.widgets.virtual_table import Column
+from registry_tui.wording import rollouts
 from registry_tui.wording.words import (
     Cell,
     absolute,
@@ -82,7 +83,10 @@ def addresses(found: Deployment, room: int) -> Content:
 
 def settings(found: Deployment, revision: Revision, room: int) -> Content:
     """Everything that `e` changes, as it is now."""
-    follows = f", following {found.alias}" if found.follow_alias else f", as {found.alias} was" if found.alias else ""
+    how = rollouts.followed(found.follow_rollout)
+    follows = (
+        f", following {found.alias}{how}" if found.follow_alias else f", as {found.alias} was" if found.alias else ""
+    )
     variables = [
         (f"variable {variable.name}", "(secret)" if variable.secret else variable.value or "")
         for variable in revision.environment

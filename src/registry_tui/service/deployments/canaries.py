@@ -30,7 +30,7 @@ from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import CanaryRow, DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments.finding import find_for, resource_of
-from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.errors import InUse, Missing, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 
 _DONE = {
@@ -42,7 +42,10 @@ _DONE = {
 
 
 def begin(service: Service, session: Session, row: DeploymentRow, new: RevisionRow, rollout: Rollout) -> None:
-    """Adds the canary of a rollout that is about to begin. Raises WrongState when there is nothing to try it beside."""
+    """Adds the canary of a rollout that is about to begin.
+
+    Raises WrongState when there is nothing to try it beside, InUse while too many others are on trial.
+    """
     active = gateway_link.active_revision(row)
     if active is None or not gateway_link.serves(row):
         raise WrongState(
@@ -57,7 +60,7 @@ def begin(service: Service, session: Session, row: DeploymentRow, new: RevisionR
     most = max(1, service.settings.workflow_threads // 2)
     present = session.scalar(select(func.count()).select_from(CanaryRow).where(CanaryRow.state.in_(OPEN))) or 0
     if present >= most:
-        raise WrongState(
+        raise InUse(
             f"{counted(present, 'other deployment')} on trial, and no more may be at once",
             action="Promote or abort one, or set workflow_threads higher",
         )

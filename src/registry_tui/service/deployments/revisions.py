@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.canaries import Rollout
 from registry_tui.schemas.deployments import Batching, EnvironmentVariable
 from registry_tui.schemas.models import ModelVersion, VersionStatus
 from registry_tui.service.core.context import Principal, Service
@@ -84,6 +85,17 @@ def checked_environment(
             raise wrong_field("environment", f"the value of {variable.name} holds a null character")
         found[variable.name] = variable
     return tuple(found.values())
+
+
+def require_followed(rollout: Rollout | None, *, follows: bool) -> None:
+    """Raises InvalidInput where a deployment says how it follows an alias, and follows none."""
+    if rollout is not None and rollout.tries and not follows:
+        raise wrong_field("follow_rollout", "it follows no alias; follow one, or leave this out")
+
+
+def kept_rollout(rollout: Rollout | None) -> dict[str, Any] | None:
+    """How an alias is followed, as its row has it."""
+    return rollout.model_dump(mode="json") if rollout is not None and rollout.tries else None
 
 
 def revision_row(

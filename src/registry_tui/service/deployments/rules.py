@@ -35,6 +35,8 @@ from registry_tui.service.deployments.finding import find_for, resource_of
 from registry_tui.service.deployments.revisions import (
     Settings,
     checked_environment,
+    kept_rollout,
+    require_followed,
     revision_row,
     same_replicas,
     settings_now,
@@ -63,6 +65,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     place = enter_registry(service, registry)
     if request.follow_alias and request.alias is None:
         raise wrong_field("follow_alias", "name the alias to follow")
+    require_followed(request.follow_rollout, follows=request.follow_alias)
     version = version_to_serve(service, principal, registry, request.model, request.version, request.alias)
     _require_admitted(service, principal, version)
     settings = Settings(
@@ -88,6 +91,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         version_id=version.id,
         alias=request.alias,
         follow_alias=request.follow_alias,
+        follow_rollout=kept_rollout(request.follow_rollout),
         state=DeploymentState.PENDING.value,
         authentication=request.authentication,
         access_key=secrets.token_hex(16),
@@ -149,11 +153,13 @@ def update_deployment(
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     now_ = settings_now(service, principal, row)
-    changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment", "rollout"})
+    at_once = {"description", "authentication", "follow_rollout", "comment", "rollout"}
+    changed = request.model_dump(exclude_none=True, exclude=at_once)
     rollout = request.rollout if request.rollout is not None and request.rollout.tries else None
     if rollout is not None and not changed:
         raise wrong_field("rollout", "nothing is changed that would be rolled out")
     if not changed:
+        require_followed(request.follow_rollout, follows=row.follow_alias)
         _change_face(service, principal, row, request)
         return deployment_views.get_deployment(service, principal, row.id)
     version, alias, follow = now_.version, now_.alias, now_.follow_alias
@@ -164,6 +170,7 @@ def update_deployment(
         follow = request.follow_alias
     if follow and alias is None:
         raise wrong_field("follow_alias", "name the alias to follow")
+    require_followed(request.follow_rollout, follows=follow)
     _require_admitted(service, principal, version, row)
     environment = now_.environment
     if request.environment is not None:
@@ -321,7 +328,10 @@ def alias_moved(service: Service, principal: Principal, row: DeploymentRow, numb
     version = version_to_serve(service, principal, row.registry_id, row.model_id, number, None)
     _require_admitted(service, principal, version, row)
     wanted = Settings(**{**vars(settings), "version": version})
-    return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}")
+    rollout = None if row.follow_rollout is None else Rollout.model_validate(row.follow_rollout)
+    if not gateway_link.serves(row):
+        rollout = None  # there is no version that it could be tried beside
+    return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}", rollout=rollout)
 
 
 def _require_admitted(
@@ -351,8 +361,8 @@ def _noting(row: DeploymentRow) -> Callable[[Session, str], None]:
 
 
 def _change_face(service: Service, principal: Principal, row: DeploymentRow, request: DeploymentUpdate) -> None:
-    """Description and authentication, which need no rollout."""
-    if request.description is None and request.authentication is None:
+    """Description, authentication, and how its alias is followed, which need no rollout."""
+    if request.description is None and request.authentication is None and request.follow_rollout is None:
         return
     with (
         events.recording(service, principal, "deployment.update", resource_of(row)),
@@ -363,6 +373,8 @@ def _change_face(service: Service, principal: Principal, row: DeploymentRow, req
             present.description = request.description
         if request.authentication is not None:
             present.authentication = request.authentication
+        if request.follow_rollout is not None:
+            present.follow_rollout = kept_rollout(request.follow_rollout)
         present.updated_at = now()
     gateway_link.publish(service)
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.canaries import KeptRollout
 from registry_tui.schemas.deployments import (
     Batching,
     BuildState,
@@ -208,6 +209,9 @@ def to_schema(
         version=row.version,
         alias=row.alias,
         follow_alias=row.follow_alias,
+        follow_rollout=KeptRollout.model_validate(row.follow_rollout)
+        if row.follow_alias and row.follow_rollout is not None
+        else None,
         state=DeploymentState(row.state),
         reason=_reason(row, own),
         revision=revision.number,

@@ -31,6 +31,8 @@ class DeploymentRow(Base):
     version_id: Mapped[str]
     alias: Mapped[str | None]
     follow_alias: Mapped[bool] = mapped_column(default=False)
+    #: How versions that the alias moves to are rolled out, a `schemas.canaries.Rollout`; None: all at once.
+    follow_rollout: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: Why it cannot serve the version that the alias names now; empty when it does.
     follow_problem: Mapped[str] = mapped_column(default="")
     #: A `schemas.deployments.DeploymentState`, and why.

@@ -1,0 +1,149 @@
+"""Rows of forms that say how callers come to a new version: the strategy, and what counts for one that tries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from textual.widget import Widget
+from textual.widgets import Input, Select
+
+from registry_tui.screens.base.form import row, whole
+from registry_tui.wording import rollouts
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from registry_tui.schemas.canaries import Rollout
+
+AT_ONCE = "all-at-once"
+#: The strategies of `schemas.canaries.Strategy`, which is read once a form sends.
+_STRATEGIES = (
+    ("all callers at once", AT_ONCE),
+    ("canary: a growing share of callers", "canary"),
+    ("shadow: copies of requests first", "shadow"),
+)
+#: ID, label, placeholder of the rows about a version that is tried.
+_DETAILS = (
+    ("steps", "Steps, in percent", "5,25,50,100"),
+    ("step-duration", "Each step lasts", "60s at least; 5m, 2h"),
+    ("pause-after", "Pause after", "one of the steps: then you decide"),
+    ("max-error-rate", "Errors at most", "5%; off watches none"),
+    ("max-p99", "p99 at most", "not watched; 250ms"),
+    ("max-disagreement", "Disagreement", "not watched; 2%"),
+    ("min-requests", "Requests at least", "20, of each step"),
+    ("tolerance", "Tolerance", "1e-6"),
+)
+
+
+def strategy_row(label: str, id_: str, strategy: str) -> Widget:
+    """The choice of a strategy."""
+    return row(label, Select(_STRATEGIES, value=strategy, allow_blank=False, compact=True, id=id_))
+
+
+def detail_rows(before: Rollout | None) -> Iterable[Widget]:
+    """The rows about a version that is tried, filled in with what was kept `before`."""
+    typed = rollouts.typed(before) if before is not None else {}
+    for id_, label, placeholder in _DETAILS:
+        yield row(label, Input(typed.get(id_, ""), compact=True, id=id_, placeholder=placeholder))
+
+
+def show_rows(form: Screen[Any], *, strategy: bool, following: bool) -> None:
+    """Shows the rows that have an effect now. `strategy` and `following`: whether these choices have one."""
+    for id_, shown in (("strategy", strategy), ("follow-strategy", following)):
+        _row_of(form, id_).display = shown
+    tried = tries(form)
+    for id_, _, _ in _DETAILS:
+        _row_of(form, id_).display = bool(tried)
+    # Answers of a canary are compared only where a bound says so.
+    compared = "shadow" in tried or bool(_text(form, "max-disagreement"))
+    _row_of(form, "tolerance").display = bool(tried) and compared
+    form.query_one("#steps", Input).placeholder = "5,25,50,100" if "canary" in tried else "100"
+
+
+def tries(form: Screen[Any]) -> set[str]:
+    """The strategies that are chosen where the choice has an effect, but for all at once."""
+    shown = [id_ for id_ in ("strategy", "follow-strategy") if _row_of(form, id_).display]
+    return {chosen(form, id_) for id_ in shown} - {AT_ONCE}
+
+
+def chosen(form: Screen[Any], id_: str) -> str:
+    """The strategy that is chosen in a row."""
+    return str(form.query_one(f"#{id_}", Select).value)
+
+
+def problem(form: Screen[Any]) -> str | None:
+    """What is wrong with what is typed in these rows; None when nothing is, or nothing counts."""
+    try:
+        for strategy in sorted(tries(form)):
+            _check(strategy, _read(form))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def rollout(form: Screen[Any], id_: str) -> Rollout | None:
+    """What is chosen and typed; None where the choice has no effect. Call it where `problem` has none."""
+    from registry_tui.schemas.canaries import Rollout, Strategy
+
+    if not _row_of(form, id_).display:
+        return None
+    strategy = Strategy(chosen(form, id_))
+    return Rollout(strategy=strategy, **(_read(form) if strategy is not Strategy.ALL_AT_ONCE else {}))
+
+
+def _read(form: Screen[Any]) -> dict[str, Any]:
+    """The fields of a rollout, of what is typed. Raises ValueError."""
+
+    def errors(text: str) -> float | None:
+        return None if text == "off" else rollouts.parse_share(text)
+
+    def number(text: str) -> int:
+        if (found := whole(text)) is None:
+            raise ValueError(f"{text!r} is not a whole number")
+        return found
+
+    ways: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+        ("steps", "steps", rollouts.parse_steps),
+        ("step_seconds", "step-duration", rollouts.parse_seconds),
+        ("pause_after", "pause-after", number),
+        ("max_error_rate", "max-error-rate", errors),
+        ("max_p99_seconds", "max-p99", rollouts.parse_seconds),
+        ("max_disagreement", "max-disagreement", rollouts.parse_share),
+        ("min_requests", "min-requests", number),
+        ("tolerance", "tolerance", float),
+    )
+    labels = {id_: label for id_, label, _ in _DETAILS}
+    found = {}
+    for field, id_, parse in ways:
+        if text := _text(form, id_) if _row_of(form, id_).display else "":
+            try:
+                found[field] = parse(text)
+            except ValueError as error:
+                raise ValueError(f"{labels[id_]}: {error}") from error
+    return found
+
+
+def _check(strategy: str, fields: dict[str, Any]) -> None:
+    """Raises ValueError with a sentence."""
+    from pydantic import ValidationError
+
+    from registry_tui.schemas.canaries import Rollout, Strategy
+
+    try:
+        Rollout(strategy=Strategy(strategy), **fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][:1]).replace("_", " ")
+        said = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {said}" if where else said) from error
+
+
+def _text(form: Screen[Any], id_: str) -> str:
+    return form.query_one(f"#{id_}", Input).value.strip()
+
+
+def _row_of(form: Screen[Any], id_: str) -> Widget:
+    found = form.query_one(f"#{id_}").parent
+    assert isinstance(found, Widget)
+    return found
