@@ -15,7 +15,7 @@ import pytest
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from support.platforms import Platform
-from support.workflow_cases import CASES, ROLLOUTS, Case
+from support.workflow_cases import CASES, ROLLOUTS, Case, ImportedFolder
 from support.workflow_kills import kill_at_every_point, points
 
 
@@ -35,3 +35,7 @@ def test_every_kind_of_workflow_has_a_row() -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case.kind not in ROLLOUTS], ids=str)
 def test_killed_at_every_point(own_platform: Platform, tmp_path: Path, case: Case) -> None:
     kill_at_every_point(own_platform, tmp_path, case)
+
+
+def test_an_import_goes_on_after_every_kill_and_is_one_version(own_platform: Platform, tmp_path: Path) -> None:
+    kill_at_every_point(own_platform, tmp_path, Case(WorkflowKind.ARCHIVE, ImportedFolder))

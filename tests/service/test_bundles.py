@@ -124,9 +124,21 @@ def test_a_bundle_brings_bill_of_materials_and_card(platform: Platform, told: To
     said = {(line.kind, line.name): line.other for line in lines}
     assert said["metric", "rmse"] == "0.123456789012" and said["metric", "odd"] == "nan"
     assert said["data set", "wine"] == "d1" and said["base model", "org/base"] and said["package", "numpy"] == "numpy<2"
-    # It was an import that ended: the next one is another version.
-    again = imported(platform, str(told.bundle), "--name", back.model_name, "--project", told.project.id)
-    assert again.version == 2 and again.origin.run_id != back.origin.run_id
+    # It was an import that ended: the next one finds its version, and what people changed there stays.
+    here = (back.registry_id, back.model_name)
+    platform.call(RegistryClient.set_card, *here, 1, CardChange(text="# Wine\n\nGrace keeps it here.\n"))
+    shown = platform.command(
+        "models", "import", str(told.bundle), "--name", back.model_name, "--project", told.project.id, "--json"
+    )
+    again = ModelVersion.model_validate(json.loads(shown.stdout))
+    assert (again.id, again.version, again.origin.run_id) == (back.id, 1, back.origin.run_id)
+    assert "v1 has these files already" in shown.stderr
+    assert "Grace" in platform.call(RegistryClient.card, *here, 1).text
+    assert [each.version for each in platform.ask(lambda client: client.versions(*here)).items] == [1]
+    # One that is gone is stored again, by another run.
+    platform.call(RegistryClient.delete_version, *here, 1)
+    anew = imported(platform, str(told.bundle), "--name", back.model_name, "--project", told.project.id)
+    assert anew.version == 2 and anew.origin.run_id != back.origin.run_id
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,10 @@ def test_commits_and_logged_models_lead_to_runs_and_versions_and_back(line: Line
     assert {("logged model", "logged-model", "booster"), ("registered as", "version", f"{name} v1")} <= found
     from_model = line.tree(line.ref("logged-model", project.id, id_))
     assert from_model.node.name == "booster"
-    assert named(from_model.dependents) == {("registered as", "version", f"{name} v1")}
+    assert named(from_model.dependents) == {
+        ("registered as", "version", f"{name} v1"),
+        ("read by run", "run", "evaluated"),
+    }
     assert ("logged by", "run", "trained") in named(from_model.origins)
     from_version = line.tree(reference("version", accepted.resource.registry_id, name, "1"))
     origins = named(from_version.origins)

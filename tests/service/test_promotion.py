@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -90,6 +91,11 @@ class Line:
             lambda client: client.set_stage(self.registry, self.model, 1, change), user=user
         ).stage_status
 
+    def in_stage(self, stage: Stage) -> list[int]:
+        """The numbers of the versions that are listed by a stage."""
+        command = ("models", "versions", self.model, "--registry", self.registry, "--stage", stage.value, "--json")
+        return [int(each["version"]) for each in json.loads(self.platform.command(*command).stdout)]
+
     def asked(self, user: str) -> Approval:
         return self.platform.ask(
             lambda client: client.ask_approval(
@@ -128,7 +134,9 @@ def line(platform: Platform) -> Iterator[Line]:
 def test_stages_are_the_same_at_our_doors_and_at_the_old_ones(line: Line) -> None:
     line.rules(PromotionRules())
     assert line.stage(Stage.QA, line.owner) is StageStatus.IN_PROGRESS
+    assert line.in_stage(Stage.QA) == [1] and line.in_stage(Stage.NONE) == [] == line.in_stage(Stage.PRE_PRODUCTION)
     assert line.old(line.owner, "latest=None", "stage=Staging", "latest=Staging") == ["['1']", "Staging", "['1']"]
+    assert line.in_stage(Stage.PRE_PRODUCTION) == [1] and line.in_stage(Stage.QA) == []
     version = line.platform.ask(lambda client: client.version(line.registry, line.model, 1))
     assert version.stage is Stage.PRE_PRODUCTION
     line.stage(Stage.PRODUCTION, line.chief)

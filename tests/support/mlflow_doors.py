@@ -277,6 +277,7 @@ _TABLE = {
         DELETE,PUT /api/2.0/mlflow/registry-tui/project-roles
         POST /api/2.0/mlflow/registry-tui/purge-runs
         POST /api/2.0/mlflow/registry-tui/runs
+        POST /api/2.0/mlflow/registry-tui/versions
         GET /api/2.0/mlflow/unified-traces
         POST /api/2.0/mlflow/users/create
         POST /api/2.0/mlflow/users/create-ui

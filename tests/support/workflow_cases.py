@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -24,11 +30,11 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
 )
 from registry_tui.schemas.storage import StorageCleanUp
-from registry_tui.schemas.tracking import RunPurge
+from registry_tui.schemas.tracking import RunPurge, RunSearch
 from registry_tui.service.adapters.mlflow import Mlflow
 from support import served
 from support.little_mlflow import serving, with_model
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names, object_store
 
 
@@ -130,6 +136,47 @@ class Archive:
         assert version.status is VersionStatus.FAILED_REGISTRATION
         assert version.status_message
         assert objects == []
+
+
+class ImportedFolder:
+    """`models import` of a folder is one READY version and one finished run, also when the command is given again."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.project, self.model = platform.new_project(), unique("Imported")
+        self.folder = Path(tempfile.mkdtemp(prefix="imported"))
+        head = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+        (self.folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+        (self.folder / "README.md").write_text("---\nlicense: mit\n---\n# Tiny\n")
+        self.command = ("models", "import", str(self.folder), "--name", self.model, "--project", self.project.id)
+
+    def begin(self, platform: Platform) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "registry_tui", *self.command],
+            env=platform.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def succeeded(self, platform: Platform) -> None:
+        _, said = self.process.communicate(timeout=PATIENCE)
+        # It waits for a service that comes back, or says that it is away: never a third thing.
+        assert self.process.returncode == 0 or "service" in said, said
+        again = platform.command(*self.command, "--json")
+        registry = self.project.registry_id
+        assert registry is not None
+        versions = platform.ask(lambda client: client.versions(registry, self.model)).items
+        assert [(each.version, each.status) for each in versions] == [(1, VersionStatus.READY)]
+        assert ModelVersion.model_validate(json.loads(again.stdout)).id == versions[0].id
+        assert platform.ask(lambda client: client.verify_archive(registry, self.model, 1)).sound
+        experiments = platform.ask(lambda client: client.experiments(self.project.id)).items
+        (imported,) = [each.id for each in experiments if each.name == "imported models"]
+        runs = platform.ask(
+            lambda client: client.search_runs(self.project.id, RunSearch(experiment_ids=[imported]))
+        ).items
+        assert [(each.id, each.status) for each in runs] == [(versions[0].origin.run_id, "FINISHED")]
+        assert "import.unfinished" not in runs[0].tags
+        shutil.rmtree(self.folder)
 
 
 class Promote:
@@ -364,7 +411,7 @@ class Import:
         assert platform.ask(lambda client: client.verify_archive(registry, self.model, 3)).sound
 
 
-Work = Promote | Import | Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
+Work = Promote | Import | ImportedFolder | Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
 
 
 @dataclass(frozen=True)

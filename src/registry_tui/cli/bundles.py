@@ -143,7 +143,8 @@ def import_(
 
     Everything is checked before anything is sent, and the version is ready only when what is stored has the same sums.
     Of a bundle, metrics, params and data sets of its bill of materials go on as those of the run, and the card that a
-    person wrote as the version's. The same command goes on with an import that was cut off.
+    person wrote as the version's. The same command goes on with an import that was cut off. A model that has a version
+    with these files already gets no other one: that version is the answer, and stays as it is.
     A folder of Hugging Face (safetensors with its card) is kept, but cannot be served.
 
     Example: registry-tui models import wine-3.tar --project default
@@ -280,6 +281,15 @@ async def _register(
     keep: Callable[[ModelVersion], Awaitable[None]],
 ) -> ModelVersion:
     credentials = await client.credentials(project)
+    there = await _there(client, project, request)
+    if there is not None:
+        run = await uploading.begun(credentials, request.name, request.content or "")
+        if run is not None and run == there.origin.run_id:
+            await keep(there)
+            await uploading.end(credentials, run)
+        else:
+            output.note(f"{there.model_name} v{there.version} has these files already: nothing was sent")
+        return await client.version(there.registry_id, there.model_id, there.version)
     with _telling("sent") as tell:
         run = await uploading.log_files(credentials, request.name, request.content or "", files, facts, tell)
     asked = request.model_copy(update={"run_id": run, "artifact_path": FOLDER})
@@ -303,6 +313,20 @@ async def _register(
     found = await client.version(made.registry_id, made.model_id, made.version)
     await uploading.end(credentials, run)  # the last of all: what is killed behind it needs nothing more
     return found
+
+
+async def _there(client: RegistryClient, project: str, request: RegisterModel) -> ModelVersion | None:
+    """The oldest stored version of the model with the files of the import."""
+    registry = (await client.project(project)).registry_id
+    if registry is None:
+        return None  # what registers says what to do
+    with suppress(NotFound):
+        listed = await client.versions(
+            registry, request.name, status="READY", content=request.content, order_by="version", page_size=10
+        )
+        sound = (each for each in listed.items if each.model_name == request.name and not each.archive_damage)
+        return next(sound, None)
+    return None
 
 
 def _opened(path: Path) -> BinaryIO:

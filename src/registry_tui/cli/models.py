@@ -220,6 +220,7 @@ def versions(
     registry: session.RegistryOption = None,
     search: Annotated[str | None, typer.Option(help="A number; or in notes, creators, aliases, tags.")] = None,
     status: Annotated[VersionStatus | None, typer.Option(help="Only those in this status.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Only those in this stage.")] = None,
     order_by: Annotated[str | None, typer.Option(help="version or created_at…; -FIELD descending.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
@@ -228,8 +229,8 @@ def versions(
 
     async def run(client: RegistryClient) -> None:
         found = await session.registry_for_model(client, registry, model)
-        fetch = partial(client.versions, found, model, search=search, status=status, order_by=order_by)
-        empty = "No version matches" if search or status else "It has no version"
+        fetch = partial(client.versions, found, model, search=search, status=status, stage=stage, order_by=order_by)
+        empty = "No version matches" if search or status or stage else "It has no version"
         await output.print_list(fetch, VERSIONS, as_json=as_json, limit=limit, empty=empty)
 
     session.ask(run)

@@ -70,11 +70,23 @@ class Models(Transport):
         *,
         search: str | None = None,
         status: str | None = None,
+        stage: str | None = None,
+        content: str | None = None,
         order_by: str | None = None,
         **page: Any,
     ) -> Page[ModelVersion]:
-        """Newest first, unless `order_by` says otherwise; `search` finds numbers, notes, creators, aliases and tags."""
-        params = {"search": search, "status": status, "order_by": order_by, **page}
+        """Newest first, unless `order_by` says otherwise; `search` finds numbers, notes, creators, aliases and tags.
+
+        `content`: those with just these files, by their `Manifest.content`.
+        """
+        params = {
+            "search": search,
+            "status": status,
+            "stage": stage,
+            "content": content,
+            "order_by": order_by,
+            **page,
+        }
         return await self._ask(Page[ModelVersion], "GET", f"{self._model(registry, model)}/versions", params=params)
 
     async def version(self, registry: str, model: str, version: int) -> ModelVersion:

@@ -81,6 +81,13 @@ async def log_files(
     return run
 
 
+async def begun(credentials: ProjectCredentials, name: str, content: str) -> str | None:
+    """The ID of the run of an import of this name and content that was cut off. Raises RegistryError."""
+    async with _client(credentials) as http:
+        found = await _begun(http, await _experiment(http), _mark(name, content))
+    return None if found is None else str(found["run_id"])
+
+
 async def end(credentials: ProjectCredentials, run: str) -> None:
     """Says that an import has ended: the same one, begun again, is another one. Raises RegistryError."""
     async with _client(credentials) as http:

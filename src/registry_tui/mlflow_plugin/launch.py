@@ -189,6 +189,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         run_rows,
         server_info,
         session_key,
+        version_rows,
     )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.closed_doors import ClosedSkills
@@ -216,6 +217,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     purging.install(mlflow.server.app)
     project_roles.install(mlflow.server.app, auth)
     finding.install(mlflow.server.app)
+    version_rows.install(mlflow.server.app)
     if not is_postgresql(databases.mlflow):  # which analyses by itself
         analysis.keep_analysed(home.mlflow_database)
     session_key.install(mlflow.server.app, SecretsFile(home))

@@ -14,7 +14,7 @@ from mlflow.entities import LifecycleStage
 from mlflow.store.tracking.dbmodels.models import SqlDataset, SqlInput, SqlLoggedModel, SqlRun, SqlTag
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 from pydantic_core import to_json
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from registry_tui.contracts.run_origins import MOST_RUNS, OriginRow
 from registry_tui.mlflow_plugin import mlflow_private
@@ -24,15 +24,39 @@ _RUNS, _INPUTS, _TAGS = SqlRun.__table__, SqlInput.__table__, SqlTag.__table__
 _DATASETS, _MODELS = SqlDataset.__table__, SqlLoggedModel.__table__
 
 
-def answer(tracking: Any, experiment_ids: list[str], filter_: str, view: int, max_results: int) -> Response:
-    """The runs that a filter finds, in no order, as JSON of `OriginRow`. Raises MlflowException."""
+def answer(
+    tracking: Any,
+    experiment_ids: list[str],
+    filter_: str,
+    view: int,
+    max_results: int,
+    *,
+    order_by: list[str],
+    readers_of: list[str],
+    start: int,
+) -> Response:
+    """The runs that a filter finds, as JSON of `OriginRow`: `max_results` after the first `start`.
+
+    `readers_of`: only runs that read one of these logged models. Raises MlflowException.
+    """
     stages = set(LifecycleStage.view_type_to_stages(view))
     most = min(max_results, MOST_RUNS)
     with tracking.ManagedSessionMaker() as session:
-        query = mlflow_private.found_runs(tracking, session, experiment_ids, filter_, stages, most, [])
-        ids = [row[0] for row in session.connection().execute(query.limit(most)).all()]
+        query = mlflow_private.found_runs(tracking, session, experiment_ids, filter_, stages, most, order_by)
+        if readers_of:
+            query = query.where(SqlRun.run_uuid.in_(_readers(readers_of)))
+        ids = [row[0] for row in session.connection().execute(query.offset(start).limit(most)).all()]
         rows = list(_rows(session.connection(), ids))
     return Response(to_json({"runs": rows}), mimetype="application/json")
+
+
+def _readers(models: Sequence[str]) -> Select[Any]:
+    """The IDs of runs that read logged models."""
+    return select(_INPUTS.c.source_id).where(
+        _INPUTS.c.source_type == "RUN_INPUT",
+        _INPUTS.c.destination_type == "MODEL_INPUT",
+        _INPUTS.c.destination_id.in_(models),
+    )
 
 
 def _rows(database: Connection, ids: Sequence[str]) -> Iterator[OriginRow]:

@@ -90,7 +90,17 @@ def _answer(find: Any) -> Response | tuple[Response, int]:
     if asked.get("origins") is True:
         within, view = _texts(asked, "experiment_ids"), _view(_text(asked, "run_view_type"))
         tracking = mlflow_private.tracking_store()
-        return run_origins.answer(tracking, within, _text(asked, "filter"), view, _number(asked))
+        readers_of, start = _texts(asked, "readers_of"), asked.get("start", 0)
+        if type(start) is not int or not 0 <= start < 1 << 31:
+            raise _wrong("start", "a number from 0 on")
+        if len(readers_of) > MOST_RUNS:
+            raise _wrong("readers_of", f"a list of at most {MOST_RUNS}")
+        return run_origins.answer(
+            *(tracking, within, _text(asked, "filter"), view, _number(asked)),
+            order_by=_texts(asked, "order_by") if readers_of else [],
+            readers_of=readers_of,
+            start=start,
+        )
     found = find(
         mlflow_private.tracking_store(),
         _texts(asked, "experiment_ids"),

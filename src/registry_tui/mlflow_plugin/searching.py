@@ -14,9 +14,10 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
-from sqlalchemy import exists, or_
+from sqlalchemy import and_, exists, or_
 
 from registry_tui.schemas import mlflow_tags as tags_
+from registry_tui.schemas.stages import EARLY, Stage, to_mlflow
 
 #: Largest version number that MLflow's column holds.
 _MAX_VERSION = 2**31 - 1
@@ -56,18 +57,13 @@ def models_with(key: str, value: str) -> Any:
 
 
 def versions_with(key: str, value: str) -> Any:
-    """Versions in a status (`mlflow_tags.STATUS`), or those that a `mlflow_tags.SEARCH` finds: by number, run ID,
-    notes, creator, an alias or a tag."""
+    """Versions in a status (`mlflow_tags.STATUS`) or a stage (`mlflow_tags.STAGE`), or those that a
+    `mlflow_tags.SEARCH` finds: by number, run ID, notes, creator, an alias or a tag."""
     if key == tags_.STATUS:
         return SqlModelVersion.status == value
-    text, ours = _searched(value), SqlModelVersionTag.key.like(f"{tags_.PREFIX}%")
-
-    def has(table: Any, *conditions: Any) -> Any:
-        columns = ("workspace", "name", "version")
-        return exists().where(
-            *(getattr(table, each) == getattr(SqlModelVersion, each) for each in columns), *conditions
-        )
-
+    if key == tags_.STAGE:
+        return _in_stage(value)
+    text, ours, has = _searched(value), SqlModelVersionTag.key.like(f"{tags_.PREFIX}%"), _version_has
     found = [
         SqlModelVersion.run_id == text,
         _contains(SqlModelVersion.description, text),
@@ -83,6 +79,34 @@ def versions_with(key: str, value: str) -> Any:
     if number.isascii() and number.isdigit() and len(number) <= 10 and int(number) <= _MAX_VERSION:
         found.append(SqlModelVersion.version == int(number))
     return or_(*found)
+
+
+def _version_has(table: Any, *conditions: Any) -> Any:
+    """Whether a version has a row of a table."""
+    columns = ("workspace", "name", "version")
+    return exists().where(*(getattr(table, each) == getattr(SqlModelVersion, each) for each in columns), *conditions)
+
+
+def _in_stage(value: str) -> Any:
+    """Whether a version stands in a stage of ours: by MLflow's own where it has one, else by the tag while both agree.
+
+    The tag is the JSON of `service.promotion.stages.StoredStage`, which begins with the stage.
+    """
+    try:
+        stage = Stage(value)
+    except ValueError as error:
+        raise MlflowException(f"'{value}' is no stage.", error_code=INVALID_PARAMETER_VALUE) from error
+    theirs = SqlModelVersion.current_stage == to_mlflow(stage)
+    if to_mlflow(stage) != to_mlflow(Stage.NONE):
+        return theirs
+
+    def told(each: Stage) -> Any:
+        begins = SqlModelVersionTag.value.like(f'{{"stage":"{each.value}"%')
+        return _version_has(SqlModelVersionTag, SqlModelVersionTag.key == tags_.STAGE, begins)
+
+    if stage is not Stage.NONE:
+        return and_(theirs, told(stage))
+    return and_(theirs, *(~told(each) for each in EARLY if each is not Stage.NONE))
 
 
 def _searched(value: str) -> str:

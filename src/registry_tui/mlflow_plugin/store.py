@@ -344,8 +344,8 @@ class EnvironmentRegistryStore(OwnedStore):
         return None if original.status != READY or None in ids else (str(ids[0]), str(ids[1]))
 
     def version_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
-        """Understands `mlflow_tags.SEARCH` and `mlflow_tags.STATUS`."""
-        ours, filters = split_filters(parsed_filters, tags_.SEARCH, tags_.STATUS)
+        """Understands `mlflow_tags.SEARCH`, `mlflow_tags.STATUS` and `mlflow_tags.STAGE`."""
+        ours, filters = split_filters(parsed_filters, tags_.SEARCH, tags_.STATUS, tags_.STAGE)
         conditions = [versions_with(each["key"], each["value"]) for each in ours]
         return filters, [*conditions, false()] if asks_for_ours(parsed_filters) else conditions
 

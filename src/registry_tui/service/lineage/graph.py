@@ -39,7 +39,7 @@ DEPENDENTS: Mapping[NodeKind, tuple[Source, ...]] = {
     NodeKind.PROJECT: (of_deployments.deployments_of_project, of_runs.experiments_of_project),
     NodeKind.EXPERIMENT: (of_runs.runs_of_experiment,),
     NodeKind.RUN: (of_origins.models_of_runs, of_runs.versions_of_runs),
-    NodeKind.LOGGED_MODEL: (of_origins.versions_of_logged_model,),
+    NodeKind.LOGGED_MODEL: (of_origins.versions_of_logged_model, of_origins.readers_of_logged_model),
     NodeKind.DATASET: (of_runs.runs_of_dataset,),
     NodeKind.COMMIT: (of_runs.runs_of_commit,),
     NodeKind.MODEL: (of_models.versions_of_model,),

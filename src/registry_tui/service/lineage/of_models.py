@@ -2,59 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
+from registry_tui.contracts.version_rows import MOST, PATH, VersionRow
 from registry_tui.schemas.lineage import LineageNode, NodeKind
-from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
-from registry_tui.service.adapters.mlflow_words import offset_token, quoted, unquotable
+from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow
 from registry_tui.service.lineage.asker import Asker, from_to, hidden, node, parts
 from registry_tui.service.lineage.of_origins import logged_model_of, looked_up
 from registry_tui.service.models import registered as models
-from registry_tui.service.models.versions import to_version
+from registry_tui.service.models.versions import origin_of
 
-_BATCH = 1000
+
+@dataclass(frozen=True)
+class LineageVersion:
+    """What a lineage shows of a version."""
+
+    version: int
+    status: VersionStatus
+    origin: Origin
 
 
 def versions_of(
     asker: Asker, model: RegisteredModel, start: int, limit: int, only: Sequence[int] = ()
-) -> list[ModelVersion]:
-    """Versions of a model, newest first, from a place on and one more than `limit`; MLflow is asked once a thousand."""
+) -> list[LineageVersion]:
+    """Versions of a model, newest first, from a place on and one more than `limit`; MLflow is asked once a thousand.
+
+    `model` is one that the person sees, which MLflow said; it is not asked again for each version.
+    """
     place = asker.registry(model.registry_id)
     if place is None:
         return []
-    filters = [f"name {'LIKE' if unquotable(model.name) else '='} {quoted(model.name)}"]
-    if len(only) == 1:
-        filters.append(f"version_number = {only[0]}")
-    filter_, workspace = " AND ".join(filters), place.workspace
+    number, workspace = only[0] if len(only) == 1 else None, place.workspace
 
-    def read() -> list[ModelVersion]:
-        return list(islice(_read(asker, model, workspace, filter_, start, min(limit + 1, _BATCH)), limit + 1))
+    def read() -> list[LineageVersion]:
+        listed = islice(_read(asker, workspace, model.name, number, start, min(limit + 1, MOST)), limit + 1)
+        return [
+            LineageVersion(
+                row.version, VersionStatus(row.status or VersionStatus.READY), origin_of(row.origin, row._asdict())
+            )
+            for row in listed
+        ]
 
-    return asker.once(("versions", workspace, filter_, start, limit), read)
+    return asker.once(("versions", workspace, model.name, number, start, limit), read)
 
 
-def _read(
-    asker: Asker, model: RegisteredModel, workspace: str, filter_: str, start: int, batch: int
-) -> Iterator[ModelVersion]:
+def _read(asker: Asker, workspace: str, name: str, number: int | None, start: int, batch: int) -> Iterator[VersionRow]:
     while True:
-        params: Mapping[str, Any] = {
-            "filter": filter_,
-            "order_by": ["version_number DESC"],
-            "max_results": batch,
-            "page_token": offset_token(start) if start else None,
-        }
-        answer = asker.service.mlflow.call("GET", "model-versions/search", workspace=workspace, params=params)
-        listed = answer.get("model_versions", ())
-        yield from (to_version(model, each) for each in listed if each["name"] == model.name)
+        body = {"name": name, "start": start, "limit": batch, "version": number}
+        answer = asker.service.mlflow.call("POST", PATH, workspace=workspace, json=body)
+        listed = [VersionRow(*each) for each in answer["versions"]]
+        yield from listed
         start += len(listed)
-        if not answer.get("next_page_token"):
+        if len(listed) < batch or number is not None:
             return
 
 
-def version_node(model: RegisteredModel, version: ModelVersion, relation: str) -> LineageNode:
+def version_node(model: RegisteredModel, version: LineageVersion | ModelVersion, relation: str) -> LineageNode:
     """A version; its detail says what is not ready, and where it came from."""
     detail = "" if version.status is VersionStatus.READY else version.status.value.lower().replace("_", " ")
     name = f"{model.name} v{version.version}"
@@ -163,14 +169,14 @@ def run_of_version(asker: Asker, nodes: Sequence[LineageNode], start: int, limit
             continue
         numbers = sorted(wanted)
         only = numbers if len(numbers) == 1 else ()
-        for version in versions_of(asker, model, 0, _BATCH, only):
+        for version in versions_of(asker, model, 0, MOST, only):
             if version.version in wanted:
                 above = [_origin(asker, version, "came from"), *logged_model_of(asker, version.origin)]
                 found[wanted[version.version].ref] = from_to(above, start, limit)
     return looked_up(asker, found)
 
 
-def _origin(asker: Asker, version: ModelVersion, relation: str) -> LineageNode:
+def _origin(asker: Asker, version: LineageVersion, relation: str) -> LineageNode:
     """The run of a version; of a project that is gone, the names that the version kept."""
     origin = version.origin
     if origin.run_id is None:

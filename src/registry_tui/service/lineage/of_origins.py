@@ -184,6 +184,49 @@ def versions_of_logged_model(
     return found
 
 
+def readers_of_logged_model(
+    asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
+) -> dict[str, list[LineageNode]]:
+    """The runs that read logged models, as MLflow 3 notes it, the newest first: one question a project for many models.
+
+    Attached servers do not answer that.
+    """
+    found: dict[str, list[LineageNode]] = {}
+    wanted: dict[str, list[LineageNode]] = {}
+    for each in nodes:
+        wanted.setdefault(parts(each)["project"], []).append(each)
+    for project, ones in wanted.items():
+        place = asker.project(project)
+        if place is None or place.attached is not None:
+            continue
+        several = _readers(asker, place, ones, 0, MOST_RUNS) if len(ones) > 1 else []
+        if len(ones) > 1 and len(several) < MOST_RUNS:
+            for each in ones:
+                id_ = parts(each)["logged_model"]
+                own = [run for run in several if any(read and model == id_ for model, _, read in run.models)]
+                found[each.ref] = from_to([_reader(place, run) for run in own], start, limit)
+            continue
+        for each in ones:
+            found[each.ref] = [_reader(place, run) for run in _readers(asker, place, [each], start, limit + 1)]
+    return found
+
+
+def _readers(
+    asker: Asker, place: ProjectPlace, nodes: Sequence[LineageNode], start: int, most: int
+) -> Sequence[OriginRow]:
+    experiments = [one["experiment_id"] for one in experiments_in(asker, place, 0, EXPERIMENTS, "ALL")]
+    if not experiments:
+        return []
+    read = {"readers_of": [parts(each)["logged_model"] for each in nodes], "start": start}
+    body = {**search_body(experiments, "", 0, min(most, MOST_RUNS)), **read, "run_view_type": "ALL"}
+    return server_of(asker.service, place).search_origins(body)
+
+
+def _reader(place: ProjectPlace, run: OriginRow) -> LineageNode:
+    fields = {"id": run.id, "name": run.name, "status": run.status, "lifecycle_stage": run.stage}
+    return run_node(place.id, fields, "read by run")
+
+
 def logged_model_of(asker: Asker, origin: Origin) -> list[LineageNode]:
     """The logged model that a version was registered from, of a project that the person may read."""
     id_, project = origin.artifact_path or "", origin.project_id

@@ -15,6 +15,7 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, VersionUpdate
 from registry_tui.schemas.operations import Workflow
 from registry_tui.schemas.scans import Verdict
+from registry_tui.schemas.stages import Stage
 from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted, unquotable
 from registry_tui.service.core import events, paging
@@ -57,11 +58,15 @@ def list_versions(
     *,
     search: str | None = None,
     status: VersionStatus | None = None,
+    stage: Stage | None = None,
+    content: str | None = None,
     order_by: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ModelVersion]:
     """A model's versions, newest first unless `order_by` says otherwise.
+
+    `content`: those with just these files, by their `Manifest.content`.
 
     `search` finds a number, and in any case parts of notes, creators, aliases and tags; MLflow's server does that, so
     that no more than the page is read.
@@ -71,13 +76,17 @@ def list_versions(
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     order = order_by or "-version"
-    scope = f"versions:{found.id}:{search}:{status}:{order}"
+    scope = f"versions:{found.id}:{search}:{status}:{stage}:{content}:{order}"
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
     filters = [f"name {'LIKE' if unquotable(found.name) else '='} {quoted(found.name)}"]
     if search:
         filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
     if status is not None:
         filters.append(f"tags.`{mlflow_tags.STATUS}` = '{status.value}'")
+    if stage is not None:
+        filters.append(f"tags.`{mlflow_tags.STAGE}` = '{stage.value}'")
+    if content is not None:
+        filters.append(f"tags.`{mlflow_tags.CONTENT}` = {quoted(content)}")
     params = {
         "filter": " AND ".join(filters),
         "order_by": [mlflow_order(order, _ORDER)],
@@ -207,7 +216,7 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
         updated_at=mlflow_words.moment(found.get("last_updated_timestamp")),
         aliases=_aliases(model, number),
         tags=models.own_tags(tags),
-        origin=_origin(tags.get(mlflow_tags.ORIGIN), found),
+        origin=origin_of(tags.get(mlflow_tags.ORIGIN), found),
         archive_uri=archive.uri if archive else None,
         archive_bytes=archive.bytes if archive else None,
         archive_files=archive.files if archive else None,
@@ -243,7 +252,8 @@ def archive_facts(tag: str | None) -> StoredArchive | None:
     return None
 
 
-def _origin(tag: str | None, found: Mapping[str, Any]) -> Origin:
+def origin_of(tag: str | None, found: Mapping[str, Any]) -> Origin:
+    """Where a version came from: what its tag says, else the run and source of MLflow's `ModelVersion`."""
     with suppress(ValidationError):
         if tag:
             return Origin.model_validate_json(tag)

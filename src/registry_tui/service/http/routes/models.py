@@ -23,6 +23,7 @@ from registry_tui.schemas.models import (
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.scans import VersionScan
 from registry_tui.schemas.signatures import SignVersion, VersionSignatures
+from registry_tui.schemas.stages import Stage
 from registry_tui.service.admission import aliases
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
@@ -135,6 +136,10 @@ def list_versions(
         str | None, Query(max_length=500, description="A number; or in notes, creators, aliases, tags")
     ] = None,
     status: VersionStatus | None = None,
+    stage: Stage | None = None,
+    content: Annotated[
+        str | None, Query(pattern="^[0-9a-f]{64}$", description="The sum of all files, as a bundle's manifest has it")
+    ] = None,
     order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
 ) -> Page[ModelVersion]:
     """A model's versions, newest first by default."""
@@ -145,6 +150,8 @@ def list_versions(
         model,
         search=search,
         status=status,
+        stage=stage,
+        content=content,
         order_by=order_by,
         page_size=page.page_size,
         page_token=page.page_token,
