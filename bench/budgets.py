@@ -45,6 +45,11 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
         "a page of 100 of a search of 10 000 versions": Budget(most=1, unit="s"),
         "verifying 100 000 events": Budget(most=5, unit="s"),
     },
+    "life_cycle": {
+        "a page of 100 of 10 000 versions beside MLflow's REST API": Budget(most=1.5, unit="×"),
+        "those in one stage beside MLflow's page of all": Budget(most=2, unit="×"),
+        "a page of an inbox with 5 000 approvals": Budget(most=0.5, unit="s"),
+    },
     "lineage": {"lineage of a model with 1 000 versions": Budget(most=1, unit="s")},
     "pages": {
         "time beside MLflow's REST API": Budget(most=0.25, unit="×"),

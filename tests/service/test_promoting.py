@@ -22,7 +22,7 @@ from registry_tui.schemas.models import ModelUpdate, ModelVersion, Tag, VersionS
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
-from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision, VersionPromotion
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, ApprovalState, Decision, VersionPromotion
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.signatures import SignatureKind
 from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
@@ -217,6 +217,93 @@ def test_an_approval_that_the_target_wants_is_decided_there(pair: Pair) -> None:
         assert pair.promoted(original).status is VersionStatus.READY
     finally:
         pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
+
+
+def test_an_approval_for_a_registry_that_is_not_there_is_refused(pair: Pair) -> None:
+    original, nowhere = pair.registered(), unique("nowhere")
+    version = (original.registry_id, original.model_name, 1)
+    with pytest.raises(ServiceProblem, match=f"no Model Registry '{nowhere}'") as refused:
+        pair.platform.ask(lambda client: client.ask_approval(*version, f"promote:{nowhere}", ApprovalAsk()))
+    assert refused.value.problem.status == 404 and "registries list" in (refused.value.action or "")
+    with pytest.raises(ServiceProblem, match="is not a purpose"):
+        pair.platform.ask(lambda client: client.ask_approval(*version, "promote:", ApprovalAsk()))
+    shown = pair.platform.command(
+        *("approvals", "ask", original.model_name, "1", "--registry", original.registry_id),
+        *("--purpose", f"promote:{nowhere}"),
+        check=False,
+    )
+    assert shown.returncode and "no Model Registry" in shown.stderr
+    found = pair.platform.ask(lambda client: client.approvals(version_id=original.id)).items
+    assert found == []
+    # By its ID it is the same question as by its name.
+    asked = pair.platform.ask(lambda client: client.ask_approval(*version, f"promote:{pair.target}", ApprovalAsk()))
+    name = pair.platform.ask(lambda client: client.registry(pair.target)).name
+    assert asked.purpose == f"promote:{name}"
+
+
+def test_a_rules_own_purpose_needs_no_registry(pair: Pair) -> None:
+    copy, board = pair.promoted(pair.registered()), unique("board")
+    rules = f"rules: [{{name: board, requires: approval, for: [promote], purpose: 'promote:{board}'}}]"
+    pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text=rules)))
+    try:
+        version = (copy.registry_id, copy.model_name, 1)
+        asked = pair.platform.ask(lambda client: client.ask_approval(*version, f"promote:{board}", ApprovalAsk()))
+        assert asked.state is ApprovalState.PENDING
+    finally:
+        pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
+
+
+def test_the_target_has_the_last_word_about_what_goes_there(pair: Pair) -> None:
+    original = pair.registered()
+    version = (original.registry_id, original.model_name, 1)
+    name = pair.platform.ask(lambda client: client.registry(pair.target)).name
+
+    def say(purpose: str, decision: Decision, asker: str | None = None) -> None:
+        asked = pair.platform.ask(lambda client: client.ask_approval(*version, purpose, ApprovalAsk()), user=asker)
+        pair.platform.ask(lambda client: client.decide_approval(asked.id, ApprovalDecision(decision=decision)))
+
+    here, asker = pair.platform.ask(lambda client: client.registry(original.registry_id)), unique("asker")
+    roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER])
+    pair.platform.call(RegistryClient.put_user, asker, UserChange())
+    for environment in (here.environment_id, pair.environment):
+        pair.platform.call(RegistryClient.set_user_roles, environment, asker, roles)
+    change = ModelUpdate(visibility=Visibility.PUBLIC)
+    pair.platform.ask(lambda client: client.update_model(*version[:2], change))
+    before = pair.platform.ask(lambda client: client.promotion_rules(pair.target))
+    eyes = "rules: [{name: asked, requires: approval, four_eyes: true, for: [promote]}]"
+    try:
+        # Who may decide alone there is no second pair of eyes.
+        pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text=eyes)))
+        alone = before.model_copy(update={"four_eyes": False})
+        pair.platform.ask(lambda client: client.set_promotion_rules(pair.target, alone))
+        say(f"promote:{name}", Decision.APPROVE)
+        with pytest.raises(ServiceProblem, match=f"who asked for promote:{name} approved it too"):
+            pair.promote(original)
+        say("promote", Decision.APPROVE, asker)
+        say(f"promote:{name}", Decision.REJECT, asker)
+        for rules in (eyes, APPROVAL):
+            change_ = RulesChange(text=rules)
+            pair.platform.call(RegistryClient.set_rules, pair.environment, change_)
+            with pytest.raises(ServiceProblem, match=f"it was rejected for promote:{name}") as refused:
+                pair.promote(original)
+            assert f"--purpose promote:{name}" in (refused.value.action or "")
+        say(f"promote:{name}", Decision.APPROVE, asker)
+        copy = pair.promoted(original)
+        # Within the registry, too.
+        again = VersionPromotion(to=pair.target, name=unique("renamed"))
+        there = (copy.registry_id, copy.model_name, copy.version)
+        pair.platform.ask(lambda client: client.update_model(*there[:2], change))
+        with pytest.raises(ServiceProblem, match=f"it is not approved for promote:{name}"):
+            pair.platform.ask(lambda client: client.promote_version(*there, again))
+        asked = pair.platform.ask(
+            lambda client: client.ask_approval(*there, f"promote:{name}", ApprovalAsk()), user=asker
+        )
+        yes = ApprovalDecision(decision=Decision.APPROVE)
+        pair.platform.ask(lambda client: client.decide_approval(asked.id, yes))
+        finish(pair.platform, pair.platform.ask(lambda client: client.promote_version(*there, again)).workflow)
+    finally:
+        pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
+        pair.platform.ask(lambda client: client.set_promotion_rules(pair.target, before))
 
 
 def test_it_takes_the_right_to_read_here_and_to_register_there(pair: Pair) -> None:

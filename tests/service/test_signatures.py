@@ -25,6 +25,7 @@ from registry_tui.schemas.deployments import DeploymentCreate
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
+from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.signatures import SignatureKind, SigningKeyAdd, SignVersion, VersionSignatures
 from support import served
 from support.platforms import Platform, run_python, unique, wait_for
@@ -188,6 +189,66 @@ def test_a_replica_does_not_start_from_files_that_were_changed_with_their_manife
     moved = platform.ask(lambda client: client.restart_deployment(deployment.id))
     served.finish(platform, moved.workflow)
     assert served.answer(deployment) == [4.0]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["not in the manifest", "in the manifest"])
+def test_a_file_that_was_added_after_signing_comes_through_no_door(
+    signing: Signing, tmp_path: Path, named: bool
+) -> None:
+    """What reads by the manifest leaves it behind; copies are refused, and all is where the manifest names it."""
+    platform, made = signing.platform, signing.register()
+    model, number = made.version.model_name, made.version.version
+    evil, content = "sitecustomize.py", b"print('here')"
+    key = f"{signing.key(made, 'settings.json').rpartition('/')[0]}/{evil}"
+    object_store(platform).put_object(Bucket=signing.bucket(made), Key=key, Body=content)
+    if named:
+        manifest = json.loads(signing.read(made, "manifest.json"))
+        entry = {"path": f"code/{evil}", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        changed = {**manifest, "files": sorted([*manifest["files"], entry], key=lambda each: str(each["path"]))}
+        signing.write(made, "manifest.json", json.dumps(changed).encode())
+
+    def verified() -> None:
+        """Who looks for it finds it, and nothing is promoted any more."""
+        check = platform.ask(lambda client: client.verify_archive(made.registry, model, number))
+        assert not check.sound and evil in f"{check.damage} {check.unexpected}"
+        with pytest.raises(RegistryError, match="its archive is damaged"):
+            platform.ask(lambda client: client.promote_version(made.registry, model, number, request))
+
+    out = {"download": tmp_path / "folder", "export": tmp_path / "bundle"}
+    for verb, target in out.items():
+        to = (str(target),) if verb == "download" else ("--to", str(target))
+        command = ("models", verb, model, str(number), *to, "--registry", made.registry)
+        shown = platform.command(*command, check=False)
+        assert (shown.returncode, evil in shown.stderr) == ((1, True) if named else (0, False)), (verb, shown.stderr)
+    came = [path for path in tmp_path.rglob("*") if path.is_file() and content in path.read_bytes()]
+    assert came == []
+    assert all(target.exists() is not named for target in out.values())
+
+    name = unique("copy")
+    request = VersionPromotion(to=made.registry, name=name)
+
+    accepted = platform.ask(lambda client: client.promote_version(made.registry, model, number, request))
+    served.finish(platform, accepted.workflow, WorkflowStatus.FAILED)
+    copy = platform.ask(lambda client: client.version(made.registry, name, 1))
+    assert copy.status is VersionStatus.FAILED_REGISTRATION and evil in copy.status_message
+    prefix = f"modelregistry/{copy.model_id}/"
+    assert not [each for each in object_names(platform, signing.bucket(made), prefix) if evil in each]
+    if named:
+        assert evil in str(signing.refused(made).error)
+        verified()
+        return
+    deployment = served.deploy(platform, made)
+    local = platform.home.serving / "models" / made.version.model_id / made.version.id
+    assert not list(local.rglob(evil))
+    # What is put beside the local copy ends its replicas' starts.
+    (settings,) = (local / "files").rglob("settings.json")
+    settings.with_name(evil).write_bytes(content)
+    os.kill(served.replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
+    wait_for(
+        lambda: [each for each in served.replicas(platform, deployment) if f"{evil} does not belong" in each.detail],
+        what="the reason",
+    )
+    verified()
 
 
 def test_a_key_that_is_trusted_no_more_ends_what_it_signed_until_it_is_signed_again(signing: Signing) -> None:

@@ -10,10 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.stages import Stage, to_mlflow
 from support.many_runs import BATCH, START
 
 #: The model with many versions.
 MANY = "model-many-versions"
+#: One of so many versions is in QA.
+RARE = 100
 
 
 def fill_models(path: Path, models: int, versions: int, *, workspace: str, many: str = MANY) -> None:
@@ -31,6 +34,20 @@ def fill_models(path: Path, models: int, versions: int, *, workspace: str, many:
         for first in range(0, len(of_versions), BATCH):
             with database:
                 _insert_versions(database, of_versions[first : first + BATCH], workspace)
+
+
+def put_in_stages(path: Path, many: str = MANY) -> None:
+    """Gives every version of the model a stage, as the plugin writes it: one of `RARE` in QA, the others released."""
+    with closing(sqlite3.connect(path, timeout=60)) as rows, rows:
+        numbers = rows.execute("SELECT version, workspace FROM model_versions WHERE name = ?", (many,)).fetchall()
+        for number, workspace in numbers:
+            stage = Stage.QA if not number % RARE else Stage.PRODUCTION if number % 2 else Stage.ARCHIVED
+            tag = json.dumps({"stage": stage.value, "status": "InProgress", "description": ""}, separators=(",", ":"))
+            here = (many, number, workspace)
+            change = "UPDATE model_versions SET current_stage = ? WHERE name = ? AND version = ? AND workspace = ?"
+            rows.execute(change, (to_mlflow(stage), *here))
+            add = "INSERT INTO model_version_tags (key, value, name, version, workspace) VALUES (?, ?, ?, ?, ?)"
+            rows.execute(add, (mlflow_tags.STAGE, tag, *here))
 
 
 def _insert_models(database: sqlite3.Connection, names: list[str], workspace: str) -> None:

@@ -42,15 +42,19 @@ class VersionFacts:
         model: RegisteredModel,
         version: ModelVersion,
         into: tuple[RegistryPlace, RegisteredModel | None] | None = None,
+        target: RegistryPlace | None = None,
     ) -> None:
-        """`into`: the registry that the version is promoted to, and the model there; its aliases are meant then."""
+        """`into`: the registry that the version is promoted to, and the model there; its aliases are meant then.
+
+        `target`: one of the same environment.
+        """
         self.service = service
         self.place = place
         self.model = model
         self.version = version
         self._compared = (place, model) if into is None else into
         #: The registry that the version is promoted to.
-        self.target = None if into is None else into[0]
+        self.target = target if into is None else into[0]
         # Rules concern the version; whoever asks may lack rights in the project that it comes from.
         self._anybody = replace(principal, administrator=True)
 
@@ -111,6 +115,14 @@ class VersionFacts:
         with self.service.database.reading() as session:
             purpose = f"{Purpose.PROMOTE.value}:{self.target.name}"
             return approvals.approved(session, self.version.id, purpose, self.target.id, by_another=by_another)
+
+    def rejected_there(self) -> bool:
+        """Whether the newest answer of somebody who decides in the target is no."""
+        if self.target is None:
+            return False
+        with self.service.database.reading() as session:
+            purpose = f"{Purpose.PROMOTE.value}:{self.target.name}"
+            return approvals.rejected(session, self.version.id, purpose, self.target.id)
 
     def named_by(self, alias: str) -> VersionFacts | None:
         """The facts of the version that an alias of the same model names now."""

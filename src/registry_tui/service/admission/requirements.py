@@ -147,15 +147,21 @@ def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answe
 
 
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
-    purpose, another = rule.asked_for, rule.four_eyes
+    purpose, another, own = rule.asked_for, rule.four_eyes, False
+    if purpose == Purpose.PROMOTE.value and facts.target is not None:
+        there = f"{purpose}:{facts.target.name}"
+        if facts.approved_there(by_another=another):
+            return Answer(True, f"it is approved for {there}")
+        if facts.rejected_there():
+            # Whoever decides there has the last word about what goes there.
+            asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {there}"
+            return Answer(False, f"it was rejected for {there}", f"Mend what was said, then `registry-tui {asked}`")
+        own = another and facts.approved_there()
     if facts.approved(purpose, by_another=another):
         return Answer(True, f"it is approved for {purpose}")
-    own = another and facts.approved(purpose)
+    own = own or (another and facts.approved(purpose))
     if purpose == Purpose.PROMOTE.value and facts.target is not None:
         purpose = f"{purpose}:{facts.target.name}"
-        if facts.approved_there(by_another=another):
-            return Answer(True, f"it is approved for {purpose}")
-        own = own or (another and facts.approved_there())
     if own:
         return Answer(False, f"who asked for {purpose} approved it too", "Ask again, and have somebody else decide")
     asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {purpose}"

@@ -184,6 +184,7 @@ def check(
         if target.environment_id != place.environment_id:
             there = models.fetch_model(service, target, found.name, seen_by=principal.sight)
             return _check_into(service, principal, (place, found, known), target, there)
+        return _check(service, principal, place, found, known, purpose, alias, target)
     return _check(service, principal, place, found, known, purpose, alias)
 
 
@@ -227,7 +228,9 @@ def require_promotion(
 
     `there`: the model that gets the version. Exceptions that were made here are none from rules of another environment.
     """
-    require(service, principal, place, model, version, Purpose.PROMOTE)
+    near = target if target.environment_id == place.environment_id else None
+    here = _check(service, principal, place, model, version, Purpose.PROMOTE, None, near)
+    _require_all(here, version, Purpose.PROMOTE, None)
     if target.environment_id != place.environment_id:
         found = _check_into(service, principal, (place, model, version), target, there)
         _require_all(found, version, Purpose.PROMOTE, None)
@@ -271,11 +274,12 @@ def _check(
     version: ModelVersion,
     purpose: Purpose | None,
     alias: str | None,
+    target: RegistryPlace | None = None,
 ) -> RulesCheck:
     with service.database.reading() as session:
         excepted = exceptions.of_version(session, place.id, version.id)
         name, number, rules = _rules_of(session, place.environment_id)
-    facts = VersionFacts(service, principal, place, model, version)
+    facts = VersionFacts(service, principal, place, model, version, target=target)
     return RulesCheck(
         environment_name=name,
         number=number,

@@ -19,7 +19,7 @@ from registry_tui.schemas.promotion import (
 from registry_tui.schemas.stages import Stage, StageStatus, from_mlflow
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.errors import InvalidInput, Missing, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.changes import changed
 from registry_tui.service.models.versions import find_version, resource_of
@@ -119,7 +119,10 @@ def ask_approval(
         event.resource = resource_of(place, known)
         event.detail = ": ".join(each for each in (purpose, request.comment) if each)
         _check_purpose(purpose)
-        target_id = _target(service, principal, place, purpose)
+        target = _target(service, principal, place, purpose)
+        if target is not None:
+            purpose = f"promote:{target.name}"  # rules know registries by their names
+        target_id = None if target is None else target.id
         with service.database.session() as session:
             model_named, numbered = (found.id, found.name), (known.id, version)
             row = approvals.ask(
@@ -169,21 +172,33 @@ def _keep(
     changed(service, place.id)
 
 
-def _target(service: Service, principal: Principal, place: RegistryPlace, purpose: str) -> str | None:
-    """The registry that decides about `promote:REGISTRY`; None where it is this one, or the asker sees none."""
+def _target(service: Service, principal: Principal, place: RegistryPlace, purpose: str) -> RegistryPlace | None:
+    """The registry that decides about `promote:REGISTRY`; None for what is decided here.
+
+    Raises Missing for one that the asker does not see, unless a rule asks for just that purpose; WrongState for one
+    that is being made or taken away.
+    """
     kind, _, name = purpose.partition(":")
     if kind != "promote" or not name:
         return None
-    with suppress(Missing, WrongState):
-        target = enter_registry(service, name, reader=principal)
-        return None if target.id == place.id else target.id
-    return None
+    try:
+        return enter_registry(service, name, reader=principal)
+    except (Missing, NotPermitted) as error:
+        with service.database.reading() as session:
+            if approvals.asked_by_a_rule(session, place.environment_id, purpose):
+                return None
+        raise Missing(
+            f"There is no Model Registry {name!r} that you may read, and no rule asks for {purpose}",
+            action="See `registry-tui registries list`; an approval for `promote` is decided where the version is",
+        ) from error
 
 
 def _check_purpose(purpose: str) -> None:
     kind, _, name = purpose.partition(":")
     known = [f"stage:{each.value}" for each in Stage if each is not Stage.NONE]
-    if purpose in known or (kind in ("deploy", "promote") and len(name) <= 250):
+    if purpose in known or purpose in ("deploy", "promote"):
+        return
+    if kind in ("deploy", "promote") and 0 < len(name.strip()) <= 250:
         return
     message = f"must be one of {', '.join(known)}, or begin with deploy or promote"
     raise InvalidInput(

@@ -11,7 +11,7 @@ from registry_tui.schemas.promotion import Approval, ApprovalDecision, ApprovalS
 from registry_tui.service.core import events, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_registry
-from registry_tui.service.database.tables import ApprovalRow, RegistryRow, now
+from registry_tui.service.database.tables import AdmissionRulesRow, ApprovalRow, RegistryRow, now
 from registry_tui.service.errors import Missing, NotPermitted, WrongState
 from registry_tui.service.promotion import protected_aliases
 
@@ -44,17 +44,38 @@ def approved(
 
     `target_id`: only answers that were given in that registry count; `by_another`: the yes of whoever asked is none.
     """
-    query = select(ApprovalRow.state, ApprovalRow.asked_by, ApprovalRow.decided_by).where(
+    newest = _newest_answer(session, version_id, purpose, target_id)
+    if newest is None or newest.state != ApprovalState.APPROVED.value:
+        return False
+    return not by_another or newest.asked_by != newest.decided_by
+
+
+def rejected(session: Session, version_id: str, purpose: str, target_id: str) -> bool:
+    """Whether the newest answer about a version and a purpose that was given in a registry is no."""
+    newest = _newest_answer(session, version_id, purpose, target_id)
+    return newest is not None and newest.state == ApprovalState.REJECTED.value
+
+
+def _newest_answer(session: Session, version_id: str, purpose: str, target_id: str | None) -> ApprovalRow | None:
+    query = select(ApprovalRow).where(
         ApprovalRow.version_id == version_id,
         ApprovalRow.purpose == purpose,
         ApprovalRow.state.in_((ApprovalState.APPROVED.value, ApprovalState.REJECTED.value)),
     )
     if target_id is not None:
         query = query.where(ApprovalRow.target_id == target_id)
-    newest = session.execute(query.order_by(ApprovalRow.decided_at.desc()).limit(1)).one_or_none()
-    if newest is None or newest.state != ApprovalState.APPROVED.value:
-        return False
-    return not by_another or newest.asked_by != newest.decided_by
+    return session.scalar(query.order_by(ApprovalRow.decided_at.desc()).limit(1))
+
+
+def asked_by_a_rule(session: Session, environment_id: str, purpose: str) -> bool:
+    """Whether a rule of the environment, as they are now, asks for an approval for a purpose of its own."""
+    rules = session.scalar(
+        select(AdmissionRulesRow.rules)
+        .where(AdmissionRulesRow.environment_id == environment_id)
+        .order_by(AdmissionRulesRow.number.desc())
+        .limit(1)
+    )
+    return any(each.get("purpose") == purpose for each in rules or ())
 
 
 def list_approvals(
@@ -109,7 +130,9 @@ def list_approvals(
         )
         mine = decides if decides is None else set(session.scalars(theirs))
         askers = protected_aliases.where_askers_decide(session)
-        places = {row.id: _decided_in(session, row).id for row in found.rows}
+        named = {row.target_id for row in found.rows if row.target_id is not None}
+        there = set(session.scalars(select(RegistryRow.id).where(RegistryRow.id.in_(named))))
+        places = {row.id: row.target_id if row.target_id in there else row.registry_id for row in found.rows}
 
     def convert(row: ApprovalRow) -> Approval:
         may = mine is None or places[row.id] in mine
