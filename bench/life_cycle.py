@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from itertools import pairwise
 
 import httpx
 from budgets import Judge
@@ -61,7 +62,7 @@ def measure(platform: Platform, versions: int, repeat: int) -> int:
             if lines != (PAGE, PAGE, 100, PAGE):
                 sys.exit(f"the lists are wrong: {lines}")
             if number >= 3:  # the first ones warm up
-                for name, began, ended in zip(took, moments, moments[1:], strict=True):
+                for name, (began, ended) in zip(took, pairwise(moments), strict=True):
                     took[name].append(ended - began)
     medians = {name: statistics.median(values) for name, values in took.items()}
     print(
