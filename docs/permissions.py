@@ -22,6 +22,7 @@ administrator may do everything. Everybody else needs what the last column says:
 - Who sees the environment, but works in no project of a name, is refused by name: *not a collaborator*. Of several
   projects or deployments of one name a person's own are meant.
 - Private models are seen by their owner and by collaborators of the projects that their versions came from only.
+- Owners of models make webhooks for these models, and see and change those that they made ([webhooks](webhooks.md)).
 - A change of roles counts from the next request on, also for work that failed or was cancelled and is tried again.
   Whoever is suspended is refused by the service, MLflow and the gateway.
 

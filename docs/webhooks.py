@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from registry_tui.contracts.counts import counted
 from registry_tui.service.loops import webhooks as loop
-from registry_tui.service.webhooks import deliveries, sending, subscriptions
+from registry_tui.service.webhooks import deliveries, rights, sending, subscriptions
 
 _HEAD = """\
 # Webhooks
 
 A webhook tells another program of what happens in an environment, by messages signed as
-[Standard Webhooks](https://www.standardwebhooks.com) says. The environment's administrators make and watch them:
+[Standard Webhooks](https://www.standardwebhooks.com) says. The environment's administrators make and watch them;
+owners of models do so for these models:
 
 ```sh
 registry-tui webhooks create ci https://ci.example.com/hook --environment local --event 'version.*'
@@ -18,11 +19,17 @@ registry-tui webhooks test ci
 registry-tui webhooks deliveries ci --state failed
 registry-tui webhooks replay ci --since 2h
 registry-tui webhooks rotate-secret ci
+registry-tui webhooks create wine https://ci.example.com/hook --model WineModel    # by its owner
+registry-tui webhooks list --model WineModel                                       # what hears of it
 ```
 
+An owner's webhook hears of one model only. Owners see those that they made, {rights.MOST} in an environment at most.
+In the terminal program they are made on the model's page (`ctrl+w`), too. When another person owns the model, the
+webhook is paused and says so; who made it can still look at it and delete it.
+
 The host has to be in the setting `webhook_hosts` (`*.example.com`), and its addresses have to be public;
-for a host in `webhook_private_hosts` private addresses are permitted, too. The address that was looked at is
-the one that is connected to. Redirections are not followed, and proxies are not used.
+for a host in `webhook_private_hosts` private addresses are permitted, too. That holds whoever makes the webhook. The
+address that was looked at is the one that is connected to. Redirections are not followed, and proxies are not used.
 
 A message is `{"type": …, "timestamp": …, "data": …}`. `data` has `event`, `action`, `outcome`, `actor`, `resource`
 (`type`, `id`, `name`), `registry`, `model`, `workflow`, `detail`, and `version` where it is about one.
@@ -35,7 +42,8 @@ message = Webhook(secret).verify(body, headers)
 ```
 
 A message tells nothing that the webhook's creator may not see when it is sent: such a delivery is skipped, and says so.
-When the creator is gone, suspended, or no administrator of the environment any more, the webhook is paused.
+When the creator is gone, suspended, or may not have it any more, the webhook is paused; whoever resumes it then
+is its creator. So is whoever gives it another address, but for the administrator.
 
 ## Events
 
@@ -50,7 +58,10 @@ def main() -> None:
         [*deliveries.TYPES.values(), *deliveries.WORKFLOWS.values(), (deliveries.TEST, "Somebody asked for it")]
     )
     pauses = ", ".join(f"{each // 3600} h" if each >= 3600 else f"{each} s" for each in loop.PAUSES)
-    print(_HEAD + "\n".join(f"| `{name}` | {when} |" for name, when in rows.items()))
+    print(
+        _HEAD.replace("{rights.MOST}", str(rights.MOST))
+        + "\n".join(f"| `{name}` | {when} |" for name, when in rows.items())
+    )
     print(
         f"""
 ## Attempts

@@ -62,7 +62,7 @@ def answer_to(
     http: httpx.Client, stage: Stage, operation: str, method: str, path: str, kind: str
 ) -> tuple[int, Any, str]:
     """Status, content and detail of the answer to one person's request."""
-    names = {**stage.names, "me": stage.users.get(kind, "nobody")}
+    names = stage.names_of(kind)
     for name in re.findall(r"\{(\w+)\}", path):
         value = filled(NAMES.get((operation, name), f"{{{name}}}"), names)
         path = path.replace(f"{{{name}}}", value.replace("/", "%2F"))
@@ -84,7 +84,7 @@ def wrongly(stage: Stage, operation: str, kind: str, status: int, problem: Mappi
     assert status < 500, shown
     if operation in LISTS and kind not in ("unknown token", "suspended"):
         assert status == 200, shown
-        done = LISTS[operation](stage.names) in text
+        done = LISTS[operation](stage.names_of(kind)) in text
     else:
         done = not refused(status, problem)
         if not done and hidden(operation, kind):

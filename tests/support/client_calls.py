@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections import ChainMap
-from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 import httpx
 from pydantic import BaseModel
@@ -290,7 +289,7 @@ def arguments(
 ) -> dict[str, Any]:
     """What a method is called with: the same as in a request of raw HTTP."""
     function = getattr(RegistryClient, method)
-    names = ChainMap({"me": stage.users.get(kind, "nobody")}, cast(MutableMapping[str, str], stage.names))
+    names = stage.names_of(kind)
     hints, found = get_type_hints(function), dict[str, Any]()
     for name, parameter in inspect.signature(function).parameters.items():
         needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD

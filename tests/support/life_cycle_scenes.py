@@ -57,6 +57,14 @@ async def create_webhook(see: Driver) -> None:
     await see.shows("Create webhook", "Address")
 
 
+async def webhooks_of_model(see: Driver) -> None:
+    see.go("model", registry=REGISTRY, model=MODEL)
+    await see.rows("model")
+    await see.until(lambda: see.screen.model is not None, "the model")
+    await see.press("ctrl+w")
+    await see.rows("webhooks")
+
+
 async def webhook(see: Driver) -> None:
     see.go("webhook", webhook=WEBHOOK)
     await see.rows("webhook")

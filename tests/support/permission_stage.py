@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.permissions import RULES, Action, Holder, Scope
@@ -118,7 +119,13 @@ BODIES: dict[str, Any] = {
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
     # Refused for its host, after the question who asks.
-    "create_webhook": {"name": "table", "environment": "{environment}", "url": "https://elsewhere.example.com/"},
+    "create_webhook": {
+        "name": "table",
+        "environment": "{environment}",
+        "url": "https://elsewhere.example.com/",
+        "registry": "{registry}",
+        "model": "{model}",
+    },
     "change_webhook": {"url": "https://elsewhere.example.com/"},
     "replay_webhook": {"delivery": "none"},
     "get_idbroker_mappings": {"environmentName": "{environment_name}"},
@@ -208,6 +215,13 @@ class Stage:
     tokens: Mapping[str, str]
     users: Mapping[str, str]
 
+    def names_of(self, kind: str) -> Mapping[str, str]:
+        """What a person's request names: the model's owner has a webhook of their own."""
+        own = {"me": self.users.get(kind, "nobody")}
+        if kind == "owner":
+            own["webhook"] = self.names["own_webhook"]
+        return ChainMap(own, cast(MutableMapping[str, str], self.names))
+
 
 @contextmanager
 def staged(platform: Platform) -> Iterator[Stage]:
@@ -265,6 +279,8 @@ def staged(platform: Platform) -> Iterator[Stage]:
     platform.call(RegistryClient.change_user, users["suspended"], UserChange(state=UserState.SUSPENDED))
     told = WebhookCreate(name=unique("w"), environment=environment.id, url=WEBHOOK)
     webhook = platform.ask(lambda client: client.create_webhook(told))
+    of_owner = WebhookCreate(name=unique("w"), environment=environment.id, url=WEBHOOK, model=model)
+    own_webhook = platform.ask(lambda client: client.create_webhook(of_owner), user=owner)
     asked = platform.ask(lambda client: client.ask_approval(made.resource.id, model, 1, "deploy", ApprovalAsk()))
     decision = ApprovalDecision(decision=Decision.APPROVE)
     platform.call(RegistryClient.set_promotion_rules, made.resource.id, PromotionRules(four_eyes=False))
@@ -304,6 +320,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "event": str(event.id),
         "name": "none",
         "webhook": webhook.webhook.id,
+        "own_webhook": own_webhook.webhook.id,
         "definition": "999",
         "role": "999",
         "zone": "999",
@@ -317,12 +334,15 @@ def staged(platform: Platform) -> Iterator[Stage]:
 
 
 def make_webhooks(stage: Stage) -> None:
-    """A webhook of each person's name, where there is none."""
+    """A webhook of each person's name, where there is none; the model's owner makes theirs."""
     environment = stage.names["environment"]
     there = {each.name for each in stage.platform.ask(lambda client: client.webhooks(environment=environment)).items}
     for name in set(stage.users.values()) - there:
-        made = WebhookCreate(name=name, environment=environment, url=WEBHOOK)
-        stage.platform.call(RegistryClient.create_webhook, made)
+        mine = name == stage.users["owner"]
+        made = WebhookCreate(
+            name=name, environment=environment, url=WEBHOOK, model=stage.names["model"] if mine else None
+        )
+        stage.platform.ask(lambda client, made=made: client.create_webhook(made), user=name if mine else None)  # type: ignore[misc]
 
 
 def bring_back(stage: Stage) -> None:

@@ -58,13 +58,18 @@ def list_(
     environment: Annotated[
         str | None, typer.Option("--environment", help="Only this one.", autocompletion=session.complete_environment)
     ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", help="Only what hears of this one.", autocompletion=session.complete_registry),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Only what hears of this model, by its name.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """List the webhooks of the environments that you administer."""
+    """List the webhooks of the environments that you administer, and those that you made for your models."""
     session.ask(
         lambda client: output.print_list(
-            partial(client.webhooks, environment=environment),
+            partial(client.webhooks, environment=environment, registry=registry, model=model),
             COLUMNS,
             as_json=as_json,
             limit=limit,
@@ -96,7 +101,7 @@ def create(
 ) -> None:
     """Make a webhook. Its secret is shown this once; messages are signed with it.
 
-    The host has to be in the setting webhook_hosts, or webhook_private_hosts.
+    The host has to be in the setting webhook_hosts, or webhook_private_hosts. Owners of models name one with --model.
 
     Example: registry-tui webhooks create ci https://ci.example.com/hook --event version.ready
     """
@@ -142,7 +147,7 @@ def pause(webhook: WebhookArgument) -> None:
 
 @app.command()
 def resume(webhook: WebhookArgument) -> None:
-    """Go on to send, what has waited first. From then on messages tell what you may see."""
+    """Go on to send, what has waited first; when its creator may have it no more, what you may see."""
     session.ask(lambda client: client.resume_webhook(webhook))
     output.note(f"Webhook {webhook} is active")
 

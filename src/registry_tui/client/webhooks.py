@@ -21,8 +21,12 @@ from registry_tui.schemas.webhooks import (
 class Webhooks(Transport):
     """Calls about webhooks, each by ID, name or `environment/name`."""
 
-    async def webhooks(self, *, environment: str | None = None, **page: Any) -> Page[Webhook]:
-        return await self._ask(Page[Webhook], "GET", "/webhooks", params={"environment": environment, **page})
+    async def webhooks(
+        self, *, environment: str | None = None, registry: str | None = None, model: str | None = None, **page: Any
+    ) -> Page[Webhook]:
+        """With a registry or a model those that hear of it."""
+        params = {"environment": environment, "registry": registry, "model": model, **page}
+        return await self._ask(Page[Webhook], "GET", "/webhooks", params=params)
 
     async def webhook(self, webhook: str) -> Webhook:
         return await self._ask(Webhook, "GET", f"/webhooks/{segment(webhook)}")

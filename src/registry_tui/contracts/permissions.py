@@ -163,7 +163,13 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.ENVIRONMENT_SEE, Scope.ENVIRONMENT, "see the environment", _ANY_ROLE),
         Rule(Action.ENVIRONMENT_DELETE, Scope.ENVIRONMENT, "delete environments", _ENVIRONMENT_ADMIN),
         Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see and grant roles", _ENVIRONMENT_ADMIN),
-        Rule(Action.WEBHOOKS_CHANGE, Scope.ENVIRONMENT, "see and change webhooks", _ENVIRONMENT_ADMIN),
+        # Owners: those that they made for models of theirs.
+        Rule(
+            Action.WEBHOOKS_CHANGE,
+            Scope.ENVIRONMENT,
+            "see and change webhooks",
+            _ways(_H.ENVIRONMENT_ADMIN, _H.MODEL_OWNER),
+        ),
         Rule(Action.WORKSPACE_CREATE, Scope.ENVIRONMENT, "create workspaces", _ENVIRONMENT_ADMIN),
         Rule(Action.WORKSPACE_DELETE, Scope.ENVIRONMENT, "delete workspaces", _ENVIRONMENT_ADMIN),
         Rule(

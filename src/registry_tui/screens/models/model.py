@@ -140,6 +140,10 @@ class ModelScreen(LifeCycle):
     def copied(self, row: ModelVersion) -> str:
         return f"models:/{row.model_name}/{row.version}"
 
+    def do_webhooks(self) -> None:
+        if (model := self.model) is not None:
+            self.program.open(Place("webhooks", {"registry": model.registry_id, "model": model.name}))
+
     # -- the side panel -----------------------------------------------------------------------------
 
     def row_changed(self, row: ModelVersion | None) -> None:

@@ -57,9 +57,9 @@ class CreateWebhook(_WebhookForm["WebhookSecret"]):
     TITLE_TEXT = "Create webhook"
     AFTERWARDS = "the secret is shown when it is there"
 
-    def __init__(self, environments: Sequence[str]) -> None:
+    def __init__(self, environments: Sequence[str], registry: str = "", model: str = "") -> None:
         super().__init__()
-        self.environments = environments
+        self.environments, self.registry, self.model = environments, registry, model
 
     def compose_fields(self) -> Iterable[Widget]:
         yield row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
@@ -69,8 +69,11 @@ class CreateWebhook(_WebhookForm["WebhookSecret"]):
             Select(choices, value=self.environments[0], allow_blank=False, compact=True, id="environment"),
         )
         yield from self.address_rows()
-        yield row("Registry", Input(compact=True, id="registry", placeholder="only of this Model Registry"))
-        yield row("Model", Input(compact=True, id="model", placeholder="only of this registered model"))
+        yield row(
+            "Registry", Input(self.registry, compact=True, id="registry", placeholder="only of this Model Registry")
+        )
+        of_model = "only of this model; its owner names it here"
+        yield row("Model", Input(self.model, compact=True, id="model", placeholder=of_model))
         told = "The administrator names the hosts that may be reached: the setting webhook_hosts"
         yield Static(told, classes="hint", markup=False)
 

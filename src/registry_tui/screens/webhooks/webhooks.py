@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WebhooksScreen(ListScreen):
-    """Those of the environments that the person administers."""
+    """Those of the environments that the person administers, and their own; those that hear of a model."""
 
     SECTION = "environments"
     ACTIONS = WEBHOOKS
@@ -43,13 +43,19 @@ class WebhooksScreen(ListScreen):
     )
 
     def crumbs(self) -> tuple[Crumb, ...]:
+        registry, model = self.place.args.get("registry"), self.place.args.get("model")
+        if registry is not None and model is not None:
+            of_it = {"registry": registry, "model": model}
+            models = Place("models", {"registry": registry})
+            return (("Registered Models", models), (model, Place("model", of_it)), ("Webhooks", None))
         return (("Environments", Place("environments")), ("Webhooks", None))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        client, environment = self.client, self.place.args.get("environment")
+        client, args = self.client, self.place.args
+        about = {name: args.get(name) for name in ("environment", "registry", "model")}
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.webhooks(environment=environment, page_token=token)
+            return await client.webhooks(**about, page_token=token)
 
         return fetch
 
@@ -70,6 +76,11 @@ class WebhooksScreen(ListScreen):
     async def _create(self) -> None:
         from registry_tui.screens.webhooks.webhook_forms import CreateWebhook
 
+        if (registry := self.place.args.get("registry")) is not None:
+            found = await self.client.registry(registry)
+            form = CreateWebhook([found.environment_name], found.name, self.place.args.get("model", ""))
+            self.app.push_screen(form, self._made)
+            return
         names = [each.name for each in (await self.client.environments(page_size=1000)).items]
         if not names:
             self.flash("create: not now, there is no environment", "$warning")

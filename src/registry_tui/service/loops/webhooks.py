@@ -13,25 +13,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.schemas.people import UserState
 from registry_tui.schemas.webhooks import DeliveryState, WebhookState
 from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import (
+    EventRow,
     ProjectRow,
-    UserRow,
     WebhookDeliveryRow,
     WebhookRow,
     now,
 )
-from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, WrongState
+from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.models.registered import find_model
 from registry_tui.service.registries.place import enter_registry
-from registry_tui.service.webhooks import deliveries, sending, subscriptions
+from registry_tui.service.webhooks import deliveries, rights, sending, subscriptions
 from registry_tui.service.webhooks.sending import Answer
 
 logger = logging.getLogger(__name__)
@@ -64,10 +62,20 @@ class Sender:
         self._busy: set[str] = set()
         self._pruned: dict[str, float] = {}
         self._trust: ssl.SSLContext | None = None
+        #: Registries and models that may have another owner.
+        self._changed: set[tuple[str, str]] = set()
 
     def written(self, rows: Sequence[object]) -> None:
         """Looks now when a commit wrote what is to be sent."""
-        if any(isinstance(row, (WebhookDeliveryRow, WebhookRow)) for row in rows):
+        changed = {
+            (row.registry_id, row.resource_name)
+            for row in rows
+            if isinstance(row, EventRow) and row.action == "model.update" and row.registry_id is not None
+        }
+        if changed:
+            with self._guard:
+                self._changed |= changed
+        if changed or any(isinstance(row, (WebhookDeliveryRow, WebhookRow)) for row in rows):
             self._wake.set()
 
     def wake(self) -> None:
@@ -84,6 +92,8 @@ class Sender:
                 try:
                     if self._leads():
                         wait = self._look(pool, stopping)
+                    else:
+                        self._take_changed()
                     said = ""
                 except Exception as error:
                     if repr(error) != said:
@@ -98,6 +108,8 @@ class Sender:
         at = now()
         with self._guard:
             busy = set(self._busy)
+        for registry_id, model in self._take_changed():
+            pool.submit(stop_of_former_owners, self._service, registry_id, model)
         with self._service.database.reading() as session:
             waiting = (
                 select(WebhookDeliveryRow.webhook_id, WebhookDeliveryRow.next_at)
@@ -128,6 +140,11 @@ class Sender:
         # When a worker is done, it wakes this up.
         nexts = [each for each in (following, rests) if each is not None]
         return max(0.05, (min(nexts) - at).total_seconds()) if nexts else None
+
+    def _take_changed(self) -> set[tuple[str, str]]:
+        with self._guard:
+            changed, self._changed = self._changed, set()
+        return changed
 
     def _turn(self, webhook_id: str, stopping: threading.Event) -> None:
         try:
@@ -172,14 +189,14 @@ def deliver_next(service: Service, webhook_id: str, context: ssl.SSLContext) -> 
         delivery = session.scalars(due.order_by(WebhookDeliveryRow.number).limit(1)).first()
         if delivery is None:
             return False
-        creator = _creator(service, session, webhook)
-    if creator is None:
-        _pause(service, webhook, f"its creator {webhook.creator} is gone, suspended, or no administrator here any more")
-        return False
     try:
+        creator = rights.creator_of(service, webhook)
         if not _may_read(service, creator, delivery):
             _finish(service, delivery, DeliveryState.SKIPPED, f"{creator.name} may not see what it tells of")
             return True
+    except NotPermitted as error:
+        _pause(service, webhook, error.detail)
+        return False
     except (PartUnavailable, WrongState) as error:
         _put_off(service, delivery, error.detail)
         return False
@@ -190,19 +207,26 @@ def deliver_next(service: Service, webhook_id: str, context: ssl.SSLContext) -> 
     return answer.taken
 
 
+def stop_of_former_owners(service: Service, registry_id: str, model: str) -> None:
+    """Pauses the webhooks for a model whose creators may not have them any more.
+
+    What is left out, because a part does not answer or by a kill, the next message pauses.
+    """
+    with service.database.reading() as session:
+        of_it = select(WebhookRow).where(WebhookRow.registry_id == registry_id, WebhookRow.model == model)
+        found = session.scalars(of_it.where(WebhookRow.state == WebhookState.ACTIVE.value)).all()
+    for webhook in found:
+        try:
+            rights.creator_of(service, webhook)
+        except NotPermitted as error:
+            _pause(service, webhook, error.detail)
+        except ServiceError as error:
+            logger.info("whether %s may still be sent to: %s", webhook.name, error.detail)
+
+
 def _sends(at: datetime) -> Any:
     rested = or_(WebhookRow.rest_until.is_(None), WebhookRow.rest_until <= at)
     return (WebhookRow.state == WebhookState.ACTIVE.value) & rested
-
-
-def _creator(service: Service, session: Session, webhook: WebhookRow) -> Principal | None:
-    """Whose rights a webhook has; None when they may not have it any more."""
-    row = session.get(UserRow, webhook.creator)
-    if row is None or row.crn != webhook.creator_crn or row.state == UserState.SUSPENDED.value:
-        return None
-    principal = identity.principal_of_row(service, row, "webhook")
-    allowed = permissions.may_in(session, principal, Action.WEBHOOKS_CHANGE, webhook.environment_id)
-    return principal if allowed else None
 
 
 def _may_read(service: Service, creator: Principal, delivery: WebhookDeliveryRow) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas.operations import EventOutcome
@@ -98,14 +98,13 @@ def note(session: Session, made: Sequence[object]) -> None:
         if place is None:
             continue
         environment_id, concerns = place
-        query = select(WebhookRow).where(WebhookRow.environment_id == environment_id).order_by(WebhookRow.id)
-        for webhook in session.scalars(query):
-            if webhook.id == row.resource_id:
-                continue
-            if webhook.registry_id not in (None, row.registry_id):
-                continue
-            if webhook.model not in (None, concerns.get("model")):
-                continue
+        query = select(WebhookRow).where(
+            WebhookRow.environment_id == environment_id,
+            WebhookRow.id != row.resource_id,
+            or_(WebhookRow.registry_id.is_(None), WebhookRow.registry_id == row.registry_id),
+            or_(WebhookRow.model.is_(None), WebhookRow.model == concerns.get("model")),
+        )
+        for webhook in session.scalars(query.order_by(WebhookRow.id)):
             session.add_all(
                 WebhookDeliveryRow(
                     webhook_id=webhook.id, type=each, payload=_payload(row, each, concerns), concerns=concerns

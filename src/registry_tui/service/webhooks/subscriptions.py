@@ -33,8 +33,8 @@ from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import EnvironmentRow, WebhookDeliveryRow, WebhookRow, new_id, now
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, WrongState
-from registry_tui.service.webhooks import addresses, deliveries
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.webhooks import addresses, deliveries, rights
 
 #: How long messages are also signed with the secret of before.
 OVERLAP = timedelta(hours=24)
@@ -43,13 +43,15 @@ _AT_ONCE = 10_000
 
 
 def create_webhook(service: Service, principal: Principal, request: WebhookCreate) -> WebhookSecret:
-    """Makes a webhook; its secret is shown this once. Raises NotPermitted, Missing, InvalidInput, AlreadyThere."""
+    """Makes a webhook; its secret is shown this once. An owner's hears of a model of theirs.
+
+    Raises NotPermitted, Missing, InvalidInput, AlreadyThere; WrongState, PartUnavailable.
+    """
     id_ = new_id()
     with events.recording(service, principal, "webhook.create", Resource("webhook", id_, request.name)):
         with service.database.reading() as session:
             seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             environment = resolve_environment(session, request.environment, seen)
-            permissions.require_in(session, principal, Action.WEBHOOKS_CHANGE, environment)
             registry_id = None
             if request.registry is not None:
                 registry = resolve_registry(session, request.registry, seen)
@@ -57,6 +59,7 @@ def create_webhook(service: Service, principal: Principal, request: WebhookCreat
                     message = f"{registry.name} belongs to another environment"
                     raise InvalidInput(message, errors=[FieldProblem(field="registry", message=message)])
                 registry_id = registry.id
+        registry_id, model = rights.require_new(service, principal, environment, registry_id, request.model)
         _check_url(service, request.url)
         _check_events(request.events)
         secret = _new_secret()
@@ -70,7 +73,7 @@ def create_webhook(service: Service, principal: Principal, request: WebhookCreat
                         url=request.url,
                         events=request.events,
                         registry_id=registry_id,
-                        model=request.model,
+                        model=model,
                         creator=principal.name,
                         creator_crn=principal.crn,
                         secret=_sealed(service, secret),
@@ -88,23 +91,35 @@ def list_webhooks(
     principal: Principal,
     *,
     environment: str | None = None,
+    registry: str | None = None,
+    model: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Webhook]:
-    """The webhooks of the environments that the principal administers, the oldest first. Raises Missing."""
+    """The webhooks of the environments that the principal administers, and their own for models; the oldest first.
+
+    With a registry, a model or both those that hear of it. Raises Missing.
+    """
     query = select(WebhookRow).options(joinedload(WebhookRow.environment))
     with service.database.reading() as session:
         may = permissions.permitted_environments(session, principal, Action.WEBHOOKS_CHANGE)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         if may is not None:
-            query = query.where(WebhookRow.environment_id.in_(may))
+            theirs = rights.own(principal) & WebhookRow.environment_id.in_(seen or ())
+            query = query.where(or_(WebhookRow.environment_id.in_(may), theirs))
         if environment is not None:
-            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             query = query.where(WebhookRow.environment_id == resolve_environment(session, environment, seen).id)
+        if registry is not None:
+            place = resolve_registry(session, registry, seen)
+            query = query.where(WebhookRow.environment_id == place.environment_id)
+            query = query.where(or_(WebhookRow.registry_id.is_(None), WebhookRow.registry_id == place.id))
+        if model is not None:
+            query = query.where(or_(WebhookRow.model.is_(None), WebhookRow.model == model))
         found = paging.keyset_page(
             session,
             query,
             [paging.Key(WebhookRow.created_at), paging.Key(WebhookRow.id)],
-            scope=f"webhooks:{principal.name}:{environment}",
+            scope=f"webhooks:{principal.name}:{environment}:{registry}:{model}",
             page_size=page_size,
             page_token=page_token,
         )
@@ -118,11 +133,14 @@ def get_webhook(service: Service, principal: Principal, webhook: str) -> Webhook
 
 
 def change_webhook(service: Service, principal: Principal, webhook: str, request: WebhookChange) -> Webhook:
-    """Changes where messages go, or which. Raises Missing, InvalidInput."""
+    """Changes where messages go, or which. Raises Missing, NotPermitted, InvalidInput."""
     with _changing(service, principal, webhook, "webhook.change") as row:
         if request.url is not None:
             _check_url(service, request.url)
             row.url = request.url
+            if not principal.administrator:
+                # Nobody has messages that they may not read sent to an address of theirs.
+                row.creator, row.creator_crn = principal.name, principal.crn
         if request.events is not None:
             _check_events(request.events)
             row.events = request.events
@@ -144,18 +162,29 @@ def delete_webhook(service: Service, principal: Principal, webhook: str) -> None
 
 def pause_webhook(service: Service, principal: Principal, webhook: str) -> Webhook:
     """Sends nothing for a while; what happens meanwhile waits. Raises Missing."""
-    with _changing(service, principal, webhook, "webhook.pause") as row:
+    with _changing(service, principal, webhook, "webhook.pause", stops=True) as row:
         if row.state != WebhookState.PAUSED.value:
             row.state, row.reason = WebhookState.PAUSED.value, f"paused by {principal.name}"
     return get_webhook(service, principal, row.id)
 
 
 def resume_webhook(service: Service, principal: Principal, webhook: str) -> Webhook:
-    """Goes on to send, in the name of whoever asks for it when its creator may not any more. Raises Missing."""
+    """Goes on to send, in the name of whoever asks for it when its creator may not any more.
+
+    Raises Missing, NotPermitted, PartUnavailable, WrongState.
+    """
+    with service.database.reading() as session:
+        known = _find(session, principal, webhook)
+    try:
+        rights.creator_of(service, known)
+        stays = True
+    except NotPermitted:
+        stays = False
     with _changing(service, principal, webhook, "webhook.resume") as row:
         row.state, row.reason = WebhookState.ACTIVE.value, ""
         row.failures, row.failing_since, row.rest_until = 0, None, None
-        row.creator, row.creator_crn = principal.name, principal.crn
+        if not stays:
+            row.creator, row.creator_crn = principal.name, principal.crn
     return get_webhook(service, principal, row.id)
 
 
@@ -219,9 +248,12 @@ def list_deliveries(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[WebhookDelivery]:
-    """What was sent to a webhook and what waits, the newest first. Raises Missing, InvalidInput."""
+    """What was sent to a webhook and what waits, the newest first. Raises Missing, NotPermitted, InvalidInput."""
     with service.database.reading() as session:
-        row = _find(session, principal, webhook)
+        known = _find(session, principal, webhook)
+    rights.require(service, principal, known)
+    with service.database.reading() as session:
+        row = _find(session, principal, known.id)
         query = select(WebhookDeliveryRow).where(WebhookDeliveryRow.webhook_id == row.id)
         if state is not None:
             query = query.where(WebhookDeliveryRow.state == state.value)
@@ -285,18 +317,21 @@ def delivery_schema(row: WebhookDeliveryRow) -> WebhookDelivery:
 
 
 @contextmanager
-def _changing(service: Service, principal: Principal, webhook: str, action: str) -> Iterator[WebhookRow]:
+def _changing(
+    service: Service, principal: Principal, webhook: str, action: str, *, stops: bool = False
+) -> Iterator[WebhookRow]:
+    """`stops`: also for who made it for a model that they do not own any more."""
     with service.database.reading() as session:
         known = _find(session, principal, webhook)
-    with (
-        events.recording(service, principal, action, Resource("webhook", known.id, known.name)),
-        service.database.session() as session,
-    ):
-        yield _find(session, principal, known.id)
+    with events.recording(service, principal, action, Resource("webhook", known.id, known.name)):
+        if not stops:
+            rights.require(service, principal, known)
+        with service.database.session() as session:
+            yield _find(session, principal, known.id)
 
 
 def _find(session: Session, principal: Principal, webhook: str) -> WebhookRow:
-    """Of those that the principal may change. Raises Missing, InvalidInput, NotPermitted."""
+    """Of those that are the principal's. Raises Missing, InvalidInput, NotPermitted."""
     environment, _, name = webhook.rpartition("/")
     query = select(WebhookRow).options(joinedload(WebhookRow.environment)).join(EnvironmentRow)
     query = query.where(or_(WebhookRow.id == webhook, WebhookRow.name == name))
@@ -308,10 +343,12 @@ def _find(session: Session, principal: Principal, webhook: str) -> WebhookRow:
     found = session.scalars(query.limit(20)).all()
     if not found:
         raise Missing(f"There is no webhook {webhook!r}", action="See `registry-tui webhooks list`")
+    found = [row for row in found if rights.has(session, principal, row)] or found
     if len(found) > 1:
         listed = ", ".join(sorted(f"{row.environment.name}/{row.name}" for row in found))
         raise InvalidInput(f"Several are named {webhook!r}: {listed}", action="Use one of these, or an ID")
-    permissions.require_in(session, principal, Action.WEBHOOKS_CHANGE, found[0].environment)
+    if not rights.has(session, principal, found[0]):
+        permissions.require_in(session, principal, Action.WEBHOOKS_CHANGE, found[0].environment)
     return found[0]
 
 

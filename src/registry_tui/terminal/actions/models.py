@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from registry_tui.terminal.action import Action
-from registry_tui.terminal.actions.shared import COMPONENTS, COPY, EXPORT, LINEAGE, MENU, OPEN, ORDER, VIEW
+from registry_tui.terminal.actions.shared import COMPONENTS, COPY, EXPORT, LINEAGE, MENU, OPEN, ORDER, VIEW, WEBHOOKS_OF
 
 MODELS = (
     OPEN,
@@ -44,6 +44,7 @@ MODEL = (
     Action("signatures", "underscore", "signatures", "Who signed the version, each checked now; sign it", footer=False),
     Action("card", "quotation_mark", "card", "The model card: what the version is, for people", False, "Model card"),
     COMPONENTS,
+    replace(WEBHOOKS_OF, help="Webhooks that hear of the model: its owner and administrators make them"),
     Action("evidence", "ctrl+e", "evidence", "Save everything known of it, for an auditor", False, "Evidence pack"),
     Action("promote", "circumflex_accent", "promote", "Copy the version into another Model Registry", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),

@@ -23,6 +23,7 @@ from registry_tui.terminal.actions.shared import (
     SIGNING_KEYS,
     SYNCHRONIZE,
     VIEW,
+    WEBHOOKS_OF,
 )
 
 PROJECTS = (
@@ -117,7 +118,7 @@ ENVIRONMENTS = (
     ),
     Action("rules", "percent_sign", "rules", "The admission rules of the selected environment", footer=False),
     SIGNING_KEYS,
-    Action("webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", footer=False),
+    WEBHOOKS_OF,
     Action(
         "delete",
         "ctrl+d",

@@ -68,6 +68,9 @@ RESTORE = Action("restore", "Z", "restore", "Restore the deleted ones that are m
 DELETED = Action(
     "deleted", "H", "deleted ones", "Show the deleted ones (hidden otherwise), or the others", footer=False
 )
+WEBHOOKS_OF = Action(
+    "webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", False, "Webhooks"
+)
 #: What can be done to one deployment.
 ON_DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica", menu="Test"),

@@ -22,17 +22,34 @@ router = new_router("webhooks")
 
 @router.get("/webhooks")
 def list_webhooks(
-    service: ServiceIn, principal: Acting, page: PageIn, environment: NameIn | None = None
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    environment: NameIn | None = None,
+    registry: NameIn | None = None,
+    model: NameIn | None = None,
 ) -> Page[Webhook]:
-    """The webhooks of the environments that you administer, the oldest first."""
+    """The webhooks of the environments that you administer, and those that you made for your models; the oldest first.
+
+    With `registry` or `model` those that hear of it.
+    """
     return subscriptions.list_webhooks(
-        service, principal, environment=environment, page_size=page.page_size, page_token=page.page_token
+        service,
+        principal,
+        environment=environment,
+        registry=registry,
+        model=model,
+        page_size=page.page_size,
+        page_token=page.page_token,
     )
 
 
 @router.post("/webhooks", status_code=201)
 def create_webhook(service: ServiceIn, principal: Acting, request: WebhookCreate) -> WebhookSecret:
-    """Makes a webhook of an environment; the answer alone has its secret. For the environment's administrators."""
+    """Makes a webhook of an environment; the answer alone has its secret.
+
+    For the environment's administrators; for a model's owner one that hears of that `model` only.
+    """
     return subscriptions.create_webhook(service, principal, request)
 
 
@@ -62,7 +79,7 @@ def pause_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhoo
 
 @router.post("/webhooks/{webhook}/resume")
 def resume_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
-    """Goes on to send, what has waited first. From then on messages tell what you may see."""
+    """Goes on to send, what has waited first. Messages tell what you may see when its creator may have it no more."""
     return subscriptions.resume_webhook(service, principal, webhook)
 
 
