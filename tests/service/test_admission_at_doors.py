@@ -13,6 +13,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, Refused, ServiceProblem
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.admission import ExceptionChange, Purpose, RulesChange, Verdict
 from registry_tui.schemas.cards import CardChange
 from registry_tui.schemas.deployments import DeploymentUpdate
@@ -195,6 +196,13 @@ def test_an_exception_lets_one_version_through_one_rule(ruled: Ruled) -> None:
     assert by_mlflow(ruled, "champion", 1).status_code == 200
     listed = json.loads(platform.command("rules", "exceptions", "list", ruled.registry, "--json").stdout)
     assert [(each["rule"], each["version"]) for each in listed] == [("good-enough", 1), ("no-old-numpy", 1)]
+    ref = reference("exception", ruled.registry, ruled.model, "1", "good-enough")
+    (refused,) = platform.call(RegistryClient.dependents, ref).lines
+    assert refused.startswith("It is refused from then on for ") and "known, good-enough" not in refused
+    ended = ("rules", "exceptions", "delete", ruled.model, "1", "good-enough", "--registry", ruled.registry)
+    assert platform.command(*ended, "--dry-run").stdout == f"{refused}\n"
+    with pytest.raises(ServiceProblem, match="has no exception from"):
+        platform.call(RegistryClient.dependents, reference("exception", ruled.registry, ruled.model, "1", "none"))
     for rule in ("good-enough", "no-old-numpy"):
         platform.call(RegistryClient.delete_exception, ruled.registry, ruled.model, 1, rule)
     told = [each.detail for each in platform.events(resource=f"{ruled.model} v1", action="version.except")]

@@ -140,7 +140,14 @@ def test_models_from_registering_to_deleting(platform: Platform, project: Projec
     assert [each["version"] for each in ask(platform, "models", "versions", name)] == [2, 1]
     platform.command("models", "alias", "set", name, "champion", "2")
     assert ask(platform, "models", "show", name)["aliases"] == {"champion": 2}
-    platform.command("models", "alias", "delete", name, "champion")
+    shown = platform.command("models", "alias", "delete", name, "champion", "--dry-run")
+    assert shown.stdout == "Nothing depends on it.\n" and shown.stderr.endswith("Nothing was changed\n")
+    refused = platform.command("models", "alias", "delete", name, "champion", check=False)
+    assert refused.returncode == 2 and "--yes" in refused.stderr
+    assert ask(platform, "models", "show", name)["aliases"] == {"champion": 2}
+    shown = platform.command("models", "delete", name, "2", "--dry-run", "--yes")
+    assert shown.stdout == "alias champion\n"
+    platform.command("models", "alias", "delete", name, "champion", "--yes")
     assert ask(platform, "models", "update", name, "--visibility", "public", "--tag", "a=b")["visibility"] == "public"
     assert ask(platform, "models", "update-version", name, "1", "--notes", "new", "--untag", "team")["notes"] == "new"
     assert name in platform.command("models", "list", "--search", name).stdout

@@ -322,6 +322,14 @@ def test_what_breaks_if_it_is_deleted_is_said_with_counts_and_names(line: Line) 
     assert told(line.ref("environment", "local"))[1] == "It is not deleted before it is empty"
     assert any(each.endswith(" in it") for each in told(line.ref("registry", version.registry_id))[0])
     assert any("API key" in each for each in told(f"user:{line.key.owner}")[0])
+    # What ends without being deleted.
+    storage, refused = told(line.ref("storage-access", version.registry_id))
+    assert "neither downloaded nor deployed without it" in storage[0] and not refused
+    assert any("serve" in each for each in storage[1:])
+    deleted = line.ref("deleted-runs", line.second.project.id, "30")
+    assert told(deleted) == (["No run is deleted"], "")
+    purge = ("runs", "purge", "--project", line.second.project.name, "--older-than", "30", "--dry-run")
+    assert line.platform.command(*purge).stdout == "No run is deleted\n"
 
 
 def test_what_is_no_reference_is_refused_with_examples(line: Line) -> None:

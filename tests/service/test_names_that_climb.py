@@ -332,10 +332,10 @@ async def test_commands_refuse_names_that_lead_elsewhere(
     before = await state(client, places)
     model, project = places.served.version.model_name, places.served.project.name
     for arguments_ in (
-        ("models", "alias", "delete", model, ".."),
+        ("models", "alias", "delete", model, "..", "--yes"),
         ("models", "delete", "..", "--yes"),
-        ("projects", "collaborators", "remove", project, ".."),
-        ("projects", "collaborators", "remove", project, "."),
+        ("projects", "collaborators", "remove", project, "..", "--yes"),
+        ("projects", "collaborators", "remove", project, ".", "--yes"),
     ):
         done = platform.command(*arguments_, check=False)
         assert done.returncode == 1 and "has left" not in done.stdout + done.stderr, done

@@ -141,7 +141,11 @@ def test_roles_of_a_person_and_of_groups_count_from_the_next_request_on(platform
     assert name in platform.command("environments", "roles", "list", place).stdout
     platform.command("environments", "roles", "revoke", place, "EnvironmentAdmin", "--to", name)
     assert sees() and makes() == 1
-    platform.command("groups", "remove", group, name)
+    shown = platform.command("groups", "remove", group, name, "--dry-run")
+    assert "is lost: " in shown.stdout or "are lost: " in shown.stdout
+    assert platform.command("groups", "remove", group, name, check=False).returncode == 2
+    assert sees()
+    platform.command("groups", "remove", group, name, "--yes")
     assert not sees()
     platform.command("groups", "add", group, name)
     assert sees()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import registry_tui.cli
+import registry_tui.client
 import registry_tui.screens
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.lineage import Dependents
 from registry_tui.schemas.people import GroupChange
+from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.ranger import PolicyItem, RangerPolicy, RangerRole, RoleMember
 from registry_tui.schemas.webhooks import DeliveryState, WebhookCreate
 from registry_tui.service.access import groups
@@ -25,15 +30,18 @@ from registry_tui.service.database.tables import (
     IdBrokerRow,
     RangerPolicyRow,
     RangerRoleRow,
+    RangerSourceRow,
     RegistryRow,
     SigningKeyRow,
     UserTokenRow,
     VersionSignatureRow,
     WebhookDeliveryRow,
+    WorkflowRow,
     now,
 )
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
 from registry_tui.service.lineage.dependents import get_dependents
+from registry_tui.service.ranger.definitions import definition_of
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import subscriptions
 from support.bare import bare_service, make_place, set_roles
@@ -218,6 +226,86 @@ def test_policies_and_mappings_say_whose_storage_they_give(service: Service, own
     assert told(service, owner, "mappings", "dev").lines == [used, "2 mappings in all"]
 
 
+def test_own_policies_take_from_machine_users_what_an_outside_ranger_gives(service: Service, owner: Principal) -> None:
+    with pytest.raises(Missing, match="no service"):
+        told(service, owner, "ranger-source", "prod")
+    with service.database.session() as session:
+        environment = session.get_one(EnvironmentRow, "prod")
+        environment.raz_enabled, environment.ranger_service = True, "cm_s3"
+        session.get_one(RegistryRow, "prod-registry").machine_user_workload_name = "srv_prod"
+    with pytest.raises(Missing, match="are its own"):
+        told(service, owner, "ranger-source", "prod")
+    given = RangerPolicy(name="outside", service="cm_s3", policy_items=[PolicyItem(users=["srv_prod"])])
+    add(
+        service,
+        RangerSourceRow(
+            environment_id="prod",
+            url="https://ranger.example.com",
+            service="cm_s3",
+            every=30.0,
+            policy_version=1,
+            definition=definition_of(Cloud.AWS).model_dump(mode="json", by_alias=True),
+            policies=[given.model_dump(mode="json", by_alias=True)],
+            notes=[],
+            fetched_at=now(),
+        ),
+    )
+    counts = ["1 policy of Ranger counts no more", "0 own policies count again"]
+    alone = "1 Model Registry has its storage by them alone: prod-registry"
+    assert told(service, owner, "ranger-source", "prod").lines == [alone, *counts]
+    own = RangerPolicy(name="own", service="cm_s3", policy_items=[PolicyItem(groups=["public"])])
+    document = own.model_dump(mode="json", by_alias=True)
+    add(service, RangerPolicyRow(id=7, environment_id="prod", name="own", document=document))
+    assert told(service, owner, "ranger-source", "prod").lines == [counts[0], "1 own policy counts again"]
+    with pytest.raises(NotPermitted):
+        told(service, set_roles(service, "guest", "prod", "EnvironmentAdmin"), "ranger-source", "prod")
+
+
+def test_a_new_secret_says_who_has_to_know_it(service: Service, owner: Principal) -> None:
+    made = subscriptions.create_webhook(
+        service, owner, WebhookCreate(name="chat", environment="prod", url="http://127.0.0.1:1/")
+    ).webhook
+    (line,) = told(service, owner, "webhook-secret", made.id).lines
+    assert line.startswith("The receiver needs the new one before ")
+    subscriptions.rotate_secret(service, owner, made.id)
+    assert told(service, owner, "webhook-secret", made.id).lines[0].endswith("is good no more, at once")
+    assert told(service, owner, "secrets", "object-store").lines == []
+    assert "another password for MLflow" in told(service, owner, "secrets", "people").lines[0]
+    with pytest.raises(InvalidInput, match="no secrets"):
+        told(service, owner, "secrets", "none")
+    with pytest.raises(NotPermitted):
+        told(service, set_roles(service, "guest", "prod", "EnvironmentAdmin"), "secrets", "people")
+
+
+def test_work_that_is_stopped_says_what_depends_on_what_it_works_on(service: Service, owner: Principal) -> None:
+    def work(status: str, type_: str, id_: str) -> str:
+        row = WorkflowRow(
+            id=f"{id_}-{status}",
+            kind="archive",
+            status=status,
+            resource_type=type_,
+            resource_id=id_,
+            resource_name="wine v1",
+            actor="ann",
+            actor_crn="ann",
+            actor_administrator=False,
+            request_id="r",
+            steps=["copy"],
+            state={},
+            progress={},
+            arguments={},
+        )
+        add(service, row)
+        return row.id
+
+    assert told(service, owner, "workflow", work("running", "version", "v")).lines == ["1 deployment serves it: taster"]
+    assert told(service, owner, "workflow", work("running", "version", "w")) == Dependents(lines=[])
+    done = told(service, owner, "workflow", work("succeeded", "version", "v"))
+    assert done == Dependents(lines=[], refused="It has succeeded already")
+    with pytest.raises((Missing, NotPermitted)):
+        told(service, set_roles(service, "guest", "prod", "EnvironmentUser"), "workflow", "v-running")
+
+
 def test_several_runs_are_one_question_and_a_wrong_reference_is_refused(service: Service, owner: Principal) -> None:
     with pytest.raises(InvalidInput, match="begins with none of"):
         told(service, owner, "nothing", "x")
@@ -228,27 +316,81 @@ def test_several_runs_are_one_question_and_a_wrong_reference_is_refused(service:
         get_dependents(service, stranger, [reference("run", "prod-project", each) for each in "ab"])
 
 
-def _modules() -> list[tuple[Path, ast.Module]]:
-    folder = Path(registry_tui.screens.__file__).parent
+#: Questions that nothing depends on, by their module and title, with the reason.
+ASKED_WITHOUT = {
+    ("signing_keys.py", "New signing key of {name}"): "what earlier keys signed stays valid",
+}
+#: Commands that take something away and do not say what depends on it, by module and function, with the reason.
+COMMANDS_WITHOUT = {
+    ("backups.py", "prune"): "lists the backups that go; nothing refers to a backup",
+    ("oidc.py", "delete"): "takes no account and no token away; setting the issuer again brings it back",
+    ("registries.py", "clean_up"): "lists what goes, which no version has",
+    ("registries.py", "revoke_storage"): "one command grants it again",
+    ("registries.py", "forget_key"): "the service's own way into the store is used again",
+    ("signing_in.py", "delete"): "forgets an address on this machine",
+    ("users.py", "forget_sign_in"): "takes nothing away; the next to sign in is asked about",
+    ("backups.py", "upgrade"): "deletes nothing",
+    ("database.py", "move"): "deletes nothing",
+    ("deployments.py", "stop"): "one command starts it again",
+    ("webhooks.py", "rotate_secret"): "the secret of before is good for a day",
+    ("workflows.py", "cancel"): "it can be tried again",
+}
+
+
+def _modules(package: ModuleType = registry_tui.screens) -> list[tuple[Path, ast.Module]]:
+    folder = Path(package.__file__ or "").parent
     return [(file, ast.parse(file.read_text("utf-8"))) for file in sorted(folder.rglob("*.py"))]
 
 
-def test_every_question_before_a_deletion_says_what_depends_on_it() -> None:
-    """`Confirm` with a word for a deletion is given `about`; a form that deletes shows `DependsOn`."""
-    asked, missing = 0, []
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (each for each in ast.walk(tree) if isinstance(each, ast.Call))
+
+
+def _written(node: ast.expr) -> str:
+    """A text as it stands in the code: `Stop {name}`."""
+    return ast.unparse(node).removeprefix("f").strip("'\"")
+
+
+def test_every_question_says_what_depends_on_what_goes() -> None:
+    """`Confirm` is given `about`, or the reason stands here; a form that deletes shows `DependsOn`."""
+    missing, asked = set(), 0
     for file, tree in _modules():
-        for call in (each for each in ast.walk(tree) if isinstance(each, ast.Call)):
-            if not isinstance(call.func, ast.Name) or call.func.id != "Confirm" or len(call.args) < 3:
-                continue
-            if ast.unparse(call.args[2]).strip("'\"") in ("Delete", "Revoke", "Suspend"):
+        for call in _calls(tree):
+            if isinstance(call.func, ast.Name) and call.func.id == "Confirm":
                 asked += 1
                 if "about" not in {each.arg for each in call.keywords}:
-                    missing.append(f"{file.name}:{call.lineno}")
-    assert not missing and asked >= 11
-    # What goes by another word, by a form or by another kind of box.
+                    missing.add((file.name, _written(call.args[0])))
+    assert missing == set(ASKED_WITHOUT) and asked > 20
+    # What goes by a form or by another kind of box.
     sends = ("delete_user", "delete_registry", "delete_alias", "delete_runs", "delete_experiments")
     for word in (*sends, "remove_member", "remove_collaborator"):
         (found,) = [tree for file, tree in _modules() if f"client.{word}(" in file.read_text("utf-8")]
         names = {each.id for each in ast.walk(found) if isinstance(each, ast.Name)}
         given = {each.arg for each in ast.walk(found) if isinstance(each, ast.keyword)}
         assert names & {"DependsOn", "DeleteItems"} or "about" in given, word
+
+
+def test_every_command_that_takes_something_away_says_what_depends_on_it() -> None:
+    """It asks with `confirm_deletion`, of which `--dry-run` shows the answer alone, or the reason stands here."""
+    sending = re.compile(r"[cC]lient\.(\w+)")
+    deletes = {
+        function.name
+        for _, tree in _modules(registry_tui.client)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.AsyncFunctionDef) and "'DELETE'" in ast.unparse(function)
+    } | {"delete_runs", "delete_experiments", "purge_runs", "rotate_secrets", "stop_deployment"}
+    deletes |= {"cancel_workflow", "revoke_storage_access", "rotate_webhook_secret"}
+    assert {"delete_model", "remove_member", "revoke_key", "remove_collaborator"} <= deletes
+    missing, asked = set(), 0
+    for file, tree in _modules(registry_tui.cli):
+        for function in tree.body:
+            if not isinstance(function, ast.FunctionDef) or file.name in ("session.py", "item_changes.py"):
+                continue
+            code = ast.unparse(function)
+            if not set(sending.findall(code)) & deletes and "session.confirm(" not in code:
+                continue
+            asks = "session.confirm_deletion(" in code or "item_changes.confirm(" in code
+            if not (asks and "dry_run=dry_run" in code and "session.confirm(" not in code):
+                missing.add((file.name, function.name))
+            asked += asks
+    assert missing == set(COMMANDS_WITHOUT) and asked > 20

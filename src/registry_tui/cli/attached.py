@@ -155,9 +155,11 @@ def change(
     _print(session.ask(lambda client: client.change_server(server, request)), as_json)
 
 
-def detach(server: ServerArgument, yes: session.YesOption = False) -> None:
+def detach(server: ServerArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False) -> None:
     """Forget an attached MLflow server with its workspace and project. Nothing changes on the server."""
-    session.confirm_deletion(f"Detach the MLflow server {server}?", reference("server", server), yes=yes)
+    session.confirm_deletion(
+        f"Detach the MLflow server {server}?", reference("server", server), yes=yes, dry_run=dry_run
+    )
     session.ask(lambda client: client.detach_server(server))
     output.note(f"MLflow server {server} is detached")
 

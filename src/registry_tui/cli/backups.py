@@ -243,6 +243,7 @@ def prune(
         typer.Option("--cut-off", help="Go on where a backup or a pruning was cut off there; none may be at work."),
     ] = False,
     yes: session.YesOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the backups that would go.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Delete older backups: all but each platform's newest, and the artifacts and archives that only they had.
@@ -258,7 +259,12 @@ def prune(
 
     with _words():
         found = BackupPlace(_opened(store))
-        if gone := pruning.older(found, keep):
+        gone = pruning.older(found, keep)
+        if dry_run:
+            output.write("".join(f"{output.cell(each)}\n" for each in gone))
+            output.note("Nothing was changed")
+            return
+        if gone:
             session.confirm(f"Delete {counted(len(gone), 'backup')} from {found.bucket.uri}?", yes=yes)
         done = _shown(pruning.prune(found, keep, cut_off=cut_off))
     if as_json:

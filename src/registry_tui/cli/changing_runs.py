@@ -73,6 +73,7 @@ def delete(
     runs: RunsArgument,
     project: session.ProjectOption,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Delete runs; `runs restore` brings them back until they are purged.
@@ -81,7 +82,7 @@ def delete(
     """
     remark = "(versions registered from them keep their archives)"
     about = [reference("run", project, run) for run in runs]
-    item_changes.confirm("delete", "run", runs, project, remark, about, yes=yes)
+    item_changes.confirm("delete", "run", runs, project, remark, about, yes=yes, dry_run=dry_run)
 
     async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
         return await client.delete_runs(project, session.build(RunsChosen, run_ids=ids))

@@ -302,12 +302,13 @@ def delete(
     deployment: DeploymentArgument,
     force: Annotated[bool, typer.Option("--force", help="Stop it first.")] = False,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     wait: session.WaitOption = True,
 ) -> None:
     """Delete a stopped deployment with its history; the files of its logs stay in the home, under logs/deployments."""
     found = session.ask(lambda client: client.deployment(deployment))
     question = f"Delete the deployment {found.name} of {found.model_name} v{found.version}?"
-    session.confirm_deletion(question, reference("deployment", found.id), yes=yes)
+    session.confirm_deletion(question, reference("deployment", found.id), yes=yes, dry_run=dry_run)
 
     async def run(client: RegistryClient) -> None:
         accepted = await client.delete_deployment(found.id, force=force)

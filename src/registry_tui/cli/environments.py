@@ -153,10 +153,12 @@ app.add_typer(environment_roles.app, name="roles")
 
 
 @app.command()
-def delete(environment: session.EnvironmentArgument, yes: session.YesOption = False) -> None:
+def delete(
+    environment: session.EnvironmentArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False
+) -> None:
     """Delete an environment that holds nothing, and its bucket."""
     about = reference("environment", environment)
-    session.confirm_deletion(f"Delete the environment {environment} and its bucket?", about, yes=yes)
+    session.confirm_deletion(f"Delete the environment {environment} and its bucket?", about, yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_environment(environment))
     output.note(f"Environment {environment} is deleted")
 

@@ -110,6 +110,7 @@ def delete(
     experiments: ExperimentsArgument,
     project: session.ProjectOption,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Delete experiments with their runs; `experiments restore` brings them back."""
@@ -117,7 +118,7 @@ def delete(
     if default in ids:
         output.note(DEFAULT_EXPERIMENT)
     about = [reference("experiment", project, id_) for id_ in ids]
-    item_changes.confirm("delete", "experiment", experiments, project, "with all runs", about, yes=yes)
+    item_changes.confirm("delete", "experiment", experiments, project, "with all runs", about, yes=yes, dry_run=dry_run)
 
     async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
         return await client.delete_experiments(project, session.build(ExperimentsChosen, experiment_ids=ids))

@@ -78,16 +78,21 @@ def add(group: GroupArgument, user: MemberArgument) -> None:
 
 
 @app.command()
-def remove(group: GroupArgument, user: MemberArgument) -> None:
+def remove(
+    group: GroupArgument, user: MemberArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False
+) -> None:
     """Take a user out of a group."""
+    session.confirm_deletion(
+        f"Take {user} out of the group {group}?", reference("member", group, user), yes=yes, dry_run=dry_run
+    )
     session.ask(lambda client: client.remove_member(group, user))
     output.note(f"{user} is not in {group} any more")
 
 
 @app.command()
-def delete(group: GroupArgument, yes: session.YesOption = False) -> None:
+def delete(group: GroupArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False) -> None:
     """Delete a group; its members lose the roles that they had by it."""
     question = f"Delete the group {group}? Its members lose the roles that they have by it."
-    session.confirm_deletion(question, reference("group", group), yes=yes)
+    session.confirm_deletion(question, reference("group", group), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_group(group))
     output.note(f"Group {group} is deleted")

@@ -84,10 +84,12 @@ def set_(
 
 
 @app.command()
-def delete(environment: session.EnvironmentArgument, yes: session.YesOption = False) -> None:
+def delete(
+    environment: session.EnvironmentArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False
+) -> None:
     """Remove all mappings of an environment and give it its first roles again; synchronize to make that count."""
     question = f"Remove all IDBroker mappings of environment {environment}?"
-    session.confirm_deletion(question, reference("mappings", environment), yes=yes)
+    session.confirm_deletion(question, reference("mappings", environment), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_idbroker_mappings(environment))
     output.note(f"The mappings are removed; to make that count: registry-tui idbroker sync {environment}")
 

@@ -20,14 +20,22 @@ _REPORTED = 20
 
 
 def confirm(
-    verb: str, noun: str, named: Sequence[str], project: str, remark: str, about: Sequence[str], *, yes: bool
+    verb: str,
+    noun: str,
+    named: Sequence[str],
+    project: str,
+    remark: str,
+    about: Sequence[str],
+    *,
+    yes: bool,
+    dry_run: bool,
 ) -> None:
     """Asks before items are deleted, with their number, the first names, and what depends on them."""
     count = counted(len(named), noun) if len(named) > 1 else f"the {noun}"
     more = ", …" if len(named) > _LISTED else ""
     shown = ", ".join(output.cell(each) for each in named[:_LISTED])
     question = f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?"
-    session.confirm_deletion(question, about, yes=yes)
+    session.confirm_deletion(question, about, yes=yes, dry_run=dry_run)
 
 
 def change(

@@ -71,10 +71,11 @@ def create(
 def revoke(
     key: Annotated[str, typer.Argument(help="ID of the key, how it begins, or the key.")],
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Make an API key useless at once."""
     question = f"Revoke the API key {id_of(key)}? Calls with it are refused from now on."
-    session.confirm_deletion(question, reference("key", id_of(key)), yes=yes)
+    session.confirm_deletion(question, reference("key", id_of(key)), yes=yes, dry_run=dry_run)
     found = session.ask(lambda client: client.revoke_key(key))
     output.note(f"The API key {found.name} is revoked")
 

@@ -310,6 +310,7 @@ def delete(
         bool, typer.Option("--keep-archives", help="Leave the files in the object store.")
     ] = False,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Delete a model with all its versions, or one version. Its number is not given out again."""
     what = f"the model {model} with all its versions" if number is None else f"version {number} of {model}"
@@ -318,7 +319,9 @@ def delete(
         found = await session.registry_for_model(client, registry, model)
         return reference("model", found, model) if number is None else reference("version", found, model, str(number))
 
-    session.confirm_deletion(f"Delete {what}{'' if keep_archives else ' and what is archived'}?", about, yes=yes)
+    session.confirm_deletion(
+        f"Delete {what}{'' if keep_archives else ' and what is archived'}?", about, yes=yes, dry_run=dry_run
+    )
 
     async def run(client: RegistryClient) -> None:
         found = await session.registry_for_model(client, registry, model)
@@ -351,8 +354,19 @@ def set_alias(
 
 
 @alias.command("delete")
-def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: session.RegistryOption = None) -> None:
+def delete_alias(
+    model: session.ModelArgument,
+    name: AliasArgument,
+    registry: session.RegistryOption = None,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
+) -> None:
     """Take an alias away."""
+
+    async def about(client: RegistryClient) -> str:
+        return reference("alias", await session.registry_for_model(client, registry, model), model, name)
+
+    session.confirm_deletion(f"Take the alias {name} from {model}?", about, yes=yes, dry_run=dry_run)
 
     async def run(client: RegistryClient) -> None:
         await client.delete_alias(await session.registry_for_model(client, registry, model), model, name)

@@ -126,10 +126,11 @@ def delete(
     project: session.ProjectArgument,
     force: Annotated[bool, typer.Option("--force", help="Also when it holds experiments.")] = False,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Delete a project, its experiments and its run artifacts. Registered versions and their archives stay."""
     question = f"Delete the project {project}{' with its experiments and artifacts' if force else ''}?"
-    session.confirm_deletion(question, reference("project", project), yes=yes)
+    session.confirm_deletion(question, reference("project", project), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_project(project, force=force))
     output.note(f"Project {project} is deleted")
 
@@ -164,8 +165,16 @@ def set_collaborator(
 
 
 @collaborators.command("remove")
-def remove_collaborator(project: session.ProjectArgument, user: UserArgument) -> None:
+def remove_collaborator(
+    project: session.ProjectArgument,
+    user: UserArgument,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
+) -> None:
     """Take a user out of a project."""
+    session.confirm_deletion(
+        f"Take {user} out of project {project}?", reference("collaborator", project, user), yes=yes, dry_run=dry_run
+    )
     session.ask(lambda client: client.remove_collaborator(project, user))
     output.note(f"{user} has left project {project}")
 

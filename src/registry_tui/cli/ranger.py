@@ -216,7 +216,10 @@ def update_policy(
 
 @policies.command("delete")
 def delete_policy(
-    policy: PolicyArgument, service: ServiceOfPolicyOption = None, yes: session.YesOption = False
+    policy: PolicyArgument,
+    service: ServiceOfPolicyOption = None,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Delete a policy; what only it gave is refused at once."""
 
@@ -224,7 +227,7 @@ def delete_policy(
         return reference("policy", str((await _found(client, policy, service)).id))
 
     question = f"Delete the policy {policy}{f' of {service}' if service else ''}?"
-    session.confirm_deletion(question, about, yes=yes)
+    session.confirm_deletion(question, about, yes=yes, dry_run=dry_run)
 
     async def delete(client: RegistryClient) -> None:
         found = await _found(client, policy, service)

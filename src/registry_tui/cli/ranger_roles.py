@@ -130,9 +130,11 @@ def update(
 
 
 @app.command()
-def delete(role: RoleArgument, yes: session.YesOption = False) -> None:
+def delete(role: RoleArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False) -> None:
     """Delete a role that no policy and no other role names."""
-    session.confirm_deletion(f"Delete the role {role} of Ranger?", reference("ranger-role", role), yes=yes)
+    session.confirm_deletion(
+        f"Delete the role {role} of Ranger?", reference("ranger-role", role), yes=yes, dry_run=dry_run
+    )
 
     async def gone(client: RegistryClient) -> None:
         found = await _found(client, role)

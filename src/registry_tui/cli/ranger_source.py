@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.ranger import RangerService, RangerSourceChange
 from registry_tui.wording.words import both
 
@@ -61,9 +62,12 @@ def set_source(
 
 
 @app.command("delete")
-def delete(environment: EnvironmentArgument, yes: session.YesOption = False) -> None:
+def delete(
+    environment: EnvironmentArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False
+) -> None:
     """Bring the environment's own policies back."""
-    session.confirm(f"Let {environment} obey its own policies again, at once?", yes=yes)
+    question = f"Let {environment} obey its own policies again, at once?"
+    session.confirm_deletion(question, reference("ranger-source", environment), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_ranger_source(environment))
     output.note(f"Environment {environment} obeys its own policies")
 

@@ -215,6 +215,7 @@ def delete(
         ),
     ] = None,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     wait: session.WaitOption = True,
 ) -> None:
     """Delete a Model Registry with its registered models.
@@ -228,7 +229,7 @@ def delete(
     found = session.ask(describe)
     held = "" if found.model_count is None else f" with {counted(found.model_count, 'registered model')}"
     question = f"Delete the Model Registry {found.name}{held}?"
-    session.confirm_deletion(question, reference("registry", found.id), yes=yes)
+    session.confirm_deletion(question, reference("registry", found.id), yes=yes, dry_run=dry_run)
     go_too = archives
     if go_too is None and not yes:
         question = f"Delete its stored archives in {found.archives.rstrip('/')} too?"

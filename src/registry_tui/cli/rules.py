@@ -11,6 +11,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.admission import (
     EnvironmentRules,
     ExceptionChange,
@@ -157,9 +158,15 @@ def delete_exception(
     rule: RuleArgument,
     registry: session.RegistryOption = None,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Take an exception back."""
-    session.confirm(f"Let the rule {rule} count for {model} v{number} again?", yes=yes)
+
+    async def about(client: RegistryClient) -> str:
+        place = await session.registry_for_model(client, registry, model)
+        return reference("exception", place, model, str(number), rule)
+
+    session.confirm_deletion(f"Let the rule {rule} count for {model} v{number} again?", about, yes=yes, dry_run=dry_run)
 
     async def run(client: RegistryClient) -> None:
         place = await session.registry_for_model(client, registry, model)

@@ -115,6 +115,7 @@ def purge(
         float, typer.Option(metavar="DAYS", min=0, help="Only runs that were deleted at least so many days ago.")
     ] = 0,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     wait: session.WaitOption = True,
 ) -> None:
     """Remove deleted runs for good, with their artifacts and logged models: all, or those that are named.
@@ -128,10 +129,9 @@ def purge(
     chosen = counted(len(runs), "deleted run") if runs else "all deleted runs"
     since = f" that were deleted at least {counted(older_than, 'day')} ago" if older_than else ""
     question = f"Remove {chosen} of project {project}{since} for good?"
-    if runs:
-        session.confirm_deletion(question, [reference("run", project, run) for run in runs], yes=yes)
-    else:
-        session.confirm(question, yes=yes)
+    named = [reference("run", project, run) for run in runs or ()]
+    about = named or reference("deleted-runs", project, f"{older_than}")
+    session.confirm_deletion(question, about, yes=yes, dry_run=dry_run)
 
     async def run(client: RegistryClient) -> None:
         accepted = await client.purge_runs(project, request)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.wording import secrets
 
@@ -19,6 +20,7 @@ def rotate(
         list[SecretKind] | None, typer.Option("--kind", help="Only of this kind; may be given several times.")
     ] = None,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Replace the platform's own passwords and keys while it works. The old ones then no longer work.
@@ -36,7 +38,8 @@ def rotate(
     """
     request = session.build(SecretsRotate, kinds=kind or [])
     named = ", ".join(request.kinds or SecretKind)
-    session.confirm(f"Replace these secrets: {named}?", yes=yes)
+    about = [reference("secrets", each) for each in request.kinds or SecretKind]
+    session.confirm_deletion(f"Replace these secrets: {named}?", about, yes=yes, dry_run=dry_run)
     rotated = session.ask(lambda client: client.rotate_secrets(request))
     if as_json:
         output.print_json(rotated)

@@ -136,6 +136,7 @@ complete_user = completes(_user_names)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what depends on it, and do nothing.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the work is done, or only start it.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="List at most this many; default: all.")]
 FirstOption = Annotated[int, typer.Option("--limit", min=1, help="List at most this many.")]
@@ -268,9 +269,12 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
 About = str | Sequence[str] | Callable[[RegistryClient], Awaitable[str]]
 
 
-def confirm_deletion(question: str, about: About, *, yes: bool) -> None:
-    """As `confirm`, and says before what depends on what goes; when that is not known, it says so and asks as well."""
-    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+def confirm_deletion(question: str, about: About, *, yes: bool, dry_run: bool) -> None:
+    """As `confirm`, and says before what depends on what goes; when that is not known, it says so and asks as well.
+
+    With `dry_run` it prints that, and ends the command.
+    """
+    if not dry_run and (yes or not (sys.stdin.isatty() and sys.stderr.isatty())):
         return confirm(question, yes=yes)
 
     async def look(client: RegistryClient) -> Dependents:
@@ -282,6 +286,8 @@ def confirm_deletion(question: str, about: About, *, yes: bool) -> None:
         except NotFound:
             raise
         except RegistryError as error:
+            if dry_run:
+                raise
             return Dependents(lines=[f"What depends on it is not known: {error}"])
 
     status = output.Status()
@@ -290,7 +296,13 @@ def confirm_deletion(question: str, about: About, *, yes: bool) -> None:
         found = ask(look)
     finally:
         status.close()
-    for line in (*found.lines, *([found.refused] if found.refused else [])):
+    lines = [*found.lines, *([found.refused] if found.refused else [])]
+    if dry_run:
+        for line in lines or ["Nothing depends on it."]:
+            output.write(f"{output.cell(line)}\n")
+        output.note("Nothing was changed")
+        raise typer.Exit
+    for line in lines:
         output.note(f"  {line}")
     return confirm(question, yes=yes)
 

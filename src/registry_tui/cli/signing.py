@@ -103,10 +103,15 @@ def add(
 
 
 @keys.command()
-def remove(environment: session.EnvironmentArgument, key: KeyArgument, yes: session.YesOption = False) -> None:
+def remove(
+    environment: session.EnvironmentArgument,
+    key: KeyArgument,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
+) -> None:
     """Trust a key no more: versions that only it signed are not deployed, and their replicas do not start again."""
     question = f"Trust the key {key} no more? Versions that only it signed cannot be deployed then."
-    session.confirm_deletion(question, reference("signing-key", environment, key), yes=yes)
+    session.confirm_deletion(question, reference("signing-key", environment, key), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.remove_signing_key(environment, key))
     output.note(f"The key {key} is not trusted any more")
 

@@ -83,6 +83,7 @@ def revoke(
     token: Annotated[str, typer.Argument(help="ID of the token, how it begins, or the token.")],
     user: ForOption = None,
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Make a token useless at once."""
 
@@ -90,7 +91,7 @@ def revoke(
         return reference("token", await _owner(client, user), id_of(token))
 
     question = f"Revoke the token {id_of(token)}? Whoever shows it is refused from now on."
-    session.confirm_deletion(question, about, yes=yes)
+    session.confirm_deletion(question, about, yes=yes, dry_run=dry_run)
 
     async def end(client: RegistryClient) -> UserToken:
         return await client.revoke_token(await _owner(client, user), token)

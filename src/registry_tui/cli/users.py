@@ -75,10 +75,10 @@ def create(
 
 
 @app.command()
-def suspend(user: UserArgument, yes: session.YesOption = False) -> None:
+def suspend(user: UserArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False) -> None:
     """Refuse a user at every door from now on; nothing of theirs is deleted."""
     question = f"Suspend {user}? Every call with their tokens, keys and passwords is refused."
-    session.confirm_deletion(question, reference("user", user), yes=yes)
+    session.confirm_deletion(question, reference("user", user), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.change_user(user, UserChange(state=UserState.SUSPENDED)))
     output.note(f"{user} is suspended")
 
@@ -90,13 +90,14 @@ def delete(
         str, typer.Option("--to", metavar="USER", help="Who gets what they own.", autocompletion=session.complete_user)
     ],
     yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
     """Delete a user: models, projects and deployments go to somebody else; tokens, API keys and roles end.
 
     Example: registry-tui users delete bob --to ada
     """
     question = f"Delete {user}, and give what they own to {to}? This cannot be undone."
-    session.confirm_deletion(question, reference("user", user), yes=yes)
+    session.confirm_deletion(question, reference("user", user), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_user(user, to))
     output.note(f"{user} is deleted; {to} owns what was theirs")
 

@@ -130,10 +130,10 @@ def change(
 
 
 @app.command()
-def delete(webhook: WebhookArgument, yes: session.YesOption = False) -> None:
+def delete(webhook: WebhookArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False) -> None:
     """Delete a webhook with the log of its deliveries."""
     question = f"Delete the webhook {webhook} with the log of its deliveries?"
-    session.confirm_deletion(question, reference("webhook", webhook), yes=yes)
+    session.confirm_deletion(question, reference("webhook", webhook), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_webhook(webhook))
     output.note(f"Webhook {webhook} is deleted")
 

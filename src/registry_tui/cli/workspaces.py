@@ -76,8 +76,12 @@ def create(
 
 
 @app.command()
-def delete(workspace: session.WorkspaceArgument, yes: session.YesOption = False) -> None:
+def delete(
+    workspace: session.WorkspaceArgument, yes: session.YesOption = False, dry_run: session.DryRunOption = False
+) -> None:
     """Delete a workspace that holds no projects."""
-    session.confirm_deletion(f"Delete the workspace {workspace}?", reference("workspace", workspace), yes=yes)
+    session.confirm_deletion(
+        f"Delete the workspace {workspace}?", reference("workspace", workspace), yes=yes, dry_run=dry_run
+    )
     session.ask(lambda client: client.delete_workspace(workspace))
     output.note(f"Workspace {workspace} is deleted")

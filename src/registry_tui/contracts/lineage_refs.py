@@ -22,7 +22,9 @@ PARTS = {
     "key": ("key",),
 }
 #: What has no lineage, but may have something that depends on it, as in `PARTS`. `collaborator`, `member` and `roles`
-#: are what a person loses; `server` is an MLflow server elsewhere, by its workspace; `mappings` are those of IDBroker.
+#: are what a person loses; `server` is an MLflow server elsewhere, by its workspace; `mappings` are those of IDBroker;
+#: `ranger-source` is an outside Ranger that an environment obeys, `secrets` are those of the platform of one kind,
+#: `deleted-runs` are those that were deleted at least so many days ago.
 DEPENDED_ON = {
     "user": ("user",),
     "group": ("group",),
@@ -37,6 +39,13 @@ DEPENDED_ON = {
     "policy": ("policy",),
     "ranger-role": ("role",),
     "mappings": ("environment",),
+    "storage-access": ("registry",),
+    "ranger-source": ("environment",),
+    "exception": ("registry", "model", "version", "rule"),
+    "webhook-secret": ("webhook",),
+    "secrets": ("kind",),
+    "workflow": ("workflow",),
+    "deleted-runs": ("project", "days"),
 }
 
 

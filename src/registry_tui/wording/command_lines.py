@@ -237,6 +237,10 @@ def _of_model(words: str) -> Make:
     return lambda names, query, body: [line(words, names[1:], [("--registry", names[0])])]
 
 
+def _delete_alias(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("models alias delete", names[1:], [("--registry", names[0]), YES])]
+
+
 def _scan(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("models scan", names[1:], [("--registry", names[0]), ("--again", True)])]
 
@@ -459,7 +463,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
         "projects/*/collaborators/*",
         lambda names, query, body: [line("projects collaborators set", [*names, body["role"]])],
     ),
-    ("DELETE", "projects/*/collaborators/*", simple("projects collaborators remove")),
+    ("DELETE", "projects/*/collaborators/*", simple("projects collaborators remove", YES)),
     ("POST", "registries", _create_registry),
     ("POST", "registries/*/synchronize", simple("registries synchronize")),
     ("POST", "registries/*/delete", _delete_registry),
@@ -493,7 +497,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PATCH", _MODEL, _update_model),
     ("DELETE", _MODEL, _delete_models),
     ("PUT", f"{_MODEL}/aliases/*", _set_alias),
-    ("DELETE", f"{_MODEL}/aliases/*", _of_model("models alias delete")),
+    ("DELETE", f"{_MODEL}/aliases/*", _delete_alias),
     ("PATCH", _VERSION, _update_version),
     ("DELETE", _VERSION, _delete_models),
     ("POST", f"{_VERSION}/verify", _of_model("models verify")),

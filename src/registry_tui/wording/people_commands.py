@@ -63,7 +63,7 @@ COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ),
     ("DELETE", "groups/*", simple("groups delete", YES)),
     ("PUT", "groups/*/members/*", simple("groups add")),
-    ("DELETE", "groups/*/members/*", simple("groups remove")),
+    ("DELETE", "groups/*/members/*", simple("groups remove", YES)),
     ("PUT", "environments/*/roles/users/*", _set_roles("--to")),
     ("PUT", "environments/*/roles/groups/*", _set_roles("--to-group")),
 )

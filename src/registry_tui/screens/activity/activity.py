@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen
@@ -96,7 +97,9 @@ def ask_to_cancel(screen: FrameScreen, work: Workflow, then: Callable[[Workflow]
         f"Goes: what {name} did so far, as far as it can be undone.",
         "Stays: the workflow itself, as cancelled; it can be tried again from its start.",
     )
-    screen.app.push_screen(Confirm(f"Stop {name}", lines, "Stop", danger=True), answered)
+    screen.app.push_screen(
+        Confirm(f"Stop {name}", lines, "Stop", danger=True, about=reference("workflow", work.id)), answered
+    )
 
 
 class ActivityScreen(ListScreen):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.content import Content
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.screens.base.tones import styled
@@ -124,7 +125,8 @@ class ExceptionsScreen(PanelListScreen):
                     lambda _: self._ended(row),
                 )
 
-        self.app.push_screen(Confirm("End the exception", lines, "End it", danger=True), answered)
+        about = reference("exception", row.registry_id, row.model_name, str(row.version), row.rule)
+        self.app.push_screen(Confirm("End the exception", lines, "End it", danger=True, about=about), answered)
 
     def _ended(self, row: RuleException) -> None:
         self.flash(f"the rule {row.rule} counts for {row.model_name} v{row.version} again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.contracts.signatures import short
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
@@ -123,7 +124,8 @@ class SigningKeysScreen(ListScreen):
                 send = lambda: client.remove_signing_key(environment, row.fingerprint)  # noqa: E731
                 self.change(f"{row.name}: remove", send, lambda _: self._done(f"{row.name} is not trusted any more"))
 
-        self.app.push_screen(Confirm(f"Remove the key {row.name}", lines, "Remove", danger=True), answered)
+        about = reference("signing-key", environment, row.fingerprint)
+        self.app.push_screen(Confirm(f"Remove the key {row.name}", lines, "Remove", danger=True, about=about), answered)
 
     def _done(self, words: str) -> None:
         self.flash(words)

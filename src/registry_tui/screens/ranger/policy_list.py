@@ -217,7 +217,10 @@ class PoliciesScreen(PanelListScreen):
             if ok:
                 self.change(f"{environment}: own policies", lambda: client.delete_ranger_source(environment), done)
 
-        self.app.push_screen(Confirm("Bring back own policies", lines, "Bring back", danger=True), answered)
+        about = reference("ranger-source", environment)
+        self.app.push_screen(
+            Confirm("Bring back own policies", lines, "Bring back", danger=True, about=about), answered
+        )
 
     def _saved(self, policy: RangerPolicy | None) -> None:
         if policy is not None:

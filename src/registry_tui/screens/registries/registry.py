@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TabbedContent, TabPane
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.delete_model import confirm_delete_model
 from registry_tui.screens.base.every import Every
@@ -331,7 +332,8 @@ class RegistryScreen(FrameScreen):
         granted = registry.storage_access == "granted"
         lines = grant_lines(registry, granted=granted)
         title = "Revoke storage access" if granted else "Grant storage access"
-        confirm = Confirm(title, lines, "Revoke" if granted else "Grant", danger=granted)
+        about = reference("storage-access", registry.id) if granted else ()
+        confirm = Confirm(title, lines, "Revoke" if granted else "Grant", danger=granted, about=about)
         self.app.push_screen(confirm, lambda ok: self._grant(granted, ok))
 
     def _grant(self, granted: bool, confirmed: bool | None) -> None:

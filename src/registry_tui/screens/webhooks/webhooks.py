@@ -136,7 +136,9 @@ class WebhooksScreen(ListScreen):
             if ok:
                 self.change(f"{row.name}: new secret", lambda: client.rotate_webhook_secret(row.id), self._made)
 
-        self.app.push_screen(Confirm(f"New secret of {row.name}", lines, "New secret", danger=True), answered)
+        about = reference("webhook-secret", row.id)
+        question = Confirm(f"New secret of {row.name}", lines, "New secret", danger=True, about=about)
+        self.app.push_screen(question, answered)
 
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm

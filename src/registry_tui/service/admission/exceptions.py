@@ -64,13 +64,21 @@ def delete_exception(
     ):
         row = session.get(AdmissionExceptionRow, (place.id, known.id, rule))
         if row is None:
-            raise Missing(
-                f"{known.model_name} v{known.version} has no exception from {rule!r}",
-                action=f"See `registry-tui rules exceptions list {place.name}`",
-            )
+            raise _no_exception(place, known, rule)
         event.detail = f"{row.rule}: {row.reason}"
         idempotency.takes(session, f"{known.id} {rule}")
         session.delete(row)
+
+
+def find_excepted(
+    service: Service, principal: Principal, registry: str, model: str, version: int, rule: str
+) -> tuple[RegistryPlace, ModelVersion]:
+    """A version that has an exception from a rule, with its registry. Raises Missing, NotPermitted, PartUnavailable."""
+    place, known = _find(service, principal, registry, model, version)
+    with service.database.reading() as session:
+        if session.get(AdmissionExceptionRow, (place.id, known.id, rule)) is None:
+            raise _no_exception(place, known, rule)
+    return place, known
 
 
 def list_exceptions(
@@ -117,6 +125,13 @@ def _find(
     place = enter_registry(service, registry, reader=principal, action=Action.RULES_CHANGE)
     found = models.find_model(service, replace(principal, administrator=True), place, model)
     return place, versions.find_version(service, place, found, version)
+
+
+def _no_exception(place: RegistryPlace, version: ModelVersion, rule: str) -> Missing:
+    return Missing(
+        f"{version.model_name} v{version.version} has no exception from {rule!r}",
+        action=f"See `registry-tui rules exceptions list {place.name}`",
+    )
 
 
 def _check_end(end: datetime | None) -> None:

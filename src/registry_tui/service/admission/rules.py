@@ -28,7 +28,7 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.models import ModelVersion, RegisteredModel
 from registry_tui.service.admission import exceptions, requirements
 from registry_tui.service.admission.facts import VersionFacts
-from registry_tui.service.core import events, paging, permissions
+from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import AdmissionRulesRow, EnvironmentRow
@@ -186,6 +186,19 @@ def check(
             return _check_into(service, principal, (place, found, known), target, there)
         return _check(service, principal, place, found, known, purpose, alias, target)
     return _check(service, principal, place, found, known, purpose, alias)
+
+
+def check_without(service: Service, place: RegistryPlace, version: ModelVersion, rule: str) -> Finding | None:
+    """What a rule says of a version without an exception; None where it is none of the rules that apply to its model.
+
+    For whoever sets the rules, who asks about all models. Raises Missing, PartUnavailable.
+    """
+    anybody = identity.owner_principal(service)
+    model = models.find_model(service, anybody, place, version.model_name)
+    with service.database.reading() as session:
+        _, _, found = _rules_of(session, place.environment_id)
+    chosen = next((each for each in found if each.name == rule and _applies(each, model.name, None, None)), None)
+    return None if chosen is None else _finding(chosen, VersionFacts(service, anybody, place, model, version), None)
 
 
 def require(

@@ -6,11 +6,13 @@ It counts, and names the first few of what the person may see; what they may not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from sqlalchemy import ColumnElement, func, select
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.lineage_refs import DEPENDED_ON, PARTS, reference
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.lineage import Dependents, LineageNode, NodeKind
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import (
@@ -21,9 +23,11 @@ from registry_tui.service.database.tables import (
     RevisionRow,
     WorkspaceRow,
 )
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
 from registry_tui.service.lineage import (
     dependents_of_people,
     dependents_of_places,
+    dependents_of_rights,
     of_copies,
     of_deployments,
     of_models,
@@ -34,11 +38,18 @@ from registry_tui.service.lineage.asker import Asker, parts
 from registry_tui.service.lineage.graph import checked
 from registry_tui.service.lineage.sentences import MOST, Rule, deployments, first_names, sentence, serving
 from registry_tui.service.models.deleting import NOT_DEPLOYED
+from registry_tui.service.operations.workflows import get_workflow
 from registry_tui.service.registries.lifecycle import deployed_versions
 from registry_tui.service.registries.views import count_models
+from registry_tui.service.tracking.project import enter_project
+from registry_tui.service.tracking.purging import deleted_runs
 
 #: Of what has no lineage.
-_OTHERS: Mapping[str, Rule] = {**dependents_of_people.RULES, **dependents_of_places.RULES}
+_OTHERS: Mapping[str, Rule] = {
+    **dependents_of_people.RULES,
+    **dependents_of_places.RULES,
+    **dependents_of_rights.RULES,
+}
 
 #: Things of kinds that are looked at one by one.
 _EACH_ALONE = 50
@@ -66,6 +77,8 @@ def get_dependents(service: Service, principal: Principal, refs: Sequence[str]) 
 
 
 def _of_one(asker: Asker, kind: str, named: Mapping[str, str]) -> Dependents:
+    if kind in _WITH_LINEAGE:
+        return _WITH_LINEAGE[kind](asker, named)
     if rule := _OTHERS.get(kind):
         return rule(asker, named)
     found = roots.find(asker, kind, named)
@@ -212,6 +225,38 @@ def _of_key(asker: Asker, node: LineageNode) -> Dependents:
     found = of_deployments.deployments_of_key(asker, [node], 0, MOST).get(node.ref, [])
     return Dependents(lines=sentence(found, "deployment", "may be called with it", "may be called with it"))
 
+
+def _of_deleted_runs(asker: Asker, named: Mapping[str, str]) -> Dependents:
+    """What came from a project's deleted runs. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    try:
+        days = max(0.0, float(named["days"]))
+    except ValueError as error:
+        raise InvalidInput(f"{named['days']!r} is no number of days") from error
+    place = enter_project(asker.service, asker.principal, named["project"], Action.RUNS_PURGE)
+    found = deleted_runs(asker.service, place.workspace, days)
+    lines = [f"{counted(len(found), 'deleted run')}" if found else "No run is deleted"]
+    runs = [_run(asker, {"project": place.id, "run": each}) for each in found[:MOST]]
+    return Dependents(lines=lines + _of_runs(asker, runs, "them"))
+
+
+def _of_workflow(asker: Asker, named: Mapping[str, str]) -> Dependents:
+    """What depends on what a workflow works on, which is left as it was. Raises Missing, NotPermitted."""
+    work = get_workflow(asker.service, asker.principal, named["workflow"])
+    if work.status.finished:
+        return Dependents(lines=[], refused=f"It has {work.status.value} already")
+    if work.resource_type == "version":
+        return Dependents(lines=serving(asker, DeploymentRow.version_id == work.resource_id))
+    if work.resource_type not in PARTS:
+        return Dependents(lines=[])
+    # Whoever began it may see it no more, and a registry that is being made or taken away does not answer.
+    with suppress(Missing, NotPermitted, WrongState):
+        found = roots.find(asker, work.resource_type, {work.resource_type: work.resource_id})
+        # Nothing of it is refused: it is not deleted.
+        return Dependents(lines=_RULES.get(found.kind, _of_nothing)(asker, found).lines)
+    return Dependents(lines=[])
+
+
+_WITH_LINEAGE: Mapping[str, Rule] = {"workflow": _of_workflow, "deleted-runs": _of_deleted_runs}
 
 _RULES: Mapping[NodeKind, Callable[[Asker, LineageNode], Dependents]] = {
     NodeKind.MODEL: _of_model,

@@ -123,7 +123,12 @@ def _of_policy(asker: Asker, named: Mapping[str, str]) -> Dependents:
 def _registries(
     asker: Asker, items: Iterable[PolicyItem], there: Iterable[RangerRole], verb: str, verbs: str
 ) -> list[str]:
-    """The registries whose machine users a policy names, themselves, by a group or by a role."""
+    return named_registries(asker, whose_machine_users(asker, items, there), verb, verbs)
+
+
+def whose_machine_users(asker: Asker, items: Iterable[PolicyItem], there: Iterable[RangerRole]) -> list[str]:
+    """The IDs of registries whose machine users items of policies name, themselves, by a group or by a role."""
+    items = list(items)
     users = {name for item in items for name in item.users}
     groups = {name for item in items for name in item.groups}
     wanted = {name for item in items for name in item.roles}
@@ -133,15 +138,15 @@ def _registries(
             groups |= {member.name for member in role.groups}
     with asker.service.database.reading() as session:
         rows = session.scalars(select(RegistryRow).order_by(RegistryRow.name)).all()
-        found = [
+        return [
             row.id
             for row in rows
             if row.machine_user_workload_name in users or groups & {"public", *(group.name for group in row.groups)}
         ]
-    return _named_registries(asker, found, verb, verbs)
 
 
-def _named_registries(asker: Asker, ids: Iterable[str], verb: str, verbs: str) -> list[str]:
+def named_registries(asker: Asker, ids: Iterable[str], verb: str, verbs: str) -> list[str]:
+    """A sentence about registries, of which the person sees those that they may read."""
     found = list(ids)
     read = [place.name for place in map(asker.registry, found) if place is not None]
     return about(read, _REGISTRY, verb, verbs, len(found) - len(read))
@@ -178,7 +183,7 @@ def _of_mappings(asker: Asker, named: Mapping[str, str]) -> Dependents:
             raise Missing(f"There is no environment {named['environment']!r}")
         rows = session.scalars(select(RegistryRow).where(RegistryRow.environment_id == environment.id)).all()
         ids = [row.id for row in rows if row.machine_user_crn in mapped]
-    lines = _named_registries(asker, ids, "uses its storage by them", "use their storage by them")
+    lines = named_registries(asker, ids, "uses its storage by them", "use their storage by them")
     return Dependents(lines=[*lines, *([f"{counted(len(mapped), 'mapping')} in all"] if mapped else [])])
 
 

@@ -67,7 +67,10 @@ def get_dependents(service: ServiceIn, principal: Acting, node: NodeIn) -> Depen
 
     Besides what has a lineage: `user:NAME`, `group:NAME`, `member:GROUP/USER`, `roles:ENVIRONMENT/user/NAME` or
     `…/group/NAME`, `token:USER/ID`, `collaborator:PROJECT/USER`, `workspace:NAME`, `server:WORKSPACE`, `webhook:NAME`,
-    `signing-key:ENVIRONMENT/NAME`, `policy:ID`, `ranger-role:NAME`, `mappings:ENVIRONMENT`.
+    `signing-key:ENVIRONMENT/NAME`, `policy:ID`, `ranger-role:NAME`, `mappings:ENVIRONMENT`. What ends
+    without being deleted: `storage-access:REGISTRY`, `ranger-source:ENVIRONMENT`, `workflow:ID`, `webhook-secret:NAME`,
+    `exception:REGISTRY/MODEL/VERSION/RULE`, `secrets:KIND`,
+    `deleted-runs:PROJECT/DAYS`.
     """
     return dependents.get_dependents(service, principal, [node])
 
