@@ -12,17 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from registry_tui.client.errors import RegistryError
 from registry_tui.platform import relocation
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.deployments import Deployment
-from registry_tui.schemas.places import Project
+from registry_tui.schemas.places import EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
+from registry_tui.schemas.registries import RegistryCreate, StoreKeyWay
+from registry_tui.schemas.stores import S3Address, S3Store
 from support import served
-from support.platforms import Platform, clean_environment, run_python, temporary_folder, wait_for
+from support.other_stores import BUCKET, S3Server, Started, described, seaweedfs
+from support.platforms import Platform, clean_environment, run_python, temporary_folder, unique, wait_for
 from support.registered import log_model
 from support.served import Served, answer, deploy, now, register, two_versions
+from support.team import Machine
 
 pytestmark = pytest.mark.long
 
@@ -197,3 +203,57 @@ def test_a_backup_is_restored_elsewhere_whatever_kills_came_between(
         again = there.command(*restore, check=False)
         assert again.returncode == 1 and "not empty" in again.stderr
     assert loads(own_platform, model)
+
+
+def in_own_store(platform: Platform, server: S3Server) -> tuple[str, Project]:
+    """The ID of a registry whose archives lie in an environment's own store, reached by a user there; a project."""
+    address = S3Address(bucket=BUCKET, prefix=unique("store"), endpoint=server.endpoint, region=server.region)
+    wanted = EnvironmentCreate(name=unique("own"), store=S3Store(address=address, credentials=server.credentials))
+    environment = platform.ask(lambda client: client.create_environment(wanted))
+    request = RegistryCreate(environment=environment.id, grant_storage_access=True)
+    begun = platform.ask(lambda client: client.create_registry(request))
+    served.finish(platform, begun.workflow)
+    team = WorkspaceCreate(name="team", environment=environment.name)
+    workspace = platform.ask(lambda client: client.create_workspace(team))
+    synchronized = platform.ask(lambda client: client.synchronize_registry(begun.resource.id))
+    served.finish(platform, synchronized.workflow)
+    project = ProjectCreate(name=unique("p"), workspace=workspace.id)
+    return begun.resource.id, platform.ask(lambda client: client.create_project(project))
+
+
+def asked(platform: Platform, cloud: Started, verb: str, passphrase: Path) -> dict[str, Any]:
+    """What `backup` or `restore` with a cloud's address prints; the secret comes on standard input."""
+    command = ["--data-dir", str(platform.home.root), verb, *cloud.arguments]
+    options = ["--passphrase-file", str(passphrase), "--json"]
+    done = Machine(platform.home.root).command(*command, *options, check=False, typed=cloud.secret)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cloud.secret not in done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["azurite", "google"])
+def test_a_backup_in_a_cloud_is_restored_and_keys_of_own_stores_work_there(
+    own_platform: Platform, place: Path, kind: str
+) -> None:
+    passphrase = place.parent / "passphrase"
+    with seaweedfs() as server, described(kind) as cloud:
+        registry, project = in_own_store(own_platform, server)
+        version = register(own_platform, project, add=50).version
+        key = own_platform.ask(lambda client: client.registry(registry)).store_key
+        assert key is not None and key.way is StoreKeyWay.USER and key.granted
+        taken = asked(own_platform, cloud, "backup", passphrase)
+        assert asked(own_platform, cloud, "backup", passphrase)["new"] == 0, "all of it was there"
+        iam = server.iam()
+        (held,) = iam.list_access_keys(UserName=key.user)["AccessKeyMetadata"]
+        with elsewhere(own_platform, f"from-{kind}") as there:
+            assert asked(there, cloud, "restore", passphrase)["objects"] == taken["objects"]
+            there.up()
+            assert there.ask(lambda client: client.registry(registry)).store_key == key
+            named = (registry, version.model_name, version.version)
+            assert there.ask(lambda client: client.verify_archive(*named)).sound
+            assert iam.list_access_keys(UserName=key.user)["AccessKeyMetadata"] == [held], "the same key"
+            iam.delete_access_key(UserName=key.user, AccessKeyId=held["AccessKeyId"])
+            with pytest.raises(RegistryError, match="does not know the access key"):
+                there.ask(lambda client: client.verify_archive(*named))
+        served.remove_registry(own_platform, registry)

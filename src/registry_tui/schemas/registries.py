@@ -70,6 +70,8 @@ class StoreKeyWay(StrEnum):
     USER = "user"
     #: With a key that an administrator gave.
     GIVEN = "given"
+    #: Azure: with a SAS of the container, which granting has the service derive from the environment's account key.
+    SAS = "sas"
 
 
 class StoreKey(Schema):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from registry_tui.schemas.registries import StoreKey, StoreKeyWay
-from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, Store, uri_of
+from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, SignsIn, Store, uri_of
 
 #: What the service does with objects there, and with parts of uploads that were cut off.
 ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -29,6 +29,11 @@ def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
             return f"none: the registry's user of the store was deleted; granting makes it again; {_OTHERS}"
         held = f"by {key.held} of the user {key.user}, which reaches the registry's folder alone"
         return f"{held}; granting makes the user, revoking deletes it; {_OTHERS}"
+    if key.way is StoreKeyWay.SAS:
+        if not key.granted:
+            return f"none: no SAS is made for the registry before the access is granted; {_OTHERS}"
+        held = f"by {key.held}, which reaches nothing else of the storage account"
+        return f"{held}; granting has the service make it, revoking ends that; {_OTHERS}"
     if key.way is StoreKeyWay.GIVEN:
         let_in = f", whom the bucket's policy lets in as {key.user}" if key.user else ""
         held = f"the registry's own key, which the administrator gave: {key.held}{let_in}"
@@ -42,6 +47,8 @@ def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
     why = ". ".join(each for each in (key.note, key.action) if each)
     if store.kind == "s3" and not why:
         return f"{held}; {_OTHERS}; granting makes a user of its own for it, where the store can"
+    if store.kind == "azure" and store.signs_in is SignsIn.KEY and not why:
+        return f"{held}; {_OTHERS}; granting makes a SAS of the container for it"
     return _without_key(f"{held} ({why})" if why else held)
 
 

@@ -117,4 +117,5 @@ def key_said(registry: ModelRegistry) -> str:
     key = registry.store_key
     if key is None or key.way == "environment":
         return f"{registry.name} uses the environment's credentials"
-    return f"{registry.name} uses {'its own user' if key.way == 'user' else 'the key that was given'}"
+    held = {"user": "its own user", "sas": "a SAS of the container"}.get(key.way, "the key that was given")
+    return f"{registry.name} uses {held}"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import StorageAccess
-from registry_tui.service.core import store_keys
+from registry_tui.service.core import store_key_changes, store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.own_stores import own_address
@@ -122,7 +122,7 @@ def _follow(service: Service, environment_id: str, *, mend: bool) -> ServiceErro
     environment, registry, key = found
     try:
         granted = _decided(service, environment, registry, key)
-        store_keys.follow(service, registry.id, granted=granted, mend=mend)
+        store_key_changes.follow(service, registry.id, granted=granted, mend=mend)
     except ServiceError as error:
         logger.warning("the access of %s to its own store did not follow: %s", registry.name, error.detail)
         return error

@@ -27,7 +27,7 @@ from registry_tui.platform.secrets import AccessKey, Secrets, SecretsFile, save_
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
 from registry_tui.service.adapters.mlflow import NotLetIn
-from registry_tui.service.core import events, identity, permissions, store_keys
+from registry_tui.service.core import events, identity, permissions, store_key_changes
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.tables import RegistryRow, RegistryStoreKeyRow, UserRow
@@ -163,7 +163,7 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
             service.stores.users.retire_access_keys(user, old, new)
         for registry_id, new in outside:
             with _left_out(service):
-                store_keys.retire(service, registry_id, new)
+                store_key_changes.retire(service, registry_id, new)
         if SecretKind.OBJECT_STORE in kinds:
             _set_identities(service, refused=_keys(under_way.old))
         rotation.finish(service.home)
@@ -244,7 +244,7 @@ def _add_keys_outside(service: Service) -> list[tuple[str, AccessKey]]:
     made = []
     for registry_id in ids:
         with _left_out(service):
-            new = store_keys.rotate(service, registry_id)
+            new = store_key_changes.rotate(service, registry_id)
             if new is not None:
                 made.append((registry_id, new))
     return made

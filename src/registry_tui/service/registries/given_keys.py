@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.registries import ModelRegistry, StoreKeyGive
-from registry_tui.service.core import events, permissions, store_keys
+from registry_tui.service.core import events, permissions, store_key_changes
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.probing import settle_access
 from registry_tui.service.core.resolve import resolve_registry
@@ -21,7 +21,7 @@ def give_key(service: Service, principal: Principal, registry: str, request: Sto
     with events.recording(service, principal, "registry.give-key", resource_of(row)):
         permissions.require(principal, Action.ENVIRONMENT_CREATE)
         require_live(row)
-        store_keys.give(service, row.id, request.store, request.principal)
+        store_key_changes.give(service, row.id, request.store, request.principal)
         settle_access(service, row.environment_id)
     return get_registry(service, principal, row.id)
 
@@ -34,7 +34,7 @@ def forget_key(service: Service, principal: Principal, registry: str) -> ModelRe
     row = _row(service, principal, registry)
     with events.recording(service, principal, "registry.forget-key", resource_of(row)):
         permissions.require(principal, Action.ENVIRONMENT_CREATE)
-        store_keys.forget(service, row.id)
+        store_key_changes.forget(service, row.id)
         settle_access(service, row.environment_id)
     return get_registry(service, principal, row.id)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import re
 import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import obstore
@@ -62,6 +64,8 @@ _DELETE_BATCH = 256
 _LIST_PAGE = 1000
 #: Seconds for putting the blocks of a blob together.
 _COMMIT_SECONDS = 120
+#: Of a SAS: its version, and what it opens: read, add, create, write, delete, list.
+_SAS_VERSION, _SAS_MAY = "2021-12-02", "racwdl"
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 #: Put by a probe, and never put.
 _PROBE, _NO_OBJECT = ".registry-tui-probe/azure", ".registry-tui-probe/none"
@@ -106,6 +110,36 @@ def open_container(address: AzureAddress, credentials: AzureCredentials) -> Azur
     )
 
 
+def open_limited(address: AzureAddress, credentials: AzureCredentials, seconds: int) -> AzureContainer:
+    """The container by a SAS that the account key signs, for so long: it reaches nothing else of the account.
+
+    Addresses of single blobs are signed with the account key. Raises InvalidInput as `open_container` does.
+    """
+    whole = open_container(address, credentials)
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    sas = container_sas(address, credentials.account_key, until)
+    return replace(open_container(address, AzureCredentials(sas=sas)), signer=whole.store)
+
+
+def container_sas(address: AzureAddress, account_key: str, until: datetime) -> str:
+    """A SAS with which blobs of a container are read, stored, listed and deleted until a moment.
+
+    The text that is signed is the one of `Create a service SAS` in Azure's documentation. Raises InvalidInput.
+    """
+    ends = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    protocol = "https,http" if address.endpoint.startswith("http://") else "https"
+    place = f"/blob/{address.account}/{address.container}"
+    # Permissions, start, end, place, policy, addresses, protocol, version, kind, snapshot, scope, five headers.
+    fields = [_SAS_MAY, "", ends, place, "", "", protocol, _SAS_VERSION, "c", *[""] * 7]
+    try:
+        key = base64.b64decode(account_key, validate=True)
+    except ValueError as error:
+        raise InvalidInput("The account key is not valid", action="Give it as Azure shows it (base64)") from error
+    signature = base64.b64encode(hmac.new(key, "\n".join(fields).encode(), hashlib.sha256).digest()).decode()
+    found = {"sp": _SAS_MAY, "se": ends, "spr": protocol, "sv": _SAS_VERSION, "sr": "c", "sig": signature}
+    return urlencode(found)
+
+
 def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig:
     """The kind of credentials is always named, so that variables of the service's environment choose no other."""
     config: AzureConfig = {"account_name": address.account, "disable_tagging": True, "use_emulator": False}
@@ -138,6 +172,8 @@ class AzureContainer:
     #: Where the account answers, empty for its public address; and the file with the authorities trusted there.
     endpoint: str = ""
     ca_bundle: str = ""
+    #: What signs addresses of blobs where a SAS opens the container.
+    signer: AzureStore | None = None
 
     def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
         if isinstance(body, bytes):
@@ -204,10 +240,10 @@ class AzureContainer:
 
     def signed_url(self, method: Method, key: str, seconds: int) -> str | None:
         # obstore 0.12 signs the address as it is encoded, which Azure refuses: it compares the decoded one.
-        if not self.signs or quote(key) != key:
+        if not (self.signs or self.signer) or quote(key) != key:
             return None
         with self._translated(key):
-            return obstore.sign(self.store, method, key, timedelta(seconds=seconds))
+            return obstore.sign(self.signer or self.store, method, key, timedelta(seconds=seconds))
 
     @property
     def reached_at(self) -> str:

@@ -29,3 +29,15 @@ def open_store(store: Store) -> Bucket:
     from registry_tui.service.stores.google import open_google
 
     return open_google(store.address, store.credentials)
+
+
+def open_limited(store: AzureStore, seconds: int) -> Bucket:
+    """Azure's container by a SAS that its account key signs, for so many seconds. Raises InvalidInput."""
+    try:
+        extras.require("stores")
+    except ExtraMissing as error:
+        raise InvalidInput(str(error), action=extras.advice("stores")) from error
+    # The library of this store belongs to an extra of its own.
+    from registry_tui.service.stores import azure
+
+    return azure.open_limited(store.address, store.credentials, seconds)

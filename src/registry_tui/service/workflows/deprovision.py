@@ -12,7 +12,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.adapters.mlflow_rest import segment
-from registry_tui.service.core import store_keys
+from registry_tui.service.core import store_key_changes
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine import permits
@@ -143,7 +143,7 @@ def _remove_user(context: StepContext) -> Mapping[str, Any]:
             storage_access.revoke(context.service, row, context.principal.name)
         context.service.stores.users.delete_user(row.machine_user_workload_name)
         context.log(f"machine user {row.machine_user_workload_name} removed")
-    store_keys.remove(context.service, row.id)
+    store_key_changes.remove(context.service, row.id)
     return _EMPTIED
 
 
