@@ -14,7 +14,7 @@ import pytest
 
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, rehearsal
-from registry_tui.schemas.deployments import ApiKeyCreate
+from registry_tui.schemas.deployments import ApiKeyCreate, KeyLimits
 from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.tracking import ExperimentCreate, ExperimentsChosen, ExperimentUpdate
@@ -66,6 +66,9 @@ async def test_a_pasted_line_makes_and_revokes_a_key(platform: Platform, client:
     made = await pasted(platform, client, lambda: client.create_key(ApiKeyCreate(name=name, days=2)))
     assert made.startswith("rtk_")
     (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
+    await pasted(platform, client, lambda: client.limit_key(key.id, KeyLimits(per_second=2, per_day=50)))
+    (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
+    assert key.limits == KeyLimits(per_second=2, per_day=50)
     await pasted(platform, client, lambda: client.revoke_key(key.id))
     (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
     assert key.revoked_at is not None

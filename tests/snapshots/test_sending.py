@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.cards import ModelCard
+from registry_tui.schemas.deployments import ApiKey
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.promotion import PromotionRules
 from registry_tui.schemas.registries import StoreKey
@@ -34,6 +36,7 @@ from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.save import Save
 from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
+from registry_tui.screens.deployments.key_limits import LimitKey
 from registry_tui.screens.deployments.keys import NewKey
 from registry_tui.screens.known.card_form import CardForm
 from registry_tui.screens.known.signing_forms import SignForm, TrustKey
@@ -221,6 +224,13 @@ async def set_collaborator(see: Driver) -> Form[Any]:
 async def new_key(see: Driver) -> Form[Any]:
     form = NewKey()
     await opened(see, form, name="ci")
+    return form
+
+
+async def limit_key(see: Driver) -> Form[Any]:
+    moment = datetime(2026, 11, 29, tzinfo=UTC)
+    form = LimitKey(ApiKey(id="k", name="ci", owner="ada", created_at=moment, expires_at=moment))
+    await opened(see, form, **{"per-second": "5", "per-day": "1000"})
     return form
 
 
@@ -476,6 +486,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateRegistry: create_registry,
     SetCollaborator: set_collaborator,
     NewKey: new_key,
+    LimitKey: limit_key,
     RegisterModelForm: register_model,
     DeployForm: deploy,
     ChangeForm: change_deployment,

@@ -148,6 +148,7 @@ _ROWS = """
     restore_runs
     retry_workflow
     revisions list_revisions
+    limit_key
     revoke_key
     revoke_storage_access
     revoke_token

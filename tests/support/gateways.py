@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,16 @@ class Gateways:
     def endpoint(self) -> str:
         return f"{self.ports.gateway_url}/endpoints/access-key/invocations"
 
-    def route(self, *replicas: Path, origins: tuple[str, ...] = (), **changes: Any) -> None:
-        """Publishes one deployment, `d`, with these replicas, which pages of `origins` may call."""
+    def route(
+        self,
+        *replicas: Path,
+        origins: tuple[str, ...] = (),
+        limits: Mapping[str, float] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Publishes one deployment, `d`, with these replicas, which pages of `origins` may call, and one key with
+        limits.
+        """
         route = Route(
             **{
                 "id": "d",
@@ -105,7 +113,8 @@ class Gateways:
             }
         )
         id_, _, sha256 = self.key
-        routes = Routes((route,), (Key(id_, sha256, "somebody", 4e9),), (), origins=origins)
+        key = replace(Key(id_, sha256, "somebody", 4e9), **(limits or {}))  # type: ignore[arg-type]
+        routes = Routes((route,), (key,), (), origins=origins)
         temporary = self.home.gateway_routes_file.with_suffix(".new")
         temporary.write_text(routes.to_json())
         temporary.replace(self.home.gateway_routes_file)

@@ -118,6 +118,7 @@ BODIES: dict[str, Any] = {
     "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
+    "limit_key": {},
     # Refused for its host, after the question who asks.
     "create_webhook": {
         "name": "table",

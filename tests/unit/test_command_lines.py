@@ -19,7 +19,13 @@ from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.attached import AttachedImport, AttachedServerChange, AttachedServerCreate
 from registry_tui.schemas.canaries import Decision, Rollout, Strategy
 from registry_tui.schemas.cards import CardChange
-from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.deployments import (
+    ApiKeyCreate,
+    DeploymentCreate,
+    DeploymentUpdate,
+    EnvironmentVariable,
+    KeyLimits,
+)
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
 from registry_tui.schemas.people import (
@@ -262,6 +268,9 @@ SAME: dict[str, Ask] = {
     "roll back": lambda c: c.roll_back_deployment("d", 2),
     "roll back to the last": lambda c: c.roll_back_deployment("d"),
     "a key": lambda c: c.create_key(ApiKeyCreate(name=NASTY, days=30)),
+    "a key with limits": lambda c: c.create_key(ApiKeyCreate(name="ci", limits=KeyLimits(per_second=5, burst=9))),
+    "limits of a key": lambda c: c.limit_key("k", KeyLimits(per_second=0.5, burst=3, per_day=1000, per_month=9000)),
+    "no limits of a key": lambda c: c.limit_key("k", KeyLimits()),
     "no key": lambda c: c.revoke_key("k"),
     "an experiment": lambda c: c.create_experiment("p", ExperimentCreate(name="-" + NASTY, note=TEXT)),
     "its name": lambda c: c.update_experiment("p", "7", ExperimentUpdate(name=NASTY)),

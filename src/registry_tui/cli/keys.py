@@ -11,9 +11,19 @@ from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.contracts.api_keys import id_of
 from registry_tui.contracts.lineage_refs import reference
-from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate
+from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, KeyLimits
+from registry_tui.wording import key_limits
 
 app = session.new_app("API keys: what callers of deployments show.")
+
+PerSecondOption = Annotated[
+    float | None, typer.Option("--per-second", metavar="N", help="Requests a second, to all deployments together.")
+]
+BurstOption = Annotated[
+    int | None, typer.Option("--burst", metavar="N", help="Requests at once; default: those of a second, at least 1.")
+]
+PerDayOption = Annotated[int | None, typer.Option("--per-day", metavar="N", help="Requests of a day (UTC).")]
+PerMonthOption = Annotated[int | None, typer.Option("--per-month", metavar="N", help="Requests of a month (UTC).")]
 
 COLUMNS = [
     Column[ApiKey]("ID", lambda each: each.id),
@@ -23,6 +33,7 @@ COLUMNS = [
     Column[ApiKey]("EXPIRES", lambda each: each.expires_at),
     Column[ApiKey]("LAST USED", lambda each: each.last_used_at),
     Column[ApiKey]("REVOKED", lambda each: each.revoked_at),
+    Column[ApiKey]("LIMITS", key_limits.in_table),
 ]
 
 
@@ -48,13 +59,18 @@ def list_(
 def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     expires: session.ExpiresOption = None,
+    per_second: PerSecondOption = None,
+    burst: BurstOption = None,
+    per_day: PerDayOption = None,
+    per_month: PerMonthOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Make an API key. It is shown this once; only its hash is stored.
 
     Example: export API_KEY="$(registry-tui keys create ci --expires 90)"
     """
-    request = session.build(ApiKeyCreate, name=name, **session.expiry(expires))
+    limits = session.build(KeyLimits, per_second=per_second, burst=burst, per_day=per_day, per_month=per_month)
+    request = session.build(ApiKeyCreate, name=name, limits=limits, **session.expiry(expires))
     made = session.ask(lambda client: client.create_key(request))
     if as_json:
         output.print_json(made)
@@ -65,6 +81,30 @@ def create(
     )
     output.write(f"{made.key}\n")
     output.flush()
+
+
+@app.command()
+def limit(
+    key: Annotated[str, typer.Argument(help="ID of the key, how it begins, or the key.")],
+    per_second: PerSecondOption = None,
+    burst: BurstOption = None,
+    per_day: PerDayOption = None,
+    per_month: PerMonthOption = None,
+    none: Annotated[bool, typer.Option("--none", help="No limits any more.")] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Set what may be sent with an API key, in place of its limits before. More is answered with 429.
+
+    Example: registry-tui keys limit 0a1b2c3d4e5f --per-second 5 --burst 20 --per-day 10000
+    """
+    limits = session.build(KeyLimits, per_second=per_second, burst=burst, per_day=per_day, per_month=per_month)
+    if bool(limits) is none:
+        raise typer.BadParameter("give limits, or --none" if not none else "--none stands alone")
+    found = session.ask(lambda client: client.limit_key(key, limits))
+    if as_json:
+        output.print_json(found)
+        return
+    output.note(f"The API key {found.name}: {key_limits.limits_told(found.limits)}")
 
 
 @app.command()

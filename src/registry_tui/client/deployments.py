@@ -16,6 +16,7 @@ from registry_tui.schemas.deployments import (
     DeploymentCreate,
     DeploymentSuggestion,
     DeploymentUpdate,
+    KeyLimits,
     NewApiKey,
     ReplicaLog,
     ReplicaLogFile,
@@ -129,6 +130,10 @@ class Deployments(Transport):
     async def create_key(self, request: ApiKeyCreate) -> NewApiKey:
         """Makes a key; only this answer holds it."""
         return await self._ask(NewApiKey, "POST", "/keys", body=request)
+
+    async def limit_key(self, key: str, limits: KeyLimits) -> ApiKey:
+        """`key` is its ID, how it begins, or the whole key, whose secret is not sent."""
+        return await self._ask(ApiKey, "PUT", f"/keys/{segment(id_of(key))}/limits", body=limits)
 
     async def revoke_key(self, key: str) -> ApiKey:
         """`key` is its ID, how it begins, or the whole key, whose secret is not sent."""

@@ -69,6 +69,16 @@ class Key:
     revoked: bool = False
     #: Whether its owner is suspended.
     suspended: bool = False
+    #: Requests a second, and so many at once; requests of a day and a month (UTC). 0: no limit.
+    per_second: float = 0.0
+    burst: int = 0
+    per_day: int = 0
+    per_month: int = 0
+
+    @property
+    def limited(self) -> bool:
+        """Whether requests with it are counted towards a limit."""
+        return bool(self.per_second or self.per_day or self.per_month)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.GROUPS_CHANGE: "list_groups get_group put_group delete_group add_group_member remove_group_member",
     Action.SIGN_IN_CHANGE: "get_issuer set_issuer delete_issuer",
     Action.TOKENS: "list_tokens create_token revoke_token",
-    Action.KEYS: "list_keys create_key revoke_key",
+    Action.KEYS: "list_keys create_key limit_key revoke_key",
     Action.EVENTS: "list_events event_choices event_logs",
     Action.WORKFLOWS: "list_workflows get_workflow workflow_logs cancel_workflow retry_workflow",
     Action.POLICIES_SEE: (

@@ -23,6 +23,7 @@ from registry_tui.gateway.app import Gateway
 from registry_tui.gateway.connections import Door, Runner, allowed
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.health import LOOK_EVERY as LOOK_AT_REPLICAS_EVERY
+from registry_tui.gateway.limits import KeyLimits
 from registry_tui.gateway.listeners import BACKLOG, Listeners
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.platform.endings import Ending
@@ -104,7 +105,8 @@ async def serve(home: Home, port: int, number: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises OSError."""
     counts = Counts(home.gateway_counts_files[number])
     routes = RoutesFile(home.gateway_routes_file)
-    gateway = Gateway(routes, counts, SharedLoad(home, number), str(home.service_socket))
+    limits = KeyLimits(home.gateway_limits_file)
+    gateway = Gateway(routes, counts, SharedLoad(home, number), limits, str(home.service_socket))
     door = Door(allowed())
     runner = Runner(gateway.application(), door, shutdown_timeout=GRACE)
     control = web.AppRunner(gateway.control(), access_log=None)
@@ -139,6 +141,7 @@ async def serve(home: Home, port: int, number: int) -> None:
     await control.cleanup()
     gateway.canaries.close()
     await gateway.upstream.close()
+    limits.close()
 
 
 async def _look_at_replicas(gateway: Gateway) -> None:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Mapping
 
 from registry_tui.contracts.api_keys import PREFIX, digest
 from registry_tui.contracts.gateway_routes import Key, Route, Routes
 
 
 class Refusal(Exception):
-    """Why a call is refused: HTTP status, code, sentence, what to do, and the methods that are allowed (405)."""
+    """Why a call is refused: HTTP status, code, sentence, what to do, methods that are allowed (405), more headers."""
 
-    def __init__(self, status: int, code: str, detail: str, action: str, allow: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        action: str,
+        allow: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.action, self.allow = status, code, detail, action, allow
+        self.headers = headers or {}
 
 
 def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:

@@ -30,6 +30,7 @@ from registry_tui.gateway import (
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.canaries import AFFINITY, Canaries
 from registry_tui.gateway.counts import Counts
+from registry_tui.gateway.limits import KeyLimits, OverLimit
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
@@ -52,9 +53,12 @@ LEAVING = web.AppKey("leaving", asyncio.Event)
 class Gateway:
     """Answers for all deployments that `routes` names."""
 
-    def __init__(self, routes: RoutesFile, counts: Counts, load: SharedLoad, service_socket: str = "") -> None:
+    def __init__(
+        self, routes: RoutesFile, counts: Counts, load: SharedLoad, limits: KeyLimits, service_socket: str = ""
+    ) -> None:
         self.routes = routes
         self.counts = counts
+        self.limits = limits
         self._service_socket = service_socket
         self.upstream = Upstream(load)
         self.canaries = Canaries(self.upstream, counts, routes)
@@ -124,7 +128,7 @@ class Gateway:
         routes = self.routes.current()
         named = request.query.get("accessKey")
         if named:
-            self._let_in(routes, self._route(routes, named, request), request)
+            self._let_in(routes, self._route(routes, named, request), request, is_call=False)
         body = await bodies.read(request, routes.largest_body + WRAPPING)
         try:
             wrapped = await _aside(json.loads, body, len(body))
@@ -138,7 +142,7 @@ class Gateway:
         if not access_key:
             raise _wrong("The body has no field `accessKey`, and the address no parameter of that name")
         route = self._route(routes, access_key, request)
-        self._let_in(routes, route, request)
+        limits = self._let_in(routes, route, request)
         if "request" not in wrapped:
             raise _wrong("The body has no field `request`")
         try:
@@ -158,7 +162,7 @@ class Gateway:
                 "POST /model answers as a whole, and the request asks for an answer in pieces",
                 'Send it to /endpoints/<access key>/invocations, or without `"stream": true`',
             )
-        return _wrapped(answered, request)
+        return _wrapped(answered, limits)
 
     async def endpoint(self, request: web.Request) -> web.StreamResponse:
         """MLflow's scoring protocol below `/endpoints/<access key>/`."""
@@ -187,7 +191,7 @@ class Gateway:
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {known}")
         if request.method != method:
             raise problems.not_allowed(request, method)
-        self._let_in(routes, route, request)
+        limits = self._let_in(routes, route, request, is_call=request.method == "POST")
         body = await bodies.read(request, route.body_bytes, route.larger) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
         began = time.perf_counter()
@@ -195,6 +199,7 @@ class Gateway:
         answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent, told)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
+        headers.update(limits)
         if path == description.DOCUMENT and answered.status == 200:
             answered = replace(answered, body=description.finished(answered.body, route))
         if answered.pieces is None:
@@ -226,12 +231,20 @@ class Gateway:
             )
         return route
 
-    def _let_in(self, routes: Routes, route: Route, request: web.Request) -> None:
+    def _let_in(self, routes: Routes, route: Route, request: web.Request, *, is_call: bool = True) -> Mapping[str, str]:
+        """Checks the API key, and counts a call towards its limits; what the answer's headers say of them."""
         if not route.authentication:
-            return
+            return {}
         key = access.authenticate(routes, request.headers.get("Authorization"))
         access.authorize(routes, route, key)
         self.counts.used(key.id)
+        if not is_call:
+            return {}
+        try:
+            return self.limits.take(key)
+        except OverLimit as over:
+            self.counts.refused(route.id, over.limit)
+            raise
 
     async def _send(
         self,
@@ -359,7 +372,7 @@ async def _leaving(request: web.Request, handler: Any) -> web.StreamResponse:
     return response
 
 
-def _wrapped(answered: Answered, request: web.Request) -> web.Response:
+def _wrapped(answered: Answered, limits: Mapping[str, str]) -> web.Response:
     """A replica's answer as the documented call has it."""
     ok = answered.status == 200
     # The body is JSON already: it is put in as it is, so that no digit changes.
@@ -369,7 +382,7 @@ def _wrapped(answered: Answered, request: web.Request) -> web.Response:
         inner = json.dumps(answered.body.decode(errors="replace"))
     field = "response" if ok else "error"
     body = f'{{"success": {json.dumps(ok)}, "{field}": {inner}, "replica": {json.dumps(answered.replica)}}}'
-    headers = {"X-Replica": answered.replica}
+    headers = {"X-Replica": answered.replica, **limits}
     if "retry-after" in answered.headers:
         headers["Retry-After"] = answered.headers["retry-after"]
     return web.Response(status=answered.status, text=body, content_type="application/json", headers=headers)

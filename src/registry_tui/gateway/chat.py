@@ -23,4 +23,6 @@ def method_of(path: str) -> str | None:
 def error(refusal: Refusal) -> dict[str, Any]:
     """A refusal as OpenAI words it."""
     type_ = "invalid_request_error" if refusal.status < 500 else "server_error"
+    if refusal.status == 429:
+        type_ = "rate_limit_error" if refusal.code == "rate-limited" else "insufficient_quota"
     return {"message": refusal.detail, "type": type_, "param": None, "code": refusal.code}

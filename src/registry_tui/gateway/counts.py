@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ class Counts:
         self.deployments: dict[str, DeploymentStats] = {}
         self.key_uses: dict[str, float] = {}
         self.canaries: dict[str, CanaryStats] = {}
+        #: Deployment to how many calls a limit of their API key refused, by limit.
+        self.limited: dict[str, Counter[str]] = {}
         self._changed = True
         kept = read(path)
         self._former = kept.get("process")
@@ -37,7 +40,7 @@ class Counts:
             self._absorb(kept)
         except (AttributeError, KeyError, TypeError, ValueError):
             logger.warning("%s is damaged: counting starts again", path)
-            self.deployments, self.key_uses, self.canaries = {}, {}, {}
+            self.deployments, self.key_uses, self.canaries, self.limited = {}, {}, {}, {}
         self.store()
 
     def count(self, deployment: str, status: int, replica: str, seconds: float, retries: int) -> None:
@@ -50,6 +53,11 @@ class Counts:
         self._changed = True
         return self.canaries.setdefault(id_, CanaryStats())
 
+    def refused(self, deployment: str, limit: str) -> None:
+        """A call that its API key's limit refused."""
+        self.limited.setdefault(deployment, Counter())[limit] += 1
+        self._changed = True
+
     def used(self, key: str) -> None:
         """An API key let a call in."""
         self.key_uses[key] = time.time()
@@ -57,8 +65,12 @@ class Counts:
 
     def keep_only(self, deployments: Iterable[str], canaries: Iterable[str]) -> None:
         """Forgets the counts of deployments that are gone, and of canaries that have ended."""
-        for id_ in self.deployments.keys() - set(deployments):
+        known = set(deployments)
+        for id_ in self.deployments.keys() - known:
             del self.deployments[id_]
+            self._changed = True
+        for id_ in self.limited.keys() - known:
+            del self.limited[id_]
             self._changed = True
         for id_ in self.canaries.keys() - set(canaries):
             del self.canaries[id_]
@@ -71,6 +83,7 @@ class Counts:
             "deployments": {id_: stats.dump() for id_, stats in self.deployments.items()},
             "key_uses": self.key_uses,
             "canaries": {id_: stats.dump() for id_, stats in self.canaries.items()},
+            "limited": self.limited,
         }
 
     def store(self) -> None:
@@ -99,6 +112,8 @@ class Counts:
             self.deployments.setdefault(id_, DeploymentStats()).add(dumped)
         for id_, dumped in kept.get("canaries", {}).items():
             self.canaries.setdefault(id_, CanaryStats()).add(dumped)
+        for id_, refused in kept.get("limited", {}).items():
+            self.limited.setdefault(id_, Counter()).update(refused)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -111,13 +126,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
-    """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`, and
-    `canaries` as `CanaryStats.dump`.
+    """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`,
+    `canaries` as `CanaryStats.dump`, and `limited`.
     """
     deployments: dict[str, DeploymentStats] = {}
     canaries: dict[str, CanaryStats] = {}
     key_uses: dict[str, float] = {}
     port_errors: dict[str, str] = {}
+    limited: dict[str, Counter[str]] = {}
     for dumped in dumps:
         for id_, its in dumped.get("deployments", {}).items():
             deployments.setdefault(id_, DeploymentStats()).add(its)
@@ -126,9 +142,12 @@ def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict
         port_errors.update(dumped.get("port_errors", {}))
         for id_, its in dumped.get("canaries", {}).items():
             canaries.setdefault(id_, CanaryStats()).add(its)
+        for id_, refused in dumped.get("limited", {}).items():
+            limited.setdefault(id_, Counter()).update(refused)
     return {
         "deployments": {id_: stats.to_dict(now) for id_, stats in deployments.items()},
         "key_uses": key_uses,
         "port_errors": port_errors,
         "canaries": {id_: stats.dump() for id_, stats in canaries.items()},
+        "limited": limited,
     }

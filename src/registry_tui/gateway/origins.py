@@ -10,7 +10,7 @@ from registry_tui.contracts.gateway_routes import Routes
 
 #: What a page's script may send and read.
 SENT = "Authorization, Content-Type, Content-Encoding, Accept, Inference-Header-Content-Length, X-Request-ID"
-READ = "X-Replica, X-Request-ID, Retry-After, Inference-Header-Content-Length"
+READ = "X-Replica, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Inference-Header-Content-Length"
 #: Seconds for which a browser need not ask again.
 REMEMBERED = 600
 #: Paths that no page gets.

@@ -40,7 +40,7 @@ def response(refusal: Refusal, request_id: str = "", path: str = "") -> web.Resp
     `path` was asked for: below `v2` and `v1`, the reason is also in `error`, where clients of the protocols read it.
     """
     request_id = request_id or str(uuid.uuid4())
-    headers = {"X-Request-ID": request_id}
+    headers = {"X-Request-ID": request_id, **refusal.headers}
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.code == "encoding-unsupported":

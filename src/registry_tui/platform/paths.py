@@ -211,6 +211,11 @@ class Home:
         return [self.run / f"{name}.load" for name in GATEWAYS]
 
     @property
+    def gateway_limits_file(self) -> Path:
+        """Requests of each API key with limits, which the gateway's processes count together."""
+        return self.serving / "key-limits"
+
+    @property
     def gateway_counts_files(self) -> list[Path]:
         """Requests and uses of API keys, as each process of the gateway counted them."""
         return [self.serving / f"{name}-counts.json" for name in GATEWAYS]

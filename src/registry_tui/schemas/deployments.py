@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.canaries import Canary, KeptRollout, Rollout
@@ -367,12 +368,38 @@ class ReplicaLog(Schema):
     next_offset: int
 
 
+class KeyLimits(RequestSchema):
+    """What may be sent with an API key, to all deployments together. None is no limit."""
+
+    per_second: float | None = Field(default=None, ge=0.001, le=1_000_000, description="Requests a second")
+    burst: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Requests at once; default: those of a second, at least 1"
+    )
+    per_day: int | None = Field(default=None, ge=1, le=10**12, description="Requests of a day (UTC)")
+    per_month: int | None = Field(default=None, ge=1, le=10**12, description="Requests of a month (UTC)")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.burst is not None and self.per_second is None:
+            raise ValueError("burst is of a rate: give per_second too")
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """Requests at once; 0 without a rate."""
+        return 0 if self.per_second is None else self.burst or max(1, math.ceil(self.per_second))
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in (self.per_second, self.per_day, self.per_month))
+
+
 class ApiKeyCreate(RequestSchema):
     name: str = Field(min_length=1, max_length=200)
     #: Default: one year from now.
     expires_at: datetime | None = None
     #: The same in days from now, so that a request that is sent again is the same request.
     days: int | None = Field(default=None, ge=1, le=3650)
+    limits: KeyLimits = KeyLimits()
 
 
 class ApiKey(Schema):
@@ -385,6 +412,12 @@ class ApiKey(Schema):
     expires_at: datetime
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    limits: KeyLimits = KeyLimits()
+    #: Who set them; empty for the owner.
+    limits_by: str = ""
+    #: Requests of this day and month (UTC), where limits are set.
+    used_today: int = 0
+    used_this_month: int = 0
 
 
 class NewApiKey(Schema):

@@ -12,7 +12,14 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.wording import attached_commands, promotion_commands, rollouts, store_commands, webhook_commands
+from registry_tui.wording import (
+    attached_commands,
+    key_limits,
+    promotion_commands,
+    rollouts,
+    store_commands,
+    webhook_commands,
+)
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
 from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
@@ -355,7 +362,13 @@ def _delete_deployment(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _create_key(names: Names, query: Body, body: Body) -> list[Line]:
-    return [line("keys create", [body["name"]], [("--expires", body["days"] or body["expires_at"])])]
+    options: Options = [("--expires", body["days"] or body["expires_at"]), *key_limits.options(body["limits"])]
+    return [line("keys create", [body["name"]], options)]
+
+
+def _limit_key(names: Names, query: Body, body: Body) -> list[Line]:
+    options = key_limits.options(body)
+    return [line("keys limit", names, options if any(value for _, value in options) else [("--none", True)])]
 
 
 def _clean_up(names: Names, query: Body, body: Body) -> list[Line]:
@@ -520,6 +533,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "deployments/*/rollback", _roll_back),
     ("DELETE", "deployments/*", _delete_deployment),
     ("POST", "keys", _create_key),
+    ("PUT", "keys/*/limits", _limit_key),
     ("DELETE", "keys/*", simple("keys revoke", YES)),
     ("POST", f"{_RANGER}/policy", _policy),
     ("PUT", f"{_RANGER}/policy/*", _policy),

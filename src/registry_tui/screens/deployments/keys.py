@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
+from textual.widget import Widget
 
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.base.named_for_days import NamedForDays
+from registry_tui.screens.deployments.key_limits import LimitKey, limit_fields, limits_problem, limits_typed
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions.deployments import KEYS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.key_limits import in_table, limits_told
 from registry_tui.wording.people import token_state
 from registry_tui.wording.words import Cell, absolute, ago
 
@@ -36,6 +40,7 @@ class KeysScreen(ListScreen):
         Column("owner", "Owner", lambda row: row.owner, 3),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
         Column("expires", "Expires", lambda row: absolute(row.expires_at)[:10], 1),
+        Column("limits", "Limits", in_table, 1, max_width=40),
         Column("used", "Last used", lambda row: "never" if row.last_used_at is None else ago(row.last_used_at), 1),
     )
     EMPTY = Empty(
@@ -61,7 +66,7 @@ class KeysScreen(ListScreen):
         return row.id
 
     def row_why_not(self, action: str, row: ApiKey | None) -> str | None:
-        if action == "revoke" and row is not None and row.revoked_at is not None:
+        if action in ("revoke", "edit") and row is not None and row.revoked_at is not None:
             return "it is revoked already"
         return None
 
@@ -77,6 +82,14 @@ class KeysScreen(ListScreen):
         if made is not None:
             self.refresh_data()
             show_key(self.app, made)
+
+    def do_edit(self) -> None:
+        self.app.push_screen(LimitKey(self.current), self._limited)
+
+    def _limited(self, found: ApiKey | None) -> None:
+        if found is not None:
+            self.flash(f"{found.name}: {limits_told(found.limits)}")
+            self.refresh_data()
 
     def do_revoke(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
@@ -107,17 +120,25 @@ def show_key(app: App[Any], made: NewApiKey) -> None:
 
 
 class NewKey(NamedForDays["NewApiKey"]):
-    """What a key is for, and how long it is good for."""
+    """What a key is for, how long it is good for, and how many requests may be sent with it."""
 
     PLACEHOLDER = "what it is for: ci, dashboard …"
     AFTERWARDS = "the key is shown when it is there"
 
     TITLE_TEXT = "New API key"
 
+    def compose_fields(self) -> Iterable[Widget]:
+        yield from super().compose_fields()
+        yield from limit_fields()
+
+    def problem_of(self) -> str | None:
+        return super().problem_of() or limits_problem(self)
+
     async def send(self) -> NewApiKey:
         from registry_tui.schemas.deployments import ApiKeyCreate
 
-        return await self.program.client.create_key(ApiKeyCreate(name=self.named, days=self.days))
+        request = ApiKeyCreate(name=self.named, days=self.days, limits=limits_typed(self))
+        return await self.program.client.create_key(request)
 
     def answered_late(self, result: NewApiKey) -> None:
         """The key is shown all the same: nobody can see it later."""

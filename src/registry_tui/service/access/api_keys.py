@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from registry_tui.contracts.api_keys import id_of, new_key
 from registry_tui.contracts.permissions import Action
+from registry_tui.gateway.limits import Use
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
-from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
+from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, KeyLimits, NewApiKey
 from registry_tui.service.access.expiry import expiry
 from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import ApiKeyRow, now
-from registry_tui.service.errors import AlreadyRevoked, Missing
+from registry_tui.service.errors import AlreadyRevoked, Missing, NotPermitted
 from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.wording.key_limits import limits_told
 
 
 def create_key(service: Service, principal: Principal, request: ApiKeyCreate) -> NewApiKey:
@@ -24,7 +27,14 @@ def create_key(service: Service, principal: Principal, request: ApiKeyCreate) ->
     expires = expiry(moment, request.expires_at, request.days)
     id_, key, sha256 = new_key()
     row = ApiKeyRow(
-        id=id_, name=request.name, sha256=sha256, user=principal.name, created_at=moment, expires_at=expires
+        id=id_,
+        name=request.name,
+        sha256=sha256,
+        user=principal.name,
+        created_at=moment,
+        expires_at=expires,
+        limits=_kept(request.limits),
+        limits_by="",
     )
     with events.recording(service, principal, "key.create", Resource("key", id_, request.name)):
         with service.database.session() as session:
@@ -57,7 +67,40 @@ def list_keys(
             page_size=page_size,
             page_token=page_token,
         )
-    return found.to_page(to_schema)
+    uses = gateway_link.key_uses(service)
+    return found.to_page(lambda row: to_schema(row, uses.get(row.id)))
+
+
+def limit_key(service: Service, principal: Principal, key_id: str, limits: KeyLimits) -> ApiKey:
+    """Sets what may be sent with a key from now on, in place of the limits before: of one's own key, or as
+    administrator of anybody's.
+
+    `key_id` is its ID, how it begins, or the whole key. Limits that an administrator set on somebody's key stay that
+    administrator's: the owner gets NotPermitted. Raises Missing, AlreadyRevoked, PartUnavailable.
+    """
+    key_id = id_of(key_id)
+    with events.recording(service, principal, "key.limit", Resource("key", key_id, key_id)) as event:
+        with service.database.session() as session:
+            row = session.get(ApiKeyRow, key_id)
+            if row is None or not permissions.may_for(principal, Action.KEYS, row.user):
+                raise _missing(key_id)
+            event.resource = Resource("key", row.id, row.name)
+            if row.revoked_at is not None:
+                raise AlreadyRevoked(f"The API key {row.name} was revoked already")
+            if row.limits_by and permissions.own_only(principal, Action.KEYS):
+                raise NotPermitted(
+                    f"{row.limits_by} set the limits of the API key {row.name}",
+                    action=f"Ask {row.limits_by}, or another administrator, to change them",
+                )
+            row.limits = _kept(limits)
+            row.limits_by = principal.name if limits and principal.name != row.user else ""
+            event.detail = limits_told(limits)
+        gateway_link.publish(service)
+    return to_schema(row, gateway_link.key_uses(service).get(key_id))
+
+
+def _kept(limits: KeyLimits) -> dict[str, Any]:
+    return limits.model_dump(exclude_none=True)
 
 
 def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
@@ -86,7 +129,7 @@ def get_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
         row = session.get(ApiKeyRow, id_of(key_id))
         if row is None or not permissions.may_for(principal, Action.KEYS, row.user):
             raise _missing(id_of(key_id))
-        return to_schema(row)
+        return to_schema(row, gateway_link.key_uses(service).get(row.id))
 
 
 def note_uses(service: Service) -> None:
@@ -106,8 +149,9 @@ def _missing(key_id: str) -> Missing:
     return Missing(f"There is no API key {key_id!r} of yours", action="See `registry-tui keys list`")
 
 
-def to_schema(row: ApiKeyRow) -> ApiKey:
-    """A key without its hash."""
+def to_schema(row: ApiKeyRow, use: Use | None = None) -> ApiKey:
+    """A key without its hash, and what was sent with it."""
+    use = use or Use()
     return ApiKey(
         id=row.id,
         name=row.name,
@@ -116,4 +160,8 @@ def to_schema(row: ApiKeyRow) -> ApiKey:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        limits=KeyLimits.model_validate(row.limits),
+        limits_by=row.limits_by,
+        used_today=use.today,
+        used_this_month=use.this_month,
     )

@@ -67,7 +67,8 @@ class _Platform(Collector):
         )
         with self._service.database.reading() as session:
             rows = session.scalars(query.order_by(DeploymentRow.id)).all()
-        told = gateway_link.stats(self._service).get("deployments", {})
+        stats = gateway_link.stats(self._service)
+        told, limited = stats.get("deployments", {}), stats.get("limited", {})
         state = GaugeMetricFamily(
             "registry_tui_deployment_state", "1 for the state that a deployment is in", labels=[*_NAMES, "state"]
         )
@@ -91,6 +92,11 @@ class _Platform(Collector):
         latency = HistogramMetricFamily(
             "registry_tui_request_seconds", "Time of a request for predictions in the gateway", labels=_NAMES
         )
+        refused = CounterMetricFamily(
+            "registry_tui_requests_over_limit",
+            "Requests that a limit of their API key refused (rate, day, month)",
+            labels=[*_NAMES, "limit"],
+        )
         processes = deployment_views.all_processes(self._service, rows)
         for row in rows:
             names = [row.name, row.project.name, row.project.workspace.name]
@@ -103,6 +109,8 @@ class _Platform(Collector):
             for process in live:
                 memory.add_metric([*names, process.name.program], process.memory_bytes or 0)
                 restarts.add_metric([*names, process.name.program], max(0, process.starts - 1))
+            for limit, count in limited.get(row.id, {}).items():
+                refused.add_metric([*names, limit], count)
             counts = told.get(row.id)
             if counts is None:
                 continue
@@ -110,7 +118,7 @@ class _Platform(Collector):
                 requests.add_metric([*names, status], count)
             retries.add_metric(names, counts["retries"])
             latency.add_metric(names, _cumulative(counts["histogram"]), counts["seconds_sum"])
-        yield from (state, version, wanted, ready, memory, restarts, requests, retries, latency)
+        yield from (state, version, wanted, ready, memory, restarts, requests, retries, latency, refused)
 
 
 def _cumulative(histogram: list[list[float]]) -> list[tuple[str, float]]:

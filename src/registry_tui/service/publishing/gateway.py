@@ -13,11 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.gateway_routes import Canary, Key, Replica, Route, Routes
-from registry_tui.gateway import counts
+from registry_tui.gateway import counts, limits
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.canaries import ON_TRIAL, Rollout, Strategy
-from registry_tui.schemas.deployments import GIB, MIB, DeploymentState, RevisionState, Traffic
+from registry_tui.schemas.deployments import GIB, MIB, DeploymentState, KeyLimits, RevisionState, Traffic
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
@@ -50,17 +50,7 @@ def publish(service: Service) -> None:
         canaries = {canary.deployment_id: canary for canary in tried}
         routes = Routes(
             deployments=tuple(_route(service, row, canaries.get(row.id)) for row in rows),
-            keys=tuple(
-                Key(
-                    row.id,
-                    row.sha256,
-                    row.user,
-                    row.expires_at.timestamp(),
-                    row.revoked_at is not None,
-                    row.user in suspended,
-                )
-                for row in keys
-            ),
+            keys=tuple(_key(row, suspended=row.user in suspended) for row in keys),
             administrators=(identity.owner_name(service),),
             hosts=(
                 *service.settings.gateway_hosts,
@@ -140,6 +130,22 @@ def body_limit(service: Service, row: DeploymentRow, canary: CanaryRow | None) -
     )
 
 
+def _key(row: ApiKeyRow, *, suspended: bool) -> Key:
+    may = KeyLimits.model_validate(row.limits)
+    return Key(
+        id=row.id,
+        sha256=row.sha256,
+        user=row.user,
+        expires_at=row.expires_at.timestamp(),
+        revoked=row.revoked_at is not None,
+        suspended=suspended,
+        per_second=may.per_second or 0.0,
+        burst=may.at_once,
+        per_day=may.per_day or 0,
+        per_month=may.per_month or 0,
+    )
+
+
 def _reached(service: Service, names: Sequence[ReplicaName]) -> tuple[Replica, ...]:
     return tuple(Replica(name.program, str(service.backends.replicas.socket(name))) for name in names)
 
@@ -172,6 +178,11 @@ def stats(service: Service) -> Mapping[str, Any]:
         except (httpx.HTTPError, json.JSONDecodeError):
             found.append(counts.read(file))
     return counts.summed(found)
+
+
+def key_uses(service: Service) -> Mapping[str, limits.Use]:
+    """The requests of API keys with limits in this day and month, as the gateway counts them."""
+    return limits.read(service.home.gateway_limits_file)
 
 
 def _nudge(service: Service) -> None:

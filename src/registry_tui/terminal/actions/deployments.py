@@ -72,6 +72,7 @@ DEPLOYMENT = (
 KEYS = (
     Action("create", "n", "create", "Make an API key; it is shown once"),
     MENU,
+    Action("edit", "e", "limits", "Set how many requests may be sent with the selected key", menu="Limits"),
     Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once", meaning="delete", danger=True),
     COPY,
     LINEAGE,

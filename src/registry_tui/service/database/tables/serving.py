@@ -139,3 +139,6 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    #: `schemas.deployments.KeyLimits`, and who set them where that was not the owner.
+    limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    limits_by: Mapped[str] = mapped_column(default="", server_default="")

@@ -16,6 +16,7 @@ from registry_tui.schemas.deployments import (
     DeploymentCreate,
     DeploymentSuggestion,
     DeploymentUpdate,
+    KeyLimits,
     NewApiKey,
     ReplicaLog,
     ReplicaLogFile,
@@ -207,6 +208,12 @@ def list_keys(
 def create_key(service: ServiceIn, principal: Acting, request: ApiKeyCreate) -> NewApiKey:
     """Makes an API key; only this answer holds it."""
     return api_keys.create_key(service, principal, request)
+
+
+@router.put("/keys/{key}/limits")
+def limit_key(service: ServiceIn, principal: Acting, key: str, request: KeyLimits) -> ApiKey:
+    """Sets what may be sent with an API key from now on."""
+    return api_keys.limit_key(service, principal, key, request)
 
 
 @router.delete("/keys/{key}")
