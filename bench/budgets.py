@@ -46,7 +46,7 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
         "verifying 100 000 events": Budget(most=5, unit="s"),
     },
     "life_cycle": {
-        "a page of 100 of 10 000 versions beside MLflow's REST API": Budget(most=1.5, unit="×"),
+        "a page of 100 of 10 000 versions beside MLflow's REST API": Budget(most=2, unit="×"),
         "those in one stage beside MLflow's page of all": Budget(most=2, unit="×"),
         "a page of an inbox with 5 000 approvals": Budget(most=0.5, unit="s"),
     },
