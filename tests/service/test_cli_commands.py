@@ -234,7 +234,7 @@ def test_deleting_asks_on_a_terminal(platform: Platform) -> None:
     )
     child.expect("Delete the project .* \\[y/N\\]")
     child.sendline("n")
-    child.expect("Nothing was deleted")
+    child.expect("Nothing was changed")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1

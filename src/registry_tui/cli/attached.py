@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import asking, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.lineage_refs import reference
@@ -256,7 +255,7 @@ def _signing(
         # No token has white space, and files often end with some.
         secret = _secret(token, "--token").strip()
     elif user is not None:
-        secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
+        secret = _password(user, password_file)
     region = None if aws_profile is None else aws_region
     return {"user": user, "secret": secret, "aws_profile": aws_profile, "aws_region": region}
 
@@ -267,10 +266,9 @@ def _way(url: str, certificate: str | None, proxy: str | None, allow_http: bool)
     return {"url": url, "certificate": trusted, "proxy": proxy, "allow_http": allow_http}
 
 
-def _typed(user: str) -> str:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("is needed where nobody can be asked", param_hint="--password-file")
-    return str(typer.prompt(f"Password of {user}", hide_input=True))
+def _password(user: str, file: str | None) -> str:
+    option = "--password-file"
+    return asking.secret(f"Password of {user}", option) if file is None else _secret(file, option)
 
 
 def _secret(file: str, option: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from registry_tui.cli import output, session, stores
+from registry_tui.cli import asking, output, session, stores
 from registry_tui.contracts.counts import counted
 from registry_tui.platform import extras
 from registry_tui.platform.database_urls import shown
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 #: Where a passphrase may be, beside a file; no process that the platform starts gets it.
 PASSPHRASE = "REGISTRY_TUI_BACKUP_PASSPHRASE"
+_OR_VARIABLE = f", or {PASSPHRASE}"
 
 _Result = TypeVar("_Result")
 
@@ -387,7 +388,7 @@ def _words() -> Iterator[None]:
 def _passphrase(file: str | None) -> str:
     if file is not None:
         return session.secret_from(file, "--passphrase-file")
-    return os.environ.get(PASSPHRASE) or str(typer.prompt("Passphrase of the backup", hide_input=True, err=True))
+    return os.environ.get(PASSPHRASE) or asking.secret("Passphrase of the backup", "--passphrase-file", _OR_VARIABLE)
 
 
 def _new_passphrase(file: str | None) -> str:
@@ -396,7 +397,7 @@ def _new_passphrase(file: str | None) -> str:
 
     if file is None and not os.environ.get(PASSPHRASE):
         question = "Passphrase for the backup (without it nobody can restore it)"
-        found = str(typer.prompt(question, hide_input=True, confirmation_prompt=True, err=True))
+        found = asking.secret(question, "--passphrase-file", _OR_VARIABLE, twice=True)
     else:
         found = _passphrase(file)
     if len(found) < SHORTEST:

@@ -10,7 +10,7 @@ import typer
 
 from registry_tui.cli import session
 from registry_tui.client.client import RegistryClient
-from registry_tui.schemas.deployments import Batching, EnvironmentVariable
+from registry_tui.schemas.deployments import EnvironmentVariable
 from registry_tui.wording import words
 
 DeploymentArgument = Annotated[
@@ -32,16 +32,18 @@ SecretOption = Annotated[
         "--secret-env", metavar="NAME=VALUE", help="A variable whose value is never shown again; NAME=@FILE reads it."
     ),
 ]
-BatchingOption = Annotated[
-    Batching,
-    typer.Option(
-        help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it."
-    ),
-]
-StrictJsonOption = Annotated[
-    bool,
-    typer.Option("--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."),
-]
+#: These are values with a default in one command, and left out where nothing is to change in another.
+REPLICAS = typer.Option("--replicas", min=1, help="Processes that serve.")
+CPU = typer.Option("--cpu", help="Of each replica: threads of numerical libraries.")
+AUTHENTICATION = typer.Option("--authentication/--no-authentication", help="Whether callers need an API key.")
+BATCHING = typer.Option(
+    "--batching",
+    help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it.",
+)
+STRICT_JSON = typer.Option(
+    "--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."
+)
+DESCRIPTION = typer.Option("--description", help="What it is for.")
 
 
 async def _names(client: RegistryClient) -> list[str]:

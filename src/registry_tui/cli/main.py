@@ -14,10 +14,10 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 import registry_tui
+from registry_tui.cli.grouping import CommandGroup
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ COMMANDS = {
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(CommandGroup):
     """Imports a command's module when that command is asked for, so that each starts with little."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -147,7 +147,9 @@ def root(
             help="The same command with the same key is carried out once within a day, however often it is started.",
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
 ) -> None:
     """An open Model Registry driven from the terminal. Without a command, opens the terminal program."""
     if data_dir:
@@ -182,6 +184,8 @@ def run() -> None:
     from registry_tui.platform.errors import PlatformError
     from registry_tui.platform.extras import missing_of
 
+    _open_closed_outputs()
+
     try:
         app()
     except PlatformError as error:
@@ -209,6 +213,17 @@ def run() -> None:
             f"something unexpected went wrong: {unexpected(error)}",
             f"This is a fault of registry-tui: report it with what {DEBUG_VARIABLE}=1 makes the same command show",
         )
+
+
+def _open_closed_outputs() -> None:
+    """Opens what a shell closed (`>&-`), to nowhere: the next file or socket would get what is printed."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _problems(error: Exception) -> list[FieldProblem]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry_tui.cli import approvals, lineage, output, session, stores
+from registry_tui.cli import approvals, asking, lineage, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
@@ -233,7 +233,7 @@ def delete(
     go_too = archives
     if go_too is None and not yes:
         question = f"Delete its stored archives in {found.archives.rstrip('/')} too?"
-        go_too = typer.confirm(question, default=False, err=True)
+        go_too = asking.yes(question)
     request = session.build(RegistryDelete, force=force, delete_archives=bool(go_too))
 
     async def run(client: RegistryClient) -> None:

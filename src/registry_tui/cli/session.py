@@ -12,7 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
-from registry_tui.cli import output
+from registry_tui.cli import asking, output
+from registry_tui.cli.grouping import CommandGroup
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound, RegistryError
 from registry_tui.contracts import clocks
@@ -22,6 +23,7 @@ from registry_tui.schemas.lineage import MAX_ASKED, Dependents, DependentsAsked
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.wording import words
+from registry_tui.wording.mistakes import mistakes
 
 Answer = TypeVar("Answer")
 Made = TypeVar("Made")
@@ -30,6 +32,7 @@ Made = TypeVar("Made")
 def new_app(help_text: str) -> typer.Typer:
     """A noun's application: `registry-tui NOUN VERB`."""
     app = typer.Typer(
+        cls=CommandGroup,
         help=help_text,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -61,8 +64,7 @@ def build(make: Callable[..., Made], **fields: Any) -> Made:
     try:
         return make(**fields)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise typer.BadParameter("; ".join(problems)) from error
+        raise typer.BadParameter("; ".join(mistakes(error))) from error
 
 
 def text_from(file: str, option: str) -> str:
@@ -274,7 +276,7 @@ def confirm_deletion(question: str, about: About, *, yes: bool, dry_run: bool) -
 
     With `dry_run` it prints that, and ends the command.
     """
-    if not dry_run and (yes or not (sys.stdin.isatty() and sys.stderr.isatty())):
+    if not dry_run and (yes or not asking.possible()):
         return confirm(question, yes=yes)
 
     async def look(client: RegistryClient) -> Dependents:
@@ -311,10 +313,10 @@ def confirm(question: str, *, yes: bool) -> None:
     """Asks before something is lost. Where nobody can answer, --yes has to be given."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise typer.BadParameter("this deletes something, and nobody can be asked here: give --yes")
-    if not typer.confirm(question, err=True):
-        output.note("Nothing was deleted")
+    if not asking.possible():
+        raise typer.BadParameter("this has to be confirmed, and nobody can be asked here: give --yes")
+    if not asking.yes(question):
+        output.note("Nothing was changed")
         raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from registry_tui.cli import device_sign_in, output, session
+from registry_tui.cli import asking, device_sign_in, output, session
 from registry_tui.cli.output import Column
 from registry_tui.contracts import clocks
 from registry_tui.platform import contexts, listening
@@ -167,20 +167,19 @@ def _ask_about(url: str, shown: str) -> None:
     output.note(f"The certificate of {url} is not one that this machine trusts by itself.")
     output.note(f"Its SHA-256 fingerprint: {shown}")
     output.note("Compare it with the one that `registry-tui up --listen` showed on the service's machine.")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not asking.possible():
         raise typer.BadParameter("nobody can be asked here: give it", param_hint="--fingerprint")
-    if not typer.confirm("Is it the same?", err=True):
+    if not asking.yes("Is it the same?"):
         output.note("Nothing was sent and nothing was kept")
         raise typer.Exit(1)
 
 
 def _sign_in(context: Context, oidc: bool) -> str:
     """The token from a sign-in at the service's issuer, or as it is typed by somebody who prefers that."""
-    asked = sys.stdin.isatty() and sys.stderr.isatty()
-    issuer = device_sign_in.issuer_of(context) if oidc or asked else None
+    issuer = device_sign_in.issuer_of(context) if oidc or asking.possible() else None
     if oidc and issuer is None:
         raise device_sign_in.no_issuer(context.url)
-    if issuer is not None and (oidc or typer.confirm(f"Sign in at {issuer.url}, with a code?", default=True, err=True)):
+    if issuer is not None and (oidc or asking.yes(f"Sign in at {issuer.url}, with a code?", default=True)):
         return device_sign_in.token_of(context, issuer)
     return _token(from_stdin=False)
 
@@ -191,13 +190,8 @@ def _token(from_stdin: bool) -> str:
         token = sys.stdin.readline()
     elif TOKEN_VARIABLE in os.environ:
         token = os.environ[TOKEN_VARIABLE]
-    elif sys.stdin.isatty() and sys.stderr.isatty():
-        token = typer.prompt("Your token", hide_input=True, err=True)
     else:
-        raise typer.BadParameter(
-            f"nobody can be asked here: give it, or {TOKEN_VARIABLE}, or sign in with --oidc",
-            param_hint="--token-stdin",
-        )
+        token = asking.secret("Your token", "--token-stdin", f", or {TOKEN_VARIABLE}, or sign in with --oidc")
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]{1,500}", token):
         raise typer.BadParameter("a token is one word, as `registry-tui tokens create` showed it", param_hint="token")

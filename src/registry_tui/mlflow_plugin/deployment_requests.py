@@ -34,6 +34,7 @@ from registry_tui.schemas.deployments import (
 )
 from registry_tui.schemas.stages import Stage
 from registry_tui.wording import words
+from registry_tui.wording.mistakes import mistakes
 
 #: Every deployment serves a model by its functions in Python.
 FLAVOR: Final = "python_function"
@@ -278,5 +279,4 @@ def as_mlflow(error: Exception) -> MlflowException:
 
 
 def _refused(error: ValidationError) -> MlflowException:
-    problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return wrong(f"The settings are wrong: {'; '.join(problems)}")
+    return wrong(f"The settings are wrong: {'; '.join(mistakes(error))}")

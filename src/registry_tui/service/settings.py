@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry_tui.platform.paths import Home
+from registry_tui.wording.mistakes import said
 
 PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
@@ -110,4 +111,4 @@ def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Se
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"Setting {where} ({home.config_file} or {PREFIX}{where.upper()}): {first['msg']}") from error
+        raise ValueError(f"Setting {where} ({home.config_file} or {PREFIX}{where.upper()}): {said(first)}") from error

@@ -37,6 +37,7 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import mlflow as publishing
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.wording.mistakes import said
 
 _RULES: TypeAdapter[list[AdmissionRule]] = TypeAdapter(list[AdmissionRule])
 #: Sets of rules of one environment that are kept.
@@ -137,7 +138,7 @@ def parse(text: str) -> list[AdmissionRule]:
     try:
         found = RuleSet.model_validate(values).rules
     except ValidationError as error:
-        raise _invalid([_problem(values, each["loc"], each["msg"]) for each in error.errors()[:50]]) from error
+        raise _invalid([_problem(values, each["loc"], said(each)) for each in error.errors()[:50]]) from error
     if problems := [
         FieldProblem(field=f"rules.{number}", message=f"rule {each.name}: {problem}")
         for number, each in enumerate(found)
@@ -400,10 +401,11 @@ def _invalid(problems: list[FieldProblem]) -> InvalidInput:
 def _problem(values: dict[str, object], place: tuple[int | str, ...], message: str) -> FieldProblem:
     # Pydantic puts the kind of a rule into the place of its fields, which is not a key of the document.
     keys = [str(each) for number, each in enumerate(place) if not (number == 2 and place[0] == "rules")]
-    shown = message.removeprefix("Value error, ")
+    shown = message
     rules = values.get("rules")
     if len(place) > 1 and isinstance(rules, list) and isinstance(place[1], int) and place[1] < len(rules):
         rule = rules[place[1]]
         if isinstance(rule, dict) and isinstance(rule.get("name"), str):
-            shown = f"rule {rule['name'][:64]}: {shown}"
+            field = f"{keys[2]}: " if len(keys) > 2 else ""
+            shown = f"rule {rule['name'][:64]}: {field}{shown}"
     return FieldProblem(field=".".join(keys) or "text", message=shown)

@@ -14,6 +14,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import Schema
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
 from registry_tui.service.backup.snapshots import CannotBackUp
+from registry_tui.wording.mistakes import mistakes
 
 FORMAT = 1
 #: Bytes of a manifest, unpacked: about three million objects.
@@ -127,7 +128,7 @@ def _read(packed: bytes, key: str) -> tuple[Manifest, str, bytes]:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         raise DamagedBackup(
-            f"{key} is not a manifest: {error.errors()[0]['msg']}", action="Use another backup"
+            f"{key} is not a manifest: {'; '.join(mistakes(error)[:3])}", action="Use another backup"
         ) from error
     except (ValueError, zlib.error) as error:
         raise DamagedBackup(f"{key} is not a manifest: {error}", action="Use another backup") from error

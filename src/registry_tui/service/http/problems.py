@@ -18,9 +18,9 @@ from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
 from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.base import FieldProblem, Problem
-from registry_tui.schemas.places import NAME_PATTERN
 from registry_tui.service.core import events
 from registry_tui.service.errors import ServiceError
+from registry_tui.wording.mistakes import said
 
 logger = logging.getLogger(__name__)
 
@@ -215,10 +215,6 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _field_problem(error: dict[str, Any]) -> FieldProblem:
     where = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
-    message = str(error["msg"])
     if error["type"] == "json_invalid":
-        return FieldProblem(field="body", message="not valid JSON")
-    pattern = error.get("ctx", {}).get("pattern")
-    if pattern == NAME_PATTERN:
-        message = "only a-z, 0-9 and -, beginning and ending with a letter or digit"
-    return FieldProblem(field=".".join(where) or "body", message=message)
+        where = ["body"]
+    return FieldProblem(field=".".join(where) or "body", message=said(error))

@@ -1,0 +1,45 @@
+"""Groups of commands: their lists say the whole first sentence of each, and wrong usage is told in plain words."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+#: Longer than every first sentence: the formatter wraps it, where Typer would cut it off.
+_WHOLE = 10_000
+
+
+class CommandGroup(TyperGroup):
+    """What every group of commands does."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Lists the commands, each with the first sentence of its help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, each.get_short_help_str(_WHOLE)) for name, each in found if each and not each.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Finds the command that is meant; for one that there is not, names what looks like it."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            like = get_close_matches(args[0], known)
+            ctx.fail(f"There is no command {args[0]!r}" + (f": did you mean {' or '.join(like)}?" if like else ""))
+        found: tuple[str | None, Any, list[str]] = super().resolve_command(ctx, args)
+        return found
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command. A value that does not fit is told in our words, not in those of Typer's schema."""
+        from pydantic import ValidationError
+
+        from registry_tui.wording.mistakes import said
+
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            if isinstance(error.__cause__, ValidationError) and error.param is not None:
+                error.message = said(error.__cause__.errors()[0])
+            raise

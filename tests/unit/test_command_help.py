@@ -1,0 +1,95 @@
+"""The help of every command, wrong usage in plain words, and questions where nobody can answer."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import registry_tui
+from registry_tui.cli.main import app
+
+
+def _commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    yield path, command
+    if hasattr(command, "list_commands"):
+        for name in command.list_commands(None):
+            yield from _commands(command.get_command(None, name), f"{path} {name}".strip())
+
+
+def test_every_command_option_and_argument_says_what_it_is() -> None:
+    silent = [
+        f"{path} {each.name}"
+        for path, command in _commands(get_command(app))
+        for each in command.params
+        if not getattr(each, "hidden", False) and each.name != "help" and not each.help
+    ]
+    assert not silent
+    assert not [path for path, command in _commands(get_command(app)) if not command.help]
+
+
+def test_lists_of_commands_are_not_cut_off() -> None:
+    for noun in ("models", "deployments", "registries", "ranger"):
+        said = CliRunner().invoke(app, [noun, "--help"], env={"COLUMNS": "80"}).stdout
+        assert "..." not in said.partition("Commands:")[2]
+        assert max(len(line) for line in said.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("deploymets list", "There is no command 'deploymets': did you mean deployments?"),
+        ("deployments creat", "There is no command 'creat': did you mean create?"),
+        ("models zzz", "There is no command 'zzz'"),
+        ("deployments scale api many", "'replicas': has to be a whole number"),
+        ("deployments update api --replicas 0", "'--replicas': has to be 1 or more"),
+        ("deployments update api --cpu x", "'--cpu': has to be a number"),
+        ("models stage wine 3 Prod", "'Prod' is not one of 'None', 'Proposal'"),
+        ("deployments update api --version 2 --strategy canary --steps 5,2", "Invalid value: steps are percentages"),
+        ("environments create X_Y", "name: only a-z, 0-9 and -, beginning and ending with a letter or digit"),
+        ("environments create a", "name: has to have 2 characters or more"),
+    ],
+)
+def test_wrong_usage_is_told_in_plain_words(given: str, words: str) -> None:
+    result = CliRunner().invoke(app, given.split())
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert words in said
+    assert not re.search(r"Input should|String should|Value error|value: :", said)
+
+
+@pytest.mark.parametrize(
+    "command", ["restore PLACE", "backups verify PLACE", "attach lab http://127.0.0.1:1 --user ann"]
+)
+def test_a_secret_is_asked_for_only_where_somebody_can_answer(command: str, tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    given = command.replace("PLACE", str(tmp_path / "place")).split()
+    result = subprocess.run(
+        [sys.executable, "-m", "registry_tui", "--data-dir", str(tmp_path / "home"), *given],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert (result.returncode, "Warning" in result.stderr) == (2, False)
+    assert "nobody can be asked here: give it" in " ".join(result.stderr.split())
+
+
+def test_only_one_module_asks() -> None:
+    source = Path(registry_tui.__file__).parent / "cli"
+    asking = {path.name for path in source.glob("*.py") if re.search(r"typer\.(prompt|confirm)\(", path.read_text())}
+    assert asking == {"asking.py"}
+
+
+def test_a_closed_output_is_no_fault(tmp_path: Path) -> None:
+    run = f'"{sys.executable}" -m registry_tui --data-dir "{tmp_path}" contexts list'
+    closed = subprocess.run(["sh", "-c", f"{run} >&-"], capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
