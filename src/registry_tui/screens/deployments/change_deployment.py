@@ -85,7 +85,7 @@ class ChangeForm(ServingForm):
         if not typed:
             return "type a version or an alias"
         if self.query_one("#follow", Tick).value and whole(typed) is not None:
-            return "to follow an alias, type the alias instead of a number"
+            return f"untick Follow the alias to serve version {whole(typed)}, or type an alias"
         unknown = self._removed() - {each.name for each in self.variables if each.secret}
         if unknown:
             return f"secrets to remove: none is named {', '.join(sorted(unknown))}"

@@ -258,7 +258,7 @@ class DeployForm(ServingForm):
         if self.chosen_version is None:
             return f"{model.name} has no alias {typed}"
         if self.query_one("#follow", Tick).value and whole(typed) is not None:
-            return "to follow an alias, type the alias instead of a number"
+            return f"untick Follow the alias to serve version {whole(typed)}, or type an alias"
         if self.suggestion is not None and self.suggestion.not_servable_reason:
             return f"version {self.chosen_version} cannot be deployed: {self.suggestion.not_servable_reason}"
         return None

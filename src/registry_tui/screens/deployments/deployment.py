@@ -195,13 +195,16 @@ class DeploymentScreen(DeploymentActions):
         rate = [
             (f"{traffic.per_second:.1f} requests/s", "bold"),
             (f"   errors {percent(traffic.error_rate)}", "$error" if traffic.error_rate else "$foreground-muted"),
-            (f"   {traffic.requests} in all", "$foreground-muted"),
         ]
+        said, in_all = self.query_one("#rate-words", Static), f"   {traffic.requests} in all"
+        # Half a narrow page has no room for it; the line would end in the middle of a number.
+        if sum(len(text) for text, _ in rate) + len(in_all) <= said.content_size.width:
+            rate.append((in_all, "$foreground-muted"))
         latency = [
             (f"p50 {milliseconds(traffic.p50)}", "bold"),
             (f"   p95 {milliseconds(traffic.p95)}   p99 {milliseconds(traffic.p99)}", "$foreground-muted"),
         ]
-        self.query_one("#rate-words", Static).update(Content.assemble(*rate))
+        said.update(Content.assemble(*rate))
         self.query_one("#latency-words", Static).update(Content.assemble(*latency))
         seconds = traffic.seconds
         if seconds:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
@@ -26,7 +28,9 @@ _PURPOSES = (
     ("be promoted", "promote"),
 )
 #: Those that may have a name of their own behind them, as `deploy:canary`, for rules that ask for just that.
-_NAMED = ("deploy", "promote")
+_NAMED = MappingProxyType(
+    {"deploy": "only where a rule asks for one", "promote": "the registry it is promoted to; or as a rule asks"}
+)
 
 
 class AskApproval(Form["Approval"]):
@@ -43,8 +47,9 @@ class AskApproval(Form["Approval"]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield row("May it", Select(_PURPOSES, value=_PURPOSES[0][1], allow_blank=False, compact=True, id="purpose"))
-        name = "the registry it is promoted to; or a rule's own"
-        yield row("Name", Input(compact=True, id="name", placeholder=name, max_length=50))
+        name = row("Name", Input(compact=True, id="name", max_length=50))
+        name.display = False
+        yield name
         yield row("Comment", Input(compact=True, id="comment", placeholder="why it may"))
         told = "MLAdmins of the environment decide; 6 Activity, Approvals shows what becomes of it"
         yield Static(told, classes="hint", markup=False)
@@ -54,14 +59,22 @@ class AskApproval(Form["Approval"]):
 
     @property
     def purpose(self) -> str:
-        """What is chosen, with the name that is typed."""
+        """What is chosen, with the name that is typed where there may be one."""
         chosen, name = str(self.query_one("#purpose", Select).value), self.query_one("#name", Input).value.strip()
-        return f"{chosen}:{name}" if name else chosen
+        return f"{chosen}:{name}" if name and chosen in _NAMED else chosen
+
+    @on(Select.Changed, "#purpose")
+    def _chosen(self, event: Select.Changed) -> None:
+        named = _NAMED.get(str(event.value))
+        field = self.query_one("#name", Input)
+        if field.parent is not None:
+            field.parent.display = named is not None
+        field.placeholder = named or ""
+        self.check()
 
     def problem_of(self) -> str | None:
-        chosen, colon, _ = self.purpose.partition(":")
-        if (colon and chosen not in (*_NAMED, "stage")) or self.purpose.count(":") > 1:
-            return "only to be deployed or promoted has a name"
+        if self.purpose.count(":") > 1:
+            return "the name may not hold a colon"
         return comment_problem(self.query_one("#comment", Input).value)
 
     async def send(self) -> Approval:
