@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from registry_tui.schemas.registries import ModelRegistry, StorageAccess, StoreKey
 from registry_tui.schemas.store_access import access_held, access_needed
 from registry_tui.schemas.stores import (
     AzureAddress,
@@ -20,6 +21,7 @@ from registry_tui.schemas.stores import (
     S3Address,
     S3Store,
 )
+from registry_tui.wording.storage_access import access_word, registry_access_said
 
 
 def test_the_policy_of_a_place_in_s3_names_its_objects_and_lists_below_its_prefix_only() -> None:
@@ -76,3 +78,20 @@ def test_who_has_access_is_said_plainly(store: EnvironmentStore, held: str) -> N
     said = access_held(store)
     assert re.search(held, said)
     assert "people and projects have none" in said
+
+
+def test_access_by_the_environments_credentials_is_not_said_to_be_missing() -> None:
+    """Archives in a directory are reached by the service's account: `grant-storage` changes nothing there."""
+    found = ModelRegistry.model_construct(
+        name="lab",
+        storage_access=StorageAccess.NOT_GRANTED,
+        storage_access_tried_at=None,
+        storage_access_problem=None,
+        store_key=StoreKey(),
+    )
+    assert access_word(found) == "as its environment's store"
+    said = "as its environment's store; run artifacts in the embedded store: not granted: grant it"
+    assert registry_access_said(found, "grant it") == said
+    embedded = found.model_copy(update={"store_key": None})
+    assert access_word(embedded) == "not granted"
+    assert registry_access_said(embedded, "grant it") == "not granted: grant it"

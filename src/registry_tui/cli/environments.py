@@ -11,10 +11,10 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
-from registry_tui.schemas.registries import StorageAccessTried
+from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.schemas.store_access import access_held
 from registry_tui.schemas.stores import StoreChange
-from registry_tui.wording.access import access_said
+from registry_tui.wording.storage_access import registry_access_said
 from registry_tui.wording.stores import checked_said
 
 app = session.new_app("Environments: a cloud account's corner, with its object store and workspaces.")
@@ -30,7 +30,7 @@ COLUMNS = [
 ]
 
 
-def _print(found: Environment, as_json: bool, tried: StorageAccessTried | None = None) -> None:
+def _print(found: Environment, as_json: bool, registry: ModelRegistry | None = None) -> None:
     fields = {
         "name": found.name,
         "ID": found.id,
@@ -44,9 +44,9 @@ def _print(found: Environment, as_json: bool, tried: StorageAccessTried | None =
         **_own_store(found),
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
-    if tried is not None:
-        next_step = f"`registry-tui registries grant-storage {found.registry_name}` grants it"
-        fields["storage access"] = access_said(tried.access, tried.tried_at, tried.problem, next_step)
+    if registry is not None:
+        next_step = f"`registry-tui registries grant-storage {registry.name}` grants it"
+        fields["storage access"] = registry_access_said(registry, next_step)
     output.print_one(found, fields, as_json=as_json)
 
 
@@ -74,12 +74,15 @@ def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False
 def show(environment: session.EnvironmentArgument, as_json: session.JsonOption = False) -> None:
     """Show one environment, and whether its registry's machine user has access to the storage."""
 
-    async def ask(client: RegistryClient) -> tuple[Environment, StorageAccessTried | None]:
+    async def ask(client: RegistryClient) -> tuple[Environment, ModelRegistry | None]:
         found = await client.environment(environment)
-        return found, None if found.registry_id is None else await client.storage_access(found.registry_id)
+        if found.registry_id is None:
+            return found, None
+        await client.storage_access(found.registry_id)
+        return found, await client.registry(found.registry_id)
 
-    found, tried = session.ask(ask)
-    _print(found, as_json, tried)
+    found, registry = session.ask(ask)
+    _print(found, as_json, registry)
 
 
 @app.command()

@@ -25,9 +25,8 @@ from registry_tui.schemas.storage import (
     StorageUsage,
 )
 from registry_tui.wording import words
-from registry_tui.wording.access import access_said
 from registry_tui.wording.nfs import nfs_said, status_with_nfs
-from registry_tui.wording.storage_access import still_granted
+from registry_tui.wording.storage_access import access_word, registry_access_said, still_granted
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 
@@ -37,7 +36,7 @@ COLUMNS = [
     Column[ModelRegistry]("ENVIRONMENT", lambda each: each.environment_name),
     Column[ModelRegistry]("CLOUD", lambda each: each.cloud),
     Column[ModelRegistry]("LOCATION", lambda each: each.location),
-    Column[ModelRegistry]("STORAGE", lambda each: each.storage_access),
+    Column[ModelRegistry]("STORAGE", access_word),
     Column[ModelRegistry]("OWNER", lambda each: each.owner),
     Column[ModelRegistry]("CREATED", lambda each: each.created_at),
 ]
@@ -70,12 +69,7 @@ MODELS = [
 
 def _access(found: ModelRegistry) -> str:
     """Whether the machine user may use its storage, and how to let it."""
-    return access_said(
-        found.storage_access,
-        found.storage_access_tried_at,
-        found.storage_access_problem,
-        f"`registry-tui registries grant-storage {found.name}` grants it",
-    )
+    return registry_access_said(found, f"`registry-tui registries grant-storage {found.name}` grants it")
 
 
 def _print(found: ModelRegistry, as_json: bool) -> None:

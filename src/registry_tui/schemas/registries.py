@@ -167,6 +167,11 @@ class ModelRegistry(Schema):
     workspaces: list[WorkspaceSync] = []
 
     @property
+    def grant_counts(self) -> bool:
+        """Whether granting and revoking change how it reaches its archives: not by the environment's credentials."""
+        return self.store_key is None or self.store_key.way is not StoreKeyWay.ENVIRONMENT
+
+    @property
     def archives(self) -> str:
         """Where its archives lie; ends with `/`."""
         return self.archives_uri or f"s3://{self.bucket}/{self.prefix}/"

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from registry_tui.schemas.registries import ModelRegistry, StorageAccess, StoreKeyWay
+from registry_tui.wording.access import access_said
+
+#: Said of a registry that reaches its environment's own store as the service does.
+AS_THE_STORE = "as its environment's store"
+
+
+def access_word(found: ModelRegistry) -> str:
+    """Whether a registry may use its storage, in a word or two for lists."""
+    return found.storage_access.value if found.grant_counts else AS_THE_STORE
+
+
+def registry_access_said(found: ModelRegistry, next_step: str) -> str:
+    """Whether a registry may use its storage, and how to let it; what is granted may be the embedded store's alone."""
+    said = access_said(found.storage_access, found.storage_access_tried_at, found.storage_access_problem, next_step)
+    return said if found.grant_counts else f"{AS_THE_STORE}; run artifacts in the embedded store: {said}"
 
 
 def still_granted(found: ModelRegistry) -> str | None:
     """Why a registry whose access was just revoked by name has it still; None when it has not."""
-    if found.store_key is not None and found.store_key.way is StoreKeyWay.ENVIRONMENT:
+    if not found.grant_counts:
         return (
             f"The environment's credentials still reach the archives of {found.name}: revoking counts there once the "
             "registry has a key of its own"

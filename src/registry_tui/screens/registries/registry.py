@@ -32,8 +32,8 @@ from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.facts import FactList
 from registry_tui.widgets.pages import Pages
-from registry_tui.wording.access import access_said
 from registry_tui.wording.nfs import nfs_said
+from registry_tui.wording.storage_access import registry_access_said
 from registry_tui.wording.stores import checked_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
@@ -407,6 +407,4 @@ def _access(registry: ModelRegistry) -> str:
     if registry.raz_enabled:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
         next_step = f"p lets the workload user in, @ shows where ({policies} · all - bucket, path)"
-    return access_said(
-        registry.storage_access, registry.storage_access_tried_at, registry.storage_access_problem, next_step
-    )
+    return registry_access_said(registry, next_step)
