@@ -23,7 +23,7 @@ def counting(answers: Mapping[str, Answer], total: int) -> dict[str, Answer]:
     return {**answers, COUNT: Answer(200, "application/json", content)}
 
 
-@pytest.mark.parametrize(("size", "badge"), [((80, 24), "6 Activity   ◆2"), ((60, 20), "6◆")])
+@pytest.mark.parametrize(("size", "badge"), [((80, 24), "6 Activity  ◆2 "), ((60, 20), "6◆")])
 async def test_a_badge_counts_what_waits_for_the_person(
     size: tuple[int, int], badge: str, answers: Mapping[str, Answer]
 ) -> None:

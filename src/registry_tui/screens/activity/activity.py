@@ -65,7 +65,8 @@ def workflow_why_not(action: str, work: Workflow) -> str | None:
     if action == "cancel" and work.status == "cancelling":
         return "it is being cancelled already"
     if action == "retry" and work.status not in ("failed", "cancelled"):
-        return f"it is {work.status.value}; only failed and cancelled workflows can be tried again"
+        now = "has succeeded" if work.status == "succeeded" else f"is {work.status.value}"
+        return f"it {now}; only failed and cancelled workflows can be tried again"
     return None
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 #: Columns for keys before the words, as long as the longest usual key, `ctrl+d`.
 _KEY_WIDTH = 7
 
-
 #: Keys that move in the menu, choose and leave.
 _OWN_KEYS = frozenset(
     {"enter", "escape", "up", "down", "tab", "shift+tab", "home", "end", "pageup", "pagedown", "slash"}
@@ -29,6 +28,7 @@ class ActionsMenu(Menu):
 
     NARROW: ClassVar[str] = "/ narrows"
     NARROW_FIRST: ClassVar[bool] = False
+    HANG: ClassVar[int] = _KEY_WIDTH
 
     def __init__(self, title: str, items: Sequence[MenuItem], keys: Mapping[str, str]) -> None:
         """`keys` holds the action of each key."""

@@ -114,7 +114,8 @@ class Navigation(Widget):
                 text = fit(f"{number}{badge.strip()[:1]}", width - 1)
             else:
                 name = word if width < WHOLE else WHOLE_NAMES.get(section, word)
-                text = fit(f"{number} {name}", width - 1 - len(badge)) + badge
+                # A badge leaves a cell free: the page begins right behind the bar.
+                text = fit(f"{number} {name}", width - 1 - len(badge) - bool(badge)) + badge
             edge = "▌" if here else " "
             lines.append(Content.assemble((edge, "$accent"), (text, "bold $accent" if here else "$foreground-muted")))
         return Content("\n").join(lines)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -24,6 +26,9 @@ from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
 from registry_tui.wording.text import CELL_LIMIT, safe
 
 Result = TypeVar("Result")
+
+#: Cells of a box's width (`styles/base/dialogs.tcss`), and of its border, padding and scroll bar.
+_BOX, _FRAME = 76, 8
 
 
 def title(text: str, limit: int = CELL_LIMIT) -> str:
@@ -67,6 +72,8 @@ class Menu(Dialog[str]):
     #: What the field says, and whether it has the keys first.
     NARROW: ClassVar[str] = "type to narrow"
     NARROW_FIRST: ClassVar[bool] = True
+    #: Cells that the further lines of an item are indented by, so that each item is seen to begin.
+    HANG: ClassVar[int] = 2
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "to_list", "List", show=False),
@@ -98,19 +105,37 @@ class Menu(Dialog[str]):
         options = []
         for item in [item for item in self.items if narrow.lower() in item.label.lower()][:300]:
             note = item.why_not or item.note
+            label = safe(item.label, 80)
             text = Content.assemble(
-                (safe(item.label, 80), "$foreground-disabled" if item.why_not else ""),
-                (f"   {safe(note, 200)}" if note else "", "$foreground-muted"),
+                (label, "$foreground-disabled" if item.why_not else ""),
+                (self._hung(label, safe(note, 200)) if note else "", "$foreground-muted"),
             )
             options.append(Option(text, id=item.id, disabled=item.why_not is not None))
         return options
 
+    def _hung(self, label: str, note: str) -> str:
+        """A note behind its label, its further lines indented."""
+        width = max(min(_BOX, self.app.size.width * 96 // 100) - _FRAME, 2 * self.HANG + 20)
+        begun, hung = " " * (cell_len(label) + 3), " " * self.HANG
+        lines = wrap(note, width, initial_indent=begun, subsequent_indent=hung, break_on_hyphens=False)
+        return "\n".join(lines)[cell_len(label) :]
+
+    def on_resize(self) -> None:
+        choices = self.query_one(OptionList)
+        kept = choices.highlighted
+        self._list("".join(field.value for field in self.query("#narrow").results(Input)))
+        choices.highlighted = kept
+
     @on(Input.Changed, "#narrow")
     def _narrowed(self, event: Input.Changed) -> None:
         choices = self.query_one(OptionList)
-        choices.clear_options()
-        choices.add_options(self._options(event.value))
+        self._list(event.value)
         choices.highlighted = 0 if choices.option_count else None
+
+    def _list(self, narrow: str) -> None:
+        choices = self.query_one(OptionList)
+        choices.clear_options()
+        choices.add_options(self._options(narrow))
 
     @on(Input.Submitted, "#narrow")
     def _submitted(self) -> None:
