@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -228,3 +229,12 @@ def test_an_error_never_shows_what_was_to_be_sent() -> None:
         ):
             asked.call("POST", "experiments/search", json={})
         assert "SECRET" not in raised.value.detail
+
+
+def test_why_a_server_does_not_answer_is_told_without_numbers_of_errors() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with httpx.Client() as client, pytest.raises(httpx.ConnectError) as refused:
+            client.get(f"http://127.0.0.1:{unused.getsockname()[1]}/")
+    assert reason_of(refused.value) == "connection refused"
+    assert reason_of(httpx.ReadTimeout("")) == "no answer in time"
