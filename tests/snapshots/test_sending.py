@@ -857,30 +857,6 @@ def there(form: Form[Any], name: str) -> bool:
     return bool(form.query_one(name).region)
 
 
-async def test_a_canary_is_begun_in_the_form_of_a_deployment(answers: Mapping[str, Answer]) -> None:
-    async with program(answers, (80, 24)) as (see, held):
-        form = await change_deployment(see)
-        form.query_one("#follow", Checkbox).value = False
-        form.query_one("#version", Input).value = "2"
-        assert not there(form, "#steps")
-        form.query_one("#strategy", Select).value = "canary"
-        await see.until(lambda: there(form, "#steps"), "the rows of a trial")
-        form.query_one("#steps", Input).value = "20,10"
-        await see.until(lambda: (form.problem_of() or "").startswith("steps are percentages"), "what is wrong")
-        for name, value in (("steps", "10,100"), ("step-duration", "2m"), ("error-rate", "off"), ("p99", "250ms")):
-            form.query_one(f"#{name}", Input).value = value
-        await see.until(lambda: form.problem_of() is None, "the input")
-        form.query_one("#ok").focus()
-        await see.press("enter")
-        await see.until(lambda: held.sent, "the request")
-        sent = httpx.Response(200, content=held.sent[0].content).json()
-        assert sent["version"] == 2
-        wanted = {"strategy": "canary", "steps": [10, 100], "step_seconds": 120.0, "max_error_rate": None}
-        assert wanted.items() <= sent["rollout"].items() and sent["rollout"]["max_p99_seconds"] == 0.25
-        held.refuse()
-        await see.until(lambda: not form.busy, "its end")
-
-
 async def test_an_approval_has_a_name_only_where_it_may_have_one(answers: Mapping[str, Answer]) -> None:
     async with program(answers, (80, 24)) as (see, _):
         form = await ask_approval(see)
