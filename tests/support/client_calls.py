@@ -154,6 +154,8 @@ _ROWS = """
     revoke_token
     roll_back_deployment roll_back
     rotate_secrets
+    unused list_unused
+    clean_platform
     rules get_rules
     rules_history list_rules
     run get_run

@@ -135,6 +135,7 @@ BODIES: dict[str, Any] = {
     "delete_idbroker_mappings": {"environmentCrn": "{environment_name}"},
     "set_idbroker_mappings": {"environmentName": "{environment_name}", "dataAccessRole": "none", "mappings": []},
     "rotate_secrets": {},
+    "clean_platform": {},
     "set_ranger_source": {"url": "http://127.0.0.1:1", "service": "none"},
     "authorize": {
         "access": {"resource": {"name": "s3a://x/y"}, "permissions": ["read"]},

@@ -19,6 +19,7 @@ from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.attached import AttachedImport, AttachedServerChange, AttachedServerCreate
 from registry_tui.schemas.canaries import Decision, Rollout, Strategy
 from registry_tui.schemas.cards import CardChange
+from registry_tui.schemas.cleaning import PlatformClean
 from registry_tui.schemas.deployments import (
     ApiKeyCreate,
     DeploymentCreate,
@@ -287,6 +288,8 @@ SAME: dict[str, Ask] = {
     ),
     "secrets": lambda c: c.rotate_secrets(SecretsRotate(kinds=[SecretKind.MLFLOW, SecretKind.PEOPLE])),
     "all secrets": lambda c: c.rotate_secrets(SecretsRotate()),
+    "what nobody uses": lambda c: c.clean_platform(PlatformClean()),
+    "what nobody uses for long": lambda c: c.clean_platform(PlatformClean(older_than_days=7.5)),
     "a user": lambda c: c.put_user("ada", UserChange(full_name=NASTY, email="a@b.c")),
     "a suspended user": lambda c: c.change_user("ada", UserChange(state=UserState.SUSPENDED)),
     "a sign-in that is forgotten": lambda c: c.change_user("ada", UserChange(forget_sign_in=True)),

@@ -61,6 +61,7 @@ COMMANDS = {
     "restore": "backups:restore",
     "upgrade": "backups:upgrade",
     "secrets": "secrets:app",
+    "platform": "cleaning:app",
     "signing": "signing:app",
     "ranger": "ranger:app",
     "idbroker": "idbroker:app",

@@ -9,6 +9,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.cleaning import PlatformClean, PlatformCleaned, UnusedThings
 from registry_tui.schemas.operations import ChainCheck, ChainLink, Event, EventChoices, LogLine, Workflow
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
 
@@ -59,6 +60,15 @@ class Operations(Transport):
     async def rotate_secrets(self, request: SecretsRotate) -> SecretsRotated:
         """Replaces the platform's own secrets; takes some seconds, on a busy machine more than others may."""
         return await self._ask(SecretsRotated, "POST", "/secrets/rotate", body=request, timeout=None)
+
+    async def unused(self, older_than_days: float = 0.0) -> UnusedThings:
+        """What nobody uses on the platform's disk; counting it takes a while."""
+        params = {"older_than_days": older_than_days}
+        return await self._ask(UnusedThings, "GET", "/unused", params=params, timeout=None)
+
+    async def clean_platform(self, request: PlatformClean) -> PlatformCleaned:
+        """Removes what nobody uses; takes seconds for large environments."""
+        return await self._ask(PlatformCleaned, "POST", "/unused/clean", body=request, timeout=None)
 
     async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
         """Newest first. `status` may be "active"."""

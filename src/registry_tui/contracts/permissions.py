@@ -102,6 +102,7 @@ class Action(StrEnum):
     STATUS_SEE = "status.see"
     METRICS_READ = "metrics.read"
     SECRETS_ROTATE = "secrets.rotate"
+    PLATFORM_CLEAN = "platform.clean"
     SERVER_ATTACH = "server.attach"
     POLICIES_SEE = "policies.see"
     POLICIES_CHANGE = "policies.change"
@@ -231,6 +232,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.WORKFLOWS, Scope.PERSON, "see, cancel and retry the person's workflows", _ONESELF),
         Rule(Action.STATUS_SEE, Scope.INSTALLATION, "see how the platform is, and search", _EVERYBODY),
         Rule(Action.SECRETS_ROTATE, Scope.INSTALLATION, "rotate secrets", _NOBODY_ELSE),
+        Rule(Action.PLATFORM_CLEAN, Scope.INSTALLATION, "remove what nobody uses from the disk", _NOBODY_ELSE),
         # The service asks whatever address is given, from its own machine.
         Rule(Action.SERVER_ATTACH, Scope.INSTALLATION, "attach MLflow servers", _NOBODY_ELSE),
         Rule(Action.METRICS_READ, Scope.INSTALLATION, "read the metrics", _NOBODY_ELSE),

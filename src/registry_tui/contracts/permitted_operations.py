@@ -13,6 +13,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.STATUS_SEE: "platform_status follow search verify_events event_links",
     Action.METRICS_READ: "read_metrics",
     Action.SECRETS_ROTATE: "rotate_secrets",
+    Action.PLATFORM_CLEAN: "list_unused clean_platform",
     Action.ENVIRONMENT_CREATE: (
         "create_environment check_store check_environment_store change_store give_store_key forget_store_key"
     ),

@@ -63,6 +63,10 @@ class Settings(BaseModel):
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.
     replica_patience: float = Field(default=300.0, gt=0)
+    #: Days after which environments of models, and logs of replicas that are gone, are removed when nobody uses them.
+    unused_days: float = Field(default=30.0, gt=0)
+    #: Bytes that these may take together; beyond that those go that were used longest ago.
+    unused_bytes: int = Field(default=20 << 30, ge=0)
     #: Addresses of package indexes that environments of models are built from, before uv's own. Models may name these.
     package_indexes: tuple[str, ...] = ()
     #: Names under which callers reach the gateway through a proxy that passes the header Host on; localhost, this

@@ -444,6 +444,11 @@ def _rotate_secrets(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("secrets rotate", (), [*(("--kind", kind) for kind in body["kinds"]), ("--yes", True)])]
 
 
+def _clean_platform(names: Names, query: Body, body: Body) -> list[Line]:
+    days = body["older_than_days"]
+    return [line("platform clean", (), [("--older-than", f"{days:g}" if days else None), ("--yes", True)])]
+
+
 def _set_ranger_source(names: Names, query: Body, body: Body) -> list[Line]:
     options: Options = [
         ("--url", body["url"]),
@@ -542,6 +547,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", f"{_RANGER}/roles/*", _ranger_role),
     ("DELETE", f"{_RANGER}/roles/*", simple("ranger roles delete", YES)),
     ("POST", "secrets/rotate", _rotate_secrets),
+    ("POST", "unused/clean", _clean_platform),
     ("PUT", "environments/*/ranger-source", _set_ranger_source),
     ("DELETE", "environments/*/ranger-source", simple("ranger source delete", YES)),
     ("POST", "workflows/*/cancel", simple("workflows cancel")),

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,8 +39,8 @@ from registry_tui.service.deployments.model_requirements import (
 from registry_tui.service.deployments.requirement_files import Requirements
 from registry_tui.service.errors import InvalidInput, WrongState
 
-#: Written last: what has it is whole.
-_MARK = "complete.json"
+#: Written last: what has it is whole. Its time is the environment's last use.
+MARK = "complete.json"
 #: What a replica itself needs beside the model's requirements.
 _SERVING = ("uvicorn", "httptools", "uvloop", "orjson")
 #: Seconds that making an environment may take, and between two looks whether it is still wanted.
@@ -79,7 +80,8 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
     python = folder / "bin" / "python"
     # One build of an environment at a time; the second finds what the first has made.
     with service.locks.of(f"environment {key}"):
-        if (folder / _MARK).is_file():
+        if (folder / MARK).is_file():
+            mark_used(folder)
             log(f"environment {key} was made earlier from the same requirements")
             return PythonEnvironment(key, python)
         log(f"the platform's environment lacks {', '.join(missing)}")
@@ -91,8 +93,22 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
             shutil.rmtree(folder, ignore_errors=True)
             raise
         lines = [required.text for required in wanted.requirements.required]
-        (folder / _MARK).write_text(json.dumps({"requirements": lines}), encoding="utf-8")
+        (folder / MARK).write_text(json.dumps({"requirements": lines}), encoding="utf-8")
     return PythonEnvironment(key, python, built=True)
+
+
+def used_at(folder: Path) -> float | None:
+    """When an environment was used last, in seconds since 1970; None of one that is not whole."""
+    try:
+        return (folder / MARK).stat().st_mtime
+    except OSError:
+        return None
+
+
+def mark_used(folder: Path) -> None:
+    """An environment is used now."""
+    with suppress(OSError):  # a full or read-only disk takes no rollout away
+        os.utime(folder / MARK)
 
 
 def of_key(service: Service, key: str) -> Path:

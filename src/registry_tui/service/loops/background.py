@@ -12,7 +12,7 @@ from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
-from registry_tui.service.deployments import shared_files
+from registry_tui.service.deployments import shared_files, unused
 from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
@@ -239,6 +239,9 @@ class Background:
         if time.monotonic() >= self._uploads_at:
             self._uploads_at = time.monotonic() + UPLOADS_EVERY
             artifact_uploads.abort_abandoned(self._service)
+            gone = unused.by_rule(self._service)
+            if gone:
+                logger.info("%s that nobody used", unused.said(gone))
 
     def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
         """Does the work, again and again with growing pauses while a part does not answer or it fails."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
@@ -14,12 +14,13 @@ from starlette.concurrency import run_in_threadpool
 import registry_tui
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import Page, Schema
+from registry_tui.schemas.cleaning import PlatformClean, PlatformCleaned, UnusedThings
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal
-from registry_tui.service.deployments import metrics
+from registry_tui.service.deployments import metrics, unused
 from registry_tui.service.errors import ServiceError
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn, principal_of_request
@@ -106,6 +107,22 @@ def read_metrics(service: ServiceIn, principal: Acting) -> Response:
 def rotate_secrets(service: ServiceIn, principal: Acting, request: SecretsRotate) -> SecretsRotated:
     """Replaces the platform's own secrets while it works; for administrators. Old ones work until the answer."""
     return rotating.rotate(service, principal, request)
+
+
+@router.get("/unused")
+def list_unused(
+    service: ServiceIn,
+    principal: Acting,
+    older_than_days: Annotated[float, Query(ge=0, le=36_500, description="Unused for so many days")] = 0.0,
+) -> UnusedThings:
+    """Environments of models and logs of replicas that nobody uses; for administrators."""
+    return unused.list_unused(service, principal, older_than_days)
+
+
+@router.post("/unused/clean")
+def clean_platform(service: ServiceIn, principal: Acting, request: PlatformClean) -> PlatformCleaned:
+    """Removes environments of models and logs of replicas that nobody uses; for administrators."""
+    return unused.clean(service, principal, request)
 
 
 @router.post("/internal/pending-versions", status_code=202, include_in_schema=False)
