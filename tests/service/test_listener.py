@@ -493,6 +493,14 @@ def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> N
         wrapped = caller.post("/model", json={"accessKey": deployment.access_key, "request": body})
         assert wrapped.json()["success"]
         assert [each.post(address, json=body).status_code for each in (nobody, person)] == [401, 401]
+        # What the endpoint says of itself, and the page that shows it, come through this door as they are.
+        page = caller.get(address.replace("invocations", "docs"))
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert page.headers["content-security-policy"].startswith("default-src 'none'") and "openapi.json" in page.text
+        described = caller.get(address.replace("invocations", "openapi.json")).json()
+        assert described["info"]["title"] == deployment.name and described["servers"] == [{"url": "."}]
+        asked = [nobody.get(address.replace("invocations", path)) for path in ("docs", "openapi.json")]
+        assert [each.status_code for each in asked] == [401, 401]
         # An API key opens nothing else.
         assert caller.get("/api/v1/user").status_code == 401
         assert caller.get("/mlflow/api/2.0/mlflow/experiments/search").status_code == 401

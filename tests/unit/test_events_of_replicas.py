@@ -18,7 +18,7 @@ from registry_tui.serving.answers import JSON
 from registry_tui.serving.app import ReplicaApp
 from registry_tui.serving.calls import CallRecord, Calls
 from registry_tui.serving.open_inference import Served
-from registry_tui.serving.scorer import Scorer
+from registry_tui.serving.scorer import STREAMS, Scorer
 from registry_tui.serving.streaming import AHEAD
 from support.platforms import PATIENCE, wait_for
 
@@ -198,3 +198,58 @@ async def test_numbers_of_numpy_are_written(model: Any) -> None:
     call = Call(application(model), asks(model, lambda data: iter([{"n": numpy.float64(0.5)}])))
     await call.done
     assert call.body == b'data: {"n": 0.5}\n\n' + event_stream.DONE
+
+
+async def test_streams_and_predictions_of_one_thread_take_turns(model: Any) -> None:
+    """Two answers in pieces wait for each other's pieces, and a prediction is answered between them."""
+    came = {name: threading.Event() for name in ("one", "other", "prediction")}
+    inside, most = [], []
+
+    def does(data: Any) -> Iterator[Any]:
+        name = str(data)
+        for number in range(50):
+            inside.append(name)
+            most.append(len(inside))
+            inside.remove(name)
+            if number == 1:
+                came[name].set()
+            yield {"number": number}
+            if number > 1 and all(event.is_set() for event in came.values()):
+                return
+            # The model's own work, in which nobody else has a turn.
+            threading.Event().wait(0.02)
+
+    app = application(model)
+    calls = [Call(app, asks(model, does, inputs=[name])) for name in ("one", "other")]
+    await asyncio.to_thread(wait_for, lambda: came["one"].is_set() and came["other"].is_set(), what="pieces of both")
+    predicted = Call(app, {"inputs": ["x"]})
+    await asyncio.wait_for(predicted.done, PATIENCE)
+    assert predicted.sent[0]["status"] == 200 and not any(call.done.done() for call in calls)
+    came["prediction"].set()
+    for call in calls:
+        await asyncio.wait_for(call.done, PATIENCE)
+        assert event_stream.is_whole(call.body)
+    assert max(most) == 1
+
+
+async def test_more_streams_than_a_replica_makes_are_refused_for_a_moment(model: Any) -> None:
+    free = threading.Event()
+
+    def waits(data: Any) -> Iterator[Any]:
+        yield 1
+        while not free.is_set():
+            yield 2
+
+    app = application(model)
+    calls = [Call(app, asks(model, waits)) for _ in range(STREAMS)]
+    await asyncio.to_thread(wait_for, lambda: all(call.sent for call in calls), what="all to have begun")
+    refused = Call(app, asks(model, waits))
+    await asyncio.wait_for(refused.done, PATIENCE)
+    assert refused.sent[0]["status"] == 503 and (b"retry-after", b"1") in refused.sent[0]["headers"]
+    assert b"too-many-streams" in refused.body
+    free.set()
+    for call in calls:
+        call.gone.set()
+        await asyncio.wait_for(call.done, PATIENCE)
+    again = Call(app, asks(model, lambda data: iter([1])))
+    await asyncio.to_thread(wait_for, lambda: not app.scorer._streaming or again.done.done(), what="room")

@@ -8,20 +8,25 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.serving import arrow, batching, streaming
-from registry_tui.serving.answers import JSON, Answer, Events, score_alone
+from registry_tui.serving.answers import JSON, Answer, Events, problem, score_alone
 from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed
 from registry_tui.serving.calls import CallRecord
 from registry_tui.serving.shortcuts import Shortcuts
+from registry_tui.serving.turns import Turns
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 logger = logging.getLogger(__name__)
+
+#: Answers in pieces that a replica makes at once; each has a thread, and they take turns at the model.
+STREAMS = 32
 
 Ask = Callable[[bytes, Any, Shortcuts | None], Answer]
 
@@ -76,6 +81,9 @@ class Scorer:
         #: Requests, and their bytes, that no call of the model has begun with.
         self._counting = threading.Lock()
         self._waiting = self._waiting_bytes = 0
+        #: Of a model that answers in pieces: its calls and pieces, as many at once as there are threads.
+        self._turns = Turns(max(1, threads)) if self._streams else None
+        self._streaming: set[threading.Thread] = set()
         #: When each call of the model that is under way began, by thread (`time.monotonic`).
         self._began: dict[int, float] = {}
         self._threads = [
@@ -122,7 +130,7 @@ class Scorer:
         """Answers what waits, then stops."""
         for _ in self._threads:
             self._queue.put(None)
-        for thread in self._threads:
+        for thread in [*self._threads, *self._streaming]:
             thread.join()
 
     # -- on a scorer's thread -------------------------------------------------------------------
@@ -158,16 +166,45 @@ class Scorer:
                         answer = answers[number]
                     elif request.future.cancelled():
                         continue
+                    elif self._streams and streaming.may_ask(request.body):
+                        self._answer_aside(request)
+                        continue
                     else:
-                        with self._calling(request.counted):
-                            answer = self._alone(request)
-                            if answer.events is not None:
-                                answer = self._in_pieces(request, answer, answer.events)
-                    if request.counted:
-                        self._note(answer)
-                    if self.strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
-                        answer = replace(answer, body=batching.strictly(answer.body))
-                    request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+                        answer = self._called(request)
+                    self._finish(request, answer)
+
+    def _called(self, request: _Waiting) -> Answer:
+        """The answer of a call for one request; one in pieces is on its way, and over."""
+        with self._calling(request.counted):
+            answer = self._alone(request)
+            return answer if answer.events is None else self._in_pieces(request, answer, answer.events)
+
+    def _finish(self, request: _Waiting, answer: Answer) -> None:
+        if request.counted:
+            self._note(answer)
+        if self.strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
+            answer = replace(answer, body=batching.strictly(answer.body))
+        request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+
+    def _answer_aside(self, request: _Waiting) -> None:
+        """Answers on a thread of its own what may be an answer in pieces: others have their turns in between."""
+        if len(self._streaming) >= STREAMS:
+            why = f"This replica makes {counted(STREAMS, 'answer')} in pieces already; try again in a moment"
+            full = problem(503, "too-many-streams", "RESOURCE_EXHAUSTED", why)
+            answer = replace(full, headers=((b"retry-after", b"1"),))
+            request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+            return
+
+        def work() -> None:
+            try:
+                with suppress(RuntimeError):  # the loop is closed: the process ends
+                    self._finish(request, self._called(request))
+            finally:
+                self._streaming.discard(threading.current_thread())
+
+        thread = threading.Thread(target=work, name="stream", daemon=True)
+        self._streaming.add(thread)
+        thread.start()
 
     def _alone(self, request: _Waiting) -> Answer:
         if request.by is not None:
@@ -185,14 +222,16 @@ class Scorer:
         return replace(answer, failure=events.failure)
 
     def _piece_made(self) -> None:
-        self._began[threading.get_ident()] = time.monotonic()
+        with self._at_rest():
+            pass  # whoever waits for a turn has it now
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
         thread = threading.get_ident()
         self._began.pop(thread, None)
         try:
-            yield
+            with nullcontext() if self._turns is None else self._turns.given():
+                yield
         finally:
             self._began[thread] = time.monotonic()
 
@@ -215,13 +254,14 @@ class Scorer:
     @contextmanager
     def _calling(self, counted: bool) -> Iterator[None]:
         thread = threading.get_ident()
-        if self._record is not None and counted:
-            self._record.began()
-        self._began[thread] = time.monotonic()
-        try:
-            yield
-        finally:
-            del self._began[thread]
+        with nullcontext() if self._turns is None else self._turns.taken():
+            if self._record is not None and counted:
+                self._record.began()
+            self._began[thread] = time.monotonic()
+            try:
+                yield
+            finally:
+                del self._began[thread]
 
     def _note(self, answer: Answer) -> None:
         if self._record is None:

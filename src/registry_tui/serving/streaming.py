@@ -145,9 +145,14 @@ def can(model: PyFuncModel) -> bool:
     return str(own.__module__) != _MLFLOWS
 
 
+def may_ask(body: bytes) -> bool:
+    """Whether a request may ask for an answer in pieces, as far as can be told without reading it."""
+    return b'"stream"' in body
+
+
 def asked(body: bytes, content_type: str) -> dict[str, Any] | None:
     """The request, when it asks for an answer in pieces: JSON with `"stream": true`."""
-    if b'"stream"' not in body or content_type.partition(";")[0].strip() != JSON:
+    if not may_ask(body) or content_type.partition(";")[0].strip() != JSON:
         return None
     try:
         found = decode(body)

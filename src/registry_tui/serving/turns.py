@@ -1,0 +1,53 @@
+"""Turns at a model: at most so many calls of it go on at once, in the order in which they were asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """A semaphore that is fair: who gives a turn back and wants another one waits behind all who waited before."""
+
+    def __init__(self, at_once: int) -> None:
+        self._guard = threading.Lock()
+        self._free = at_once
+        self._waiting: deque[threading.Event] = deque()
+
+    def take(self) -> None:
+        """Waits for a turn."""
+        with self._guard:
+            if self._free and not self._waiting:
+                self._free -= 1
+                return
+            mine = threading.Event()
+            self._waiting.append(mine)
+        mine.wait()
+
+    def give(self) -> None:
+        """Gives a turn to who has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Around what needs a turn."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.give()
+
+    @contextmanager
+    def given(self) -> Iterator[None]:
+        """Around what needs none, within what has one: others have theirs meanwhile."""
+        self.give()
+        try:
+            yield
+        finally:
+            self.take()
