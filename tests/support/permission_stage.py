@@ -72,6 +72,8 @@ BODIES: dict[str, Any] = {
     "clean_up_storage": {"archives": ["aaaa-bbbb-cccc-dddd/aaaa-bbbb-cccc-dddd"]},
     # Refused after the question who asks: the environment has no store of its own.
     "change_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
+    # Refused for its address.
+    "change_backend": {"kind": "ray", "address": "ftp://nowhere", "token": "none"},
     "give_store_key": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "check_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "search_runs": EXPERIMENTS,

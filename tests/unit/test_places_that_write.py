@@ -29,6 +29,9 @@ NFS = "a registry's NFS"
 BACKUP = "a backup's names"
 #: The folder itself that its owner names for backups.
 PLACE = "the folder of backups"
+#: On a node of a cluster: in its cache under digests, where `file_paths` checks an archive's paths, or a folder made
+#: for one replica.
+NODE = "a node's cache"
 #: In a folder that is made for one request, or that MLflow gives; MLflow or `file_paths` checks the path.
 ONE_REQUEST = "a request's own folder"
 
@@ -49,6 +52,8 @@ RULES = {
     "mlflow_plugin/elsewhere/store.py": ONE_REQUEST,
     "mlflow_plugin/elsewhere/turns.py": OWN,
     "mlflow_plugin/outside.py": ONE_REQUEST,
+    "on_ray/preparing.py": NODE,
+    "on_ray/process.py": NODE,
     "platform/contexts.py": OWN,
     "platform/lifecycle.py": HOME,
     "platform/locks.py": HOME,
@@ -61,6 +66,8 @@ RULES = {
     "screens/base/save.py": NEW,
     "screens/registries/registry_events.py": NEW,
     "service/adapters/nfs_worker.py": NFS,
+    "service/backends/ray.py": HOME,
+    "service/backends/ray_cluster.py": HOME,
     "service/backends/supervisord.py": HOME,
     "service/backup/restoring.py": BACKUP,
     "service/backup/taking.py": HOME,
@@ -169,8 +176,8 @@ def test_what_people_save_is_never_opened_over_something(modules: dict[str, Modu
 def test_nothing_is_unpacked_here(modules: dict[str, Module]) -> None:
     for name, module in modules.items():
         assert not {name_of(call) for call in module.calls} & UNPACKS, name
-        # One reads members into memory, within bounds; the other reads a bundle's by their digests.
-        if name not in ("scanning/files.py", "client/bundles.py"):
+        # One reads members into memory, within bounds; one reads a bundle's by their digests; the last one only packs.
+        if name not in ("scanning/files.py", "client/bundles.py", "service/backends/ray.py"):
             assert not module.imports & ARCHIVES, name
 
 

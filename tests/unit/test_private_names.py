@@ -26,7 +26,7 @@ from support.private_names import ALL, PACKAGES, Foreign, Kind
 #: Where MLflow and DBOS are changed; screens set documented attributes of Textual's widgets.
 PATCHING = ("mlflow_plugin/", "service/engine/", "service/running.py")
 #: Modules that start a program, or want what tests lack, when they are imported.
-LEFT_OUT = ("__main__.py", "migrations/")
+LEFT_OUT = ("__main__.py", "migrations/", "on_ray/application.py")
 #: A method of our own store, which another module of its package calls.
 OUR_OWN = {Use("mlflow_plugin/finding.py", "_routes")}
 LISTED = {Use(each.place, name) for each in ALL for name in each.names}

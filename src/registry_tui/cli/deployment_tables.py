@@ -6,12 +6,14 @@ from registry_tui.cli import output
 from registry_tui.cli.output import Column
 from registry_tui.schemas.deployments import Deployment, ReplicaLogFile, ReplicaStatus, Revision
 from registry_tui.wording import rollouts, words
+from registry_tui.wording.backends import runs, runs_said
 
 COLUMNS = [
     Column[Deployment]("NAME", lambda each: each.name),
     Column[Deployment]("STATUS", lambda each: each.state),
     Column[Deployment]("MODEL", lambda each: f"{each.model_name} v{each.version}", flexible=True),
     Column[Deployment]("PROJECT", lambda each: each.project_name),
+    Column[Deployment]("RUNS", lambda each: runs(each.backend)),
     Column[Deployment]("REPLICAS", lambda each: f"{each.replicas_ready}/{each.replicas_wanted}", right=True),
     Column[Deployment]("MEMORY", lambda each: words.memory(each.memory_used_bytes), right=True),
     Column[Deployment]("REQ/S", lambda each: f"{each.traffic.per_second:.1f}", right=True),
@@ -61,6 +63,7 @@ def print_one(found: Deployment, as_json: bool) -> None:
         + (f", following alias {found.alias}{rollouts.followed(found.follow_rollout)}" if found.follow_alias else ""),
         "registry": found.registry_name,
         "project": f"{found.workspace_name}/{found.project_name}",
+        "runs": runs_said(found.backend),
         "description": found.description,
         "revision": found.revision,
         "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",

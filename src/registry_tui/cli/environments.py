@@ -10,10 +10,11 @@ from registry_tui.cli import environment_roles, lineage, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.lineage_refs import reference
-from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
+from registry_tui.schemas.places import BackendChange, BackendKind, Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.schemas.store_access import access_held
 from registry_tui.schemas.stores import StoreChange
+from registry_tui.wording.backends import backend_said
 from registry_tui.wording.storage_access import registry_access_said
 from registry_tui.wording.stores import checked_said
 
@@ -42,6 +43,7 @@ def _print(found: Environment, as_json: bool, registry: ModelRegistry | None = N
         "bucket": found.bucket,
         "endpoint": found.endpoint,
         **_own_store(found),
+        "deployments run": backend_said(found.backend),
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
     if registry is not None:
@@ -147,6 +149,31 @@ def change_store(
     """
     request = StoreChange(store=reached(bucket), artifacts=artifacts)
     _print(session.ask(lambda client: client.change_store(environment, request)), as_json)
+
+
+@app.command("set-backend")
+def set_backend(
+    environment: session.EnvironmentArgument,
+    backend: Annotated[BackendKind, typer.Argument(help="local for this machine, or ray.")],
+    address: Annotated[
+        str, typer.Option("--address", help="The address of the cluster's dashboard, http://HOST:8265.")
+    ] = "",
+    token_file: Annotated[
+        str | None,
+        typer.Option("--token-file", help="A file with the cluster's token, or - for stdin; kept where none is given."),
+    ] = None,
+    http_port: Annotated[
+        int, typer.Option("--http-port", min=1, max=65535, help="The port at which the cluster answers calls.")
+    ] = 8000,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Have the deployments of an environment run on this machine, or in a Ray cluster, which is tried first.
+
+    Example: registry-tui environments set-backend prod ray --address http://127.0.0.1:8265 --token-file ray.token
+    """
+    token = "" if token_file is None else session.secret_from(token_file, "--token-file")
+    request = session.build(BackendChange, kind=backend, address=address, token=token, http_port=http_port)
+    _print(session.ask(lambda client: client.change_backend(environment, request)), as_json)
 
 
 app.command("check-store")(stores.check_store)

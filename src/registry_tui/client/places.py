@@ -8,6 +8,7 @@ from registry_tui.client.transport import STORE_PATIENCE, Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.places import (
+    BackendChange,
     Collaborator,
     CollaboratorChange,
     Environment,
@@ -44,6 +45,12 @@ class Places(Transport):
     async def change_store(self, environment: str, request: StoreChange) -> Environment:
         """Reaches an environment's own store with other credentials, or at another address."""
         path = f"/environments/{segment(environment)}/store"
+        answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
+        return Environment.model_validate_json(answer.content)
+
+    async def change_backend(self, environment: str, request: BackendChange) -> Environment:
+        """Has an environment's deployments run on this machine, or in a cluster, which is tried first."""
+        path = f"/environments/{segment(environment)}/backend"
         answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,16 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Replica:
-    """A process that serves, and its unix socket."""
+    """A process that serves, and its unix socket; or those that an address in a cluster leads to, `http://…`."""
 
     name: str
     socket: str
+    #: What is shown to replicas in a cluster, whose address others reach too.
+    secret: str = field(default="", repr=False)
+
+    @property
+    def in_cluster(self) -> bool:
+        return self.socket.startswith("http://")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.SECRETS_ROTATE: "rotate_secrets",
     Action.PLATFORM_CLEAN: "list_unused clean_platform",
     Action.ENVIRONMENT_CREATE: (
-        "create_environment check_store check_environment_store change_store give_store_key forget_store_key"
+        "create_environment check_store check_environment_store change_store change_backend give_store_key "
+        "forget_store_key"
     ),
     Action.ENVIRONMENT_SEE: (
         "list_environments get_environment list_workspaces get_workspace list_registries get_registry "

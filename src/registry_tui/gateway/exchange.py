@@ -1,4 +1,6 @@
-"""Connections to replicas on unix sockets: one request after the other on each, read by a compiled parser.
+"""Connections to replicas on unix sockets, and to clusters: one request after the other on each.
+
+Answers are read by a compiled parser.
 
 A general HTTP client takes longer for its own work than a small model takes to predict.
 """
@@ -9,8 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httptools
+
+from registry_tui.contracts.carried import REPLICA_HEADER, SECRET_HEADER
+from registry_tui.contracts.gateway_routes import Replica
 
 #: Seconds for which a connection is kept that nothing is sent on: less than the replica keeps it.
 KEPT_SECONDS = 60.0
@@ -152,6 +158,7 @@ class Connections:
     """The connections to one replica that are kept."""
 
     def __init__(self, socket: str) -> None:
+        #: A unix socket, or the address of a cluster.
         self._socket = socket
         self._kept: list[Exchange] = []
 
@@ -164,9 +171,18 @@ class Connections:
                 return kept
             kept.close()
         try:
-            _, exchange = await loop.create_unix_connection(Exchange, self._socket)
+            exchange = await self._connected()
         except OSError as error:
             raise Refused from error
+        return exchange
+
+    async def _connected(self) -> Exchange:
+        loop = asyncio.get_running_loop()
+        if not self._socket.startswith("http://"):
+            _, exchange = await loop.create_unix_connection(Exchange, self._socket)
+            return exchange
+        parts = urlsplit(self._socket)
+        _, exchange = await loop.create_connection(Exchange, parts.hostname or "", parts.port or 80)
         return exchange
 
     def give_back(self, exchange: Exchange, *, keep: bool) -> None:
@@ -193,3 +209,23 @@ def head_of(method: str, path: str, headers: Mapping[str, str], length: int | No
     if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1 or "\0" in text:
         raise ValueError("a header has an end of line")
     return text.encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+
+
+def head_for(replica: Replica, method: str, path: str, headers: Mapping[str, str], length: int | None = None) -> bytes:
+    """The first lines of a request to a replica. Raises ValueError for what cannot stand in them."""
+    if not replica.in_cluster:
+        return head_of(method, path, headers, length)
+    # What a caller sends under this name is not passed on: it would stand beside the gateway's own.
+    kept = {name: value for name, value in headers.items() if name.lower() != SECRET_HEADER.lower()}
+    prefix = urlsplit(replica.socket).path
+    return head_of(method, f"{prefix}{path}", {**kept, SECRET_HEADER: replica.secret}, length)
+
+
+def answered_by(replica: Replica, exchange: Exchange) -> str:
+    """The name of the replica that answered. Raises Broken for an answer that a cluster gave in place of one."""
+    if not replica.in_cluster:
+        return replica.name
+    name = exchange.headers.get(REPLICA_HEADER.lower())
+    if name is None:
+        raise Broken
+    return name

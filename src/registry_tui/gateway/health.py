@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from registry_tui.contracts.gateway_routes import Replica, Route
-from registry_tui.gateway.exchange import Broken, Connections, Refused, head_of
+from registry_tui.gateway.exchange import Broken, Connections, Refused, answered_by, head_for
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between looks, and those that an answer may take. Replicas answer this from their event loop.
 LOOK_EVERY, ANSWER_SECONDS = 2.0, 2.0
-_PING = head_of("GET", "/ping", {}, None)
 
 
 class Health:
@@ -30,21 +29,22 @@ class Health:
         for socket in self._connections.keys() - replicas.keys():
             self._connections.pop(socket).close()
         sockets = list(replicas)
-        well = await asyncio.gather(*(self._is_well(socket) for socket in sockets))
+        well = await asyncio.gather(*(self._is_well(replicas[socket]) for socket in sockets))
         found = frozenset(socket for socket, fine in zip(sockets, well, strict=True) if not fine)
         for socket in sorted(found ^ self.unwell):
             if socket in replicas:
                 logger.info("%s %s", _name(replicas[socket]), "is not well" if socket in found else "is well again")
         self.unwell = found
 
-    async def _is_well(self, socket: str) -> bool:
-        connections = self._connections.setdefault(socket, Connections(socket))
+    async def _is_well(self, replica: Replica) -> bool:
+        connections = self._connections.setdefault(replica.socket, Connections(replica.socket))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 exchange = await connections.take()
                 whole = False
                 try:
-                    await exchange.send(_PING, None)
+                    await exchange.send(head_for(replica, "GET", "/ping", {}), None)
+                    answered_by(replica, exchange)
                     await exchange.whole()
                     whole = True
                     return exchange.status == 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from registry_tui.contracts import event_stream
 from registry_tui.contracts.gateway_routes import Replica
-from registry_tui.gateway.exchange import Broken, Connections, Exchange, Refused, head_of
+from registry_tui.gateway.exchange import Broken, Connections, Exchange, Refused, answered_by, head_for
 from registry_tui.gateway.health import Health
 from registry_tui.gateway.load import SharedLoad
 
@@ -138,7 +138,7 @@ class Upstream:
         seconds: float,
         retries: int,
     ) -> Answered:
-        head = head_of(method, path, headers or {}, None if body is None else len(body))
+        head = head_for(replica, method, path, headers or {}, None if body is None else len(body))
         connections = self._connections.setdefault(replica.socket, Connections(replica.socket))
         # One that was kept open may end with a replica that is replaced: a large request would then look guilty.
         alone = _is_large(body)
@@ -148,13 +148,14 @@ class Upstream:
             in_pieces = False
             try:
                 await exchange.send(head, body)
+                name = answered_by(replica, exchange)
                 in_pieces = exchange.headers.get("content-type", "").startswith(event_stream.MEDIA_TYPE)
                 content = b"" if in_pieces else await exchange.whole()
             finally:
                 if not in_pieces:
                     connections.give_back(exchange, keep=not alone)
         pieces = self._pieces(replica, connections, exchange, seconds) if in_pieces else None
-        return Answered(exchange.status, content, exchange.headers, replica.name, retries, pieces)
+        return Answered(exchange.status, content, exchange.headers, name, retries, pieces)
 
     def _pieces(self, replica: Replica, connections: Connections, exchange: Exchange, seconds: float) -> Pieces:
         self._begin_or_end(replica.socket, 1)

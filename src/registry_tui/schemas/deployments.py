@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.canaries import Canary, KeptRollout, Rollout
+from registry_tui.schemas.places import BackendKind
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -203,6 +204,8 @@ class Deployment(Schema):
     project_name: str
     workspace_name: str
     environment_name: str
+    #: Where its replicas run: that of its environment.
+    backend: BackendKind = BackendKind.LOCAL
     registry_id: str
     registry_name: str | None = None
     model_name: str

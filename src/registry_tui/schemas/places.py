@@ -21,6 +21,32 @@ class Cloud(StrEnum):
     AZURE = "azure"
 
 
+class BackendKind(StrEnum):
+    """Where an environment's deployments run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+class EnvironmentBackend(Schema):
+    """Where an environment's deployments run; `address`, `http_port` and `version` are those of a cluster."""
+
+    kind: BackendKind = BackendKind.LOCAL
+    address: str = ""
+    #: Where the cluster answers calls, unless Serve listened at another port there already.
+    http_port: int | None = None
+    version: str = ""
+
+
+class BackendChange(RequestSchema):
+    """Another backend; a cluster has an address and a token, which stays as it is where none is given."""
+
+    kind: BackendKind
+    address: str = Field(default="", max_length=500)
+    token: str = Field(default="", max_length=500, repr=False)
+    http_port: int = Field(default=8000, ge=1, le=65535)
+
+
 class Environment(Schema):
     """A cloud account's corner."""
 
@@ -39,6 +65,7 @@ class Environment(Schema):
     workspace_count: int = 0
     #: Where its registry's archives lie, when that is not the bucket.
     store: EnvironmentStore | None = None
+    backend: EnvironmentBackend = EnvironmentBackend()
 
 
 class EnvironmentCreate(RequestSchema):

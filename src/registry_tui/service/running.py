@@ -28,7 +28,11 @@ from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.backends.base import Backends
+from registry_tui.service.backends.either import EitherReplicas
+from registry_tui.service.backends.ray import RayReplicas
 from registry_tui.service.core import identity
+from registry_tui.service.core.clusters import cluster_of
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.kept import Locks
 from registry_tui.service.core.shared_locks import SharedLocks
@@ -92,12 +96,18 @@ def build(home: Home, process: str = SERVICE) -> Service:
         mlflow=mlflow,
         stores=_chosen("store", settings.store, STORES)(home, ports, secrets),
         access=Access(mlflow, secrets, partial(identity.mlflow_account, database)),
-        backends=_chosen("backend", settings.backend, BACKENDS)(home, ports, secrets),
+        backends=_with_clusters(home, database, _chosen("backend", settings.backend, BACKENDS)(home, ports, secrets)),
         workflows=workflows,
         locks=SharedLocks(databases.service) if database.shared else Locks(),
     )
     workflows.attach(service)
     return service
+
+
+def _with_clusters(home: Home, database: Database, here: Backends) -> Backends:
+    """The backend of this machine, and the clusters that environments name."""
+    ray = RayReplicas(home, partial(cluster_of, database))
+    return Backends(replicas=EitherReplicas(here.replicas, ray), logs=here.logs, clusters=ray)
 
 
 def _chosen(setting: str, name: str, known: Mapping[str, str]) -> Callable[[Home, Ports, Secrets], Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
+from registry_tui.schemas.places import BackendChange
 from registry_tui.schemas.store_addresses import secret_of, settings_of
 from registry_tui.schemas.stores import DirectoryStore, S3Store, Store, StoreSettings, uri_of
 from registry_tui.wording.command_parts import Body, Line, Make, Names, NoCommand, Options, line, simple
 
 #: The file that a printed command reads the secret from: a command line can be seen by others.
 SECRET_FILE = "store.secret"
+#: The same for a cluster's token.
+TOKEN_FILE = "cluster.token"
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
 
 
@@ -35,6 +38,16 @@ def _give_key(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("registries give-key", [*names, _address(store)], [*options, *_options(store)])]
 
 
+def _set_backend(names: Names, query: Body, body: Body) -> list[Line]:
+    usual = BackendChange.model_fields["http_port"].default
+    options: Options = [
+        ("--address", body["address"] or None),
+        ("--token-file", TOKEN_FILE if body["token"] else None),
+        ("--http-port", body["http_port"] if body["http_port"] != usual else None),
+    ]
+    return [line("environments set-backend", [*names, body["kind"]], options)]
+
+
 def _address(store: Store) -> str:
     return store.address.path if isinstance(store, DirectoryStore) else uri_of(store).rstrip("/")
 
@@ -50,6 +63,8 @@ def _options(store: Store) -> Options:
 
 def remark(body: Body) -> str:
     """What somebody has to do before the command."""
+    if body.get("token"):
+        return f"put the token into the file {TOKEN_FILE} first"
     if body.get("store") is None or not secret_of(_STORES.validate_python(body["store"])):
         return ""
     return f"put the secret into the file {SECRET_FILE} first"
@@ -59,6 +74,7 @@ def remark(body: Body) -> str:
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "environments", _create),
     ("PUT", "environments/*/store", _change),
+    ("PUT", "environments/*/backend", _set_backend),
     ("PUT", "registries/*/store-key", _give_key),
     ("DELETE", "registries/*/store-key", simple("registries forget-key")),
 )

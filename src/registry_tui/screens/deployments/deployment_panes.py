@@ -9,6 +9,7 @@ from textual.content import Content
 from registry_tui.widgets.facts import facts
 from registry_tui.widgets.virtual_table import Column
 from registry_tui.wording import rollouts
+from registry_tui.wording.backends import runs_said
 from registry_tui.wording.words import (
     Cell,
     absolute,
@@ -98,6 +99,7 @@ def settings(found: Deployment, revision: Revision, room: int) -> Content:
             ("model", f"{found.model_name} version {found.version}{follows}"),
             ("registry", found.registry_name or "–"),
             ("project", f"{found.environment_name} / {found.workspace_name} / {found.project_name}"),
+            ("runs", runs_said(found.backend)),
             ("authentication", "callers need an API key" if found.authentication else "none"),
             ("replicas", str(found.replicas_wanted)),
             ("each replica", f"{found.cpu:g} CPU, {memory(found.memory_bytes)} of memory at most"),

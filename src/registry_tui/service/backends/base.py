@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from registry_tui.contracts.carried import Carried
+from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.contracts.replica_spec import ReplicaSpec
+from registry_tui.service.errors import InvalidInput
 from registry_tui.serving.calls import Calls
 
 
@@ -49,6 +52,8 @@ class ReplicaProcess:
     unread: bool = False
     #: Why the last calls of its model were not answered.
     trouble: str = ""
+    #: Why a node of a cluster ended it last, for its memory; the service itself does so on this machine.
+    over_memory: str = ""
 
 
 class Backend(Protocol):
@@ -109,8 +114,80 @@ class ReplicaLogs(Protocol):
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A cluster that an environment's deployments run in, and the token that lets run anything there."""
+
+    environment: str
+    #: Of its REST API, `http://HOST:PORT`.
+    address: str
+    token: str = field(repr=False)
+    #: Where it answers calls, once it does; the host is the address's.
+    http_port: int = 8000
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one replica asks a cluster for."""
+
+    cpu: float
+    memory_bytes: int
+    gpus: int = 0
+
+
+class Clusters(Protocol):
+    """Runs replicas in clusters. Methods may raise PartUnavailable."""
+
+    def check(self, cluster: Cluster) -> str:
+        """Tries address and token; returns the cluster's version. Raises InvalidInput when it cannot be used."""
+
+    def start(self, cluster: Cluster, names: Iterable[ReplicaName], carried: Carried, resources: Resources) -> None:
+        """Starts replicas of one generation; does not wait. Raises OSError too."""
+
+    def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
+        """Gives the replicas of a generation newer addresses of the same files, by their paths."""
+
+    def clean_up(self) -> None:
+        """Takes away what clusters kept that did not answer when it was to go."""
+
+    def secret(self, deployment: str, generation: int) -> str:
+        """What callers of a generation show, which is made where there is none yet."""
+
+    def has(self, name: ReplicaName) -> bool:
+        """Whether a replica runs, or is to run, in a cluster."""
+
+    def reached(self, names: Iterable[ReplicaName]) -> list[Replica]:
+        """Where the gateway reaches the replicas of these that run in clusters."""
+
+
+class NoClusters:
+    """`Clusters` of a backend whose replicas all run on this machine."""
+
+    def check(self, cluster: Cluster) -> str:
+        raise InvalidInput("This installation's backend runs replicas on this machine only")
+
+    def start(self, cluster: Cluster, names: Iterable[ReplicaName], carried: Carried, resources: Resources) -> None:
+        self.check(cluster)
+
+    def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
+        raise InvalidInput("This installation's backend runs replicas on this machine only")
+
+    def clean_up(self) -> None:
+        return None
+
+    def secret(self, deployment: str, generation: int) -> str:
+        return ""
+
+    def has(self, name: ReplicaName) -> bool:
+        return False
+
+    def reached(self, names: Iterable[ReplicaName]) -> list[Replica]:
+        return []
+
+
+@dataclass(frozen=True)
 class Backends:
-    """Where deployments run."""
+    """Where deployments run: on this machine, or in clusters."""
 
     replicas: Backend
     logs: ReplicaLogs
+    clusters: Clusters = field(default_factory=NoClusters)

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.platform.ports import is_free
 from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState, RevisionState
-from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.core import clusters
+from registry_tui.service.database.tables import DeploymentRow, EnvironmentBackendRow, ProjectRow, WorkspaceRow
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.settings import Settings as ServiceSettings
@@ -46,8 +47,17 @@ def suggested_memory(archive_bytes: int) -> int:
 
 
 def claimed_memory(session: Session, *, but: str | None = None) -> int:
-    """Bytes that all deployments may use at most, leaving one out."""
-    query = select(DeploymentRow).where(DeploymentRow.state.in_(CLAIMING), DeploymentRow.id != (but or ""))
+    """Bytes of this machine that all deployments may use at most, leaving one out."""
+    elsewhere = (
+        select(ProjectRow.id)
+        .join(WorkspaceRow, WorkspaceRow.id == ProjectRow.workspace_id)
+        .join(EnvironmentBackendRow, EnvironmentBackendRow.environment_id == WorkspaceRow.environment_id)
+    )
+    query = select(DeploymentRow).where(
+        DeploymentRow.state.in_(CLAIMING),
+        DeploymentRow.id != (but or ""),
+        DeploymentRow.project_id.not_in(elsewhere),
+    )
     total = 0
     for row in session.scalars(query.options(selectinload(DeploymentRow.revisions))):
         active = gateway_link.active_revision(row)
@@ -70,12 +80,22 @@ def claimed_beside(row: DeploymentRow, generation: int) -> int:
 
 
 def require_room(
-    session: Session, replicas: int, memory: int, cpu: float, *, but: str | None = None, beside: int = 0
+    session: Session,
+    row: DeploymentRow,
+    replicas: int,
+    memory: int,
+    cpu: float,
+    *,
+    but: str | None = None,
+    beside: int = 0,
 ) -> None:
     """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it.
 
     `but`: the deployment itself, whose own claim is not another's; `beside`: what its replicas of before go on using.
+    A cluster has its own scheduler, which says what it waits for.
     """
+    if clusters.cluster_for(session, row) is not None:
+        return
     total, claimed = memory_bytes(), claimed_memory(session, but=but)
     if cpu > cpus():
         raise InvalidInput(f"{cpu:g} CPUs are asked for, and this machine has {cpus()}", action="Ask for fewer")

@@ -149,6 +149,26 @@ def _serving_requirements() -> list[str]:
     return [f"{name}=={version(name)}" for name in _SERVING]
 
 
+def lines_of(named: Requirements) -> list[str]:
+    """What is installed for a model and for its replica, as lines for uv."""
+    names = {required.name for required in named.required}
+    # A version that the model asks for itself counts: the replica uses what all versions of these packages have.
+    own = [line for line in _serving_requirements() if line.partition("==")[0] not in names]
+    if not names & {"mlflow", "mlflow-skinny"}:
+        own.append(f"mlflow=={version('mlflow')}")
+    own += _needed_to_check(named)
+    return [*named.options, *(required.line for required in named.required), *own]
+
+
+def installed(python: Path) -> list[str]:
+    """The packages of an environment with their versions, `name==version`. Raises WrongState."""
+    command = [uv.find_uv_bin(), "pip", "freeze", "--python", str(python)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise WrongState(f"What {python} has installed cannot be read", action="Deploy the version again")
+    return [line for line in done.stdout.split() if "==" in line and not line.startswith("registry-tui==")]
+
+
 def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], indexes: Sequence[str] = ()) -> None:
     """Makes an environment with uv, whose cache all environments share. Raises InvalidInput."""
     program = uv.find_uv_bin()
@@ -167,16 +187,9 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
         raise InvalidInput(
             f"No environment can be made: {said[-1] if said else 'uv gave no reason'}", action="See the workflow's log"
         )
-    names = {required.name for required in named.required}
-    # A version that the model asks for itself counts: the replica uses what all versions of these packages have.
-    own = [line for line in _serving_requirements() if line.partition("==")[0] not in names]
-    if not names & {"mlflow", "mlflow-skinny"}:
-        own.append(f"mlflow=={version('mlflow')}")
-    own += _needed_to_check(named)
     lists = folder / "lists"
     lists.mkdir()
-    lines = [*named.options, *(required.line for required in named.required), *own]
-    (lists / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (lists / "requirements.txt").write_text("\n".join(lines_of(named)) + "\n", encoding="utf-8")
     (lists / "constraints.txt").write_text("".join(f"{each.line}\n" for each in named.constraints), encoding="utf-8")
     install = [program, "pip", "install", "--color", "never", "--python", str(folder / "bin" / "python")]
     install += ["-r", str(lists / "requirements.txt"), "-c", str(lists / "constraints.txt")]

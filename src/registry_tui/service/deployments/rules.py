@@ -99,7 +99,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     )
 
     def prepare(session: Session, workflow_id: str) -> None:
-        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu)
+        machine.require_room(session, row, settings.replicas, settings.memory_bytes, settings.cpu)
         taken = select(DeploymentRow).where(DeploymentRow.project_id == project.id, DeploymentRow.name == request.name)
         if session.scalars(taken).first() is not None:
             raise AlreadyThere(
@@ -264,7 +264,9 @@ def roll_out(
         generation = active.generation if active is not None and same else number
         # Going back from a version that fails has to be possible however full the machine has become.
         beside = machine.claimed_beside(present, generation) if instead_of is None else 0
-        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id, beside=beside)
+        machine.require_room(
+            session, row, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id, beside=beside
+        )
         present.workflow_id, present.updated_at = workflow_id, now()
         new = revision_row(present, settings, number, generation, principal, workflow_id, comment)
         for each in present.revisions:

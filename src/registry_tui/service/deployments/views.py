@@ -28,11 +28,12 @@ from registry_tui.schemas.deployments import (
     RevisionState,
 )
 from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
-from registry_tui.service.core import paging, permissions, reached
+from registry_tui.service.core import clusters, paging, permissions, reached
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import (
     CanaryRow,
     DeploymentRow,
+    EnvironmentRow,
     ProjectRow,
     RegistryRow,
     RevisionRow,
@@ -45,7 +46,10 @@ from registry_tui.service.publishing import gateway as gateway_link
 
 _LOADED = (
     selectinload(DeploymentRow.revisions),
-    selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+    selectinload(DeploymentRow.project)
+    .selectinload(ProjectRow.workspace)
+    .selectinload(WorkspaceRow.environment)
+    .selectinload(EnvironmentRow.backend),
 )
 
 
@@ -203,6 +207,7 @@ def to_schema(
         project_name=row.project.name,
         workspace_name=workspace.name,
         environment_name=workspace.environment.name,
+        backend=clusters.shown(workspace.environment.backend).kind,
         registry_id=row.registry_id,
         registry_name=registries.get(row.registry_id),
         model_name=row.model_name,

@@ -17,6 +17,8 @@ from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
+from registry_tui.service.loops.cluster_minder import LOOK_EVERY as CLUSTERS_EVERY
+from registry_tui.service.loops.cluster_minder import ClusterMinder
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
 from registry_tui.service.loops.nfs_minder import LOOK_EVERY, NfsMinder
 from registry_tui.service.loops.webhooks import Sender
@@ -49,7 +51,7 @@ UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Eight threads, ten where other processes may work too, from `start` to `stop`.
+    """Nine threads, eleven where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -73,6 +75,7 @@ class Background:
         self.ready = threading.Event()
         self.minder = Minder(service)
         self._nfs = NfsMinder(service)
+        self._clusters = ClusterMinder(service)
         self._sender = Sender(service, lambda: self.ready.is_set() and self._leads_now())
 
     def start(self) -> None:
@@ -82,6 +85,7 @@ class Background:
             ("pending-versions", self._archive_pending),
             ("minder", self._mind),
             ("nfs", self._mind_nfs),
+            ("clusters", self._mind_clusters),
             ("nfs-removals", self._remove_from_nfs),
             ("sources", self._ask_sources),
             ("older-versions", self._describe_older),
@@ -312,6 +316,12 @@ class Background:
         while not self._stopping.wait(LOOK_EVERY):
             if self._service.workflows.launched and self._leads_now():
                 said = guarded_look(self._nfs, said)
+
+    def _mind_clusters(self) -> None:
+        said = ""
+        while not self._stopping.wait(CLUSTERS_EVERY):
+            if self._service.workflows.launched and self._leads_now():
+                said = guarded_look(self._clusters, said)
 
     def _remove_from_nfs(self) -> None:
         """Removes what could not be removed from an NFS earlier: perhaps for hours, for which nothing else waits."""

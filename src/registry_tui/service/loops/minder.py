@@ -91,7 +91,9 @@ class Minder:
 
     def _look_at_processes(self, rows: Sequence[DeploymentRow]) -> None:
         names_of = {row.id: self._local.names(row.id) for row in rows}
-        known = self._processes([name.program for names in names_of.values() for name in names])
+        # A cluster's nodes keep their replicas within their memory, and start them again, themselves.
+        elsewhere = self._service.backends.clusters.has
+        known = self._processes([name.program for names in names_of.values() for name in names if not elsewhere(name)])
         for row in rows:
             limits = {revision.generation: revision.memory_bytes for revision in row.revisions}
             active = gateway_link.active_revision(row)

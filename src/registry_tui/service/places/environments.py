@@ -13,7 +13,16 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.stores import Store, StoreChange, StoreProblem, uri_of
-from registry_tui.service.core import events, idempotency, identity, own_stores, paging, permissions, store_checks
+from registry_tui.service.core import (
+    clusters,
+    events,
+    idempotency,
+    identity,
+    own_stores,
+    paging,
+    permissions,
+    store_checks,
+)
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, EnvironmentStoreRow, WorkspaceRow, new_id
@@ -138,7 +147,11 @@ def list_environments(
     query = (
         select(EnvironmentRow)
         .where(EnvironmentRow.state == "ready")
-        .options(selectinload(EnvironmentRow.model_registry), selectinload(EnvironmentRow.store))
+        .options(
+            selectinload(EnvironmentRow.model_registry),
+            selectinload(EnvironmentRow.store),
+            selectinload(EnvironmentRow.backend),
+        )
     )
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
@@ -264,4 +277,5 @@ def _schema(service: Service, row: EnvironmentRow, workspaces: Mapping[str, int]
         registry_name=None if registry is None else registry.name,
         workspace_count=workspaces.get(row.id, 0),
         store=store_checks.shown(service, row.store),
+        backend=clusters.shown(row.backend),
     )

@@ -147,7 +147,9 @@ def _key(row: ApiKeyRow, *, suspended: bool) -> Key:
 
 
 def _reached(service: Service, names: Sequence[ReplicaName]) -> tuple[Replica, ...]:
-    return tuple(Replica(name.program, str(service.backends.replicas.socket(name))) for name in names)
+    replicas, clusters = service.backends.replicas, service.backends.clusters
+    here = [Replica(name.program, str(replicas.socket(name))) for name in names if not clusters.has(name)]
+    return (*here, *clusters.reached(names))
 
 
 def _canary(service: Service, row: DeploymentRow, canary: CanaryRow) -> Canary | None:

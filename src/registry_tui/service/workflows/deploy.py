@@ -18,12 +18,13 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service.backends.base import Backend, Backends, ReplicaName, ReplicaProcess
-from registry_tui.service.core import served
+from registry_tui.service.backends.base import Backend, Backends, ReplicaName, ReplicaProcess, Resources
+from registry_tui.service.core import clusters, served
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
     canary_steps,
     fetching,
+    in_cluster,
     input_example,
     machine,
     model_files,
@@ -188,14 +189,32 @@ def _start_missing(context: StepContext) -> None:
     local = service.backends.replicas
     wanted = replica_names(row, revision)
     present = {name for name in local.names(row.id) if local.configured(name)}
-    python = python_environments.of_key(service, context.state["environment"])
-    missing = {name: (_spec(context, row, revision, local, name), python) for name in wanted if name not in present}
+    missing = [name for name in wanted if name not in present]
     try:
-        local.start(missing)
+        _start_in_place(context, row, revision, missing)
     except OSError as error:
         raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
     context.log(f"starting {counted(len(missing), 'replica')}; {len(wanted) - len(missing)} already run")
     _wait(context, wanted, set(missing))
+
+
+def _start_in_place(
+    context: StepContext, row: DeploymentRow, revision: RevisionRow, missing: Sequence[ReplicaName]
+) -> None:
+    """Starts replicas on this machine, or in the cluster of the deployment's environment."""
+    service, local = context.service, context.service.backends.replicas
+    key = context.state["environment"]
+    with service.database.reading() as session:
+        cluster = clusters.cluster_for(session, row)
+    if cluster is None:
+        python = python_environments.of_key(service, key)
+        local.start({name: (_spec(context, row, revision, local, name), python) for name in missing})
+    elif missing:
+        spec = replace(_spec(context, row, revision, local, missing[0]), name=missing[0].program.rpartition("-")[0])
+        carried = in_cluster.carried(service, cluster, row, revision, spec, key)
+        resources = Resources(revision.cpu, revision.memory_bytes)
+        context.log(f"in the Ray cluster at {cluster.address}")
+        service.backends.clusters.start(cluster, missing, carried, resources)
 
 
 def _spec(
@@ -435,7 +454,7 @@ def _admit(context: StepContext) -> None:
         try:
             beside = machine.claimed_beside(row, revision.generation) if not context.arguments.get("reason") else 0
             machine.require_room(
-                session, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id, beside=beside
+                session, row, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id, beside=beside
             )
         except InvalidInput as error:
             raise WrongState(error.detail, action=error.action) from error

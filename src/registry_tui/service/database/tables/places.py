@@ -69,6 +69,23 @@ class EnvironmentRow(Base):
     workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
     model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
     store: Mapped[EnvironmentStoreRow | None] = relationship(cascade="all, delete-orphan")
+    #: Where its deployments run; None for this machine.
+    backend: Mapped[EnvironmentBackendRow | None] = relationship(cascade="all, delete-orphan")
+
+
+class EnvironmentBackendRow(Base):
+    """The cluster that an environment's deployments run in, with its token, which is shown to nobody."""
+
+    __tablename__ = "environment_backends"
+
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True)
+    #: `schemas.places.BackendKind`.
+    kind: Mapped[str]
+    address: Mapped[str]
+    token: Mapped[str]
+    http_port: Mapped[int]
+    #: Of the cluster's software, when it was last tried.
+    version: Mapped[str]
 
 
 class EnvironmentStoreRow(Base):

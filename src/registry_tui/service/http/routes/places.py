@@ -8,6 +8,7 @@ from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import (
+    BackendChange,
     Collaborator,
     CollaboratorChange,
     Environment,
@@ -22,7 +23,7 @@ from registry_tui.schemas.stores import StoreChange, StoreCheck, StoreReport
 from registry_tui.service.access import collaborators
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
-from registry_tui.service.places import checking_stores, environments, projects, workspaces
+from registry_tui.service.places import backends, checking_stores, environments, projects, workspaces
 
 router = new_router()
 
@@ -55,6 +56,12 @@ def delete_environment(service: ServiceIn, principal: Acting, environment: str) 
 def change_store(service: ServiceIn, principal: Acting, environment: str, request: StoreChange) -> Environment:
     """Reaches an environment's own store with other credentials, or at another address; for administrators."""
     return environments.change_store(service, principal, environment, request)
+
+
+@router.put("/environments/{environment}/backend", tags=["environments"])
+def change_backend(service: ServiceIn, principal: Acting, environment: str, request: BackendChange) -> Environment:
+    """Has an environment's deployments run on this machine or in a cluster; for administrators."""
+    return backends.change_backend(service, principal, environment, request)
 
 
 @router.post("/environments/{environment}/store/check", tags=["environments"], openapi_extra=READS_ONLY)

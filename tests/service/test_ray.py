@@ -1,0 +1,182 @@
+"""Deployments in a real Ray cluster, reached by its REST API only."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from registry_tui.client.errors import Conflict, WrongInput
+from registry_tui.schemas.deployments import DeploymentState
+from registry_tui.schemas.operations import WorkflowStatus
+from registry_tui.schemas.places import BackendChange, BackendKind
+from support.load import Load
+from support.platforms import Platform, wait_for
+from support.ray_clusters import RayServer, running_ray
+from support.served import Served, answer, call, deploy, finish, now, register, replicas, split, update
+from support.workflow_cases import registered_environment
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+MIB = 1 << 20
+#: A Serve application of somebody else's.
+SHOP = """
+from ray import serve
+
+@serve.deployment(name="till", num_replicas=1, ray_actor_options={"num_cpus": 0.1})
+def till(request):
+    return "open"
+
+application = till.bind()
+"""
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[RayServer]:
+    """A cluster in which somebody else's application runs."""
+    with running_ray() as server:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("shop.py", SHOP)
+            archive.writestr("README", "a shop")
+        shop = {
+            "name": "shop",
+            "route_prefix": "/shop",
+            "import_path": "shop:application",
+            "runtime_env": {"working_dir": "gcs://_ray_pkg_shop.zip", "env_vars": {"TILL": "open"}},
+        }
+        http = {"host": "127.0.0.1", "port": server.http_port}
+        config = {"proxy_location": "HeadOnly", "http_options": http, "applications": [shop]}
+        with server.client() as client:
+            client.put("/api/packages/gcs/_ray_pkg_shop.zip", content=packed.getvalue()).raise_for_status()
+            client.put("/api/serve/applications/", json=config).raise_for_status()
+        wait_for(lambda: applications(server).get("shop") == "RUNNING", what="the other application")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def two(platform: Platform, ray: RayServer) -> Served:
+    """Version 1 adds 10, version 2 adds 20; this is version 2, in an environment whose deployments run in Ray."""
+    environment, _, project = registered_environment(platform, synchronized=True, prefix="ray")
+    # Serve listens at another port already.
+    change = BackendChange(kind=BackendKind.RAY, address=ray.address, token=ray.token, http_port=1)
+    changed = platform.ask(lambda client: client.change_backend(environment, change))
+    assert (changed.backend.kind, changed.backend.address) == (BackendKind.RAY, ray.address)
+    first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
+    return register(platform, project, first.version.model_name, add=20)
+
+
+def told(ray: RayServer) -> dict[str, Any]:
+    with ray.client() as client:
+        found: dict[str, Any] = client.get("/api/serve/applications/").raise_for_status().json()["applications"]
+    return found
+
+
+def applications(ray: RayServer) -> dict[str, str]:
+    """The states of the cluster's Serve applications."""
+    return {name: each["status"] for name, each in told(ray).items()}
+
+
+def test_a_deployment_is_made_called_changed_and_deleted_and_others_stay(
+    platform: Platform, ray: RayServer, two: Served
+) -> None:
+    shop = told(ray)["shop"]
+    deployment = deploy(platform, two, version=1)
+    assert deployment.backend is BackendKind.RAY and deployment.replicas_ready == 1
+    assert answer(deployment) == [13.0]
+    assert applications(ray) == {"shop": "RUNNING", f"rt--{deployment.id}--g1": "RUNNING"}
+    with Load(deployment, threads=4) as load:
+        update(platform, deployment, version=2)
+        assert answer(deployment) == [23.0]
+    assert set(load.statuses) == {200}, load.statuses
+    wait_for(lambda: f"rt--{deployment.id}--g1" not in applications(ray), what="the old application to go")
+    log = platform.ask(lambda client: client.replica_log(deployment.id, "2-0"))
+    assert any("all sums as in the manifest" in line for line in log.lines), log.lines
+    # Past the gateway nobody gets in.
+    with ray.client() as client:
+        past = client.post(f"http://127.0.0.1:{ray.http_port}/rt--{deployment.id}--g2/invocations", json=split(a=[1.0]))
+    assert past.status_code == 401
+    with pytest.raises(Conflict, match=deployment.name):
+        local = BackendChange(kind=BackendKind.LOCAL)
+        platform.ask(lambda client: client.change_backend(deployment.environment_name, local))
+    gone = platform.ask(lambda client: client.delete_deployment(deployment.id, force=True))
+    finish(platform, gone.workflow)
+    assert call(deployment).status_code == 404
+    wait_for(lambda: applications(ray) == {"shop": "RUNNING"}, what="the application to go")
+    kept = told(ray)["shop"]
+    assert kept["deployed_app_config"] == shop["deployed_app_config"]
+    assert pids(kept) == pids(shop)
+
+
+def pids(application: Any) -> list[int]:
+    return [each["pid"] for of in application["deployments"].values() for each in of["replicas"]]
+
+
+def test_a_version_that_does_not_load_is_taken_away_and_says_why(
+    platform: Platform, ray: RayServer, two: Served
+) -> None:
+    broken = register(platform, two.project, two.version.model_name, fail="no weights")
+    deployment = deploy(platform, two, replicas=2)
+    failed = update(platform, deployment, WorkflowStatus.FAILED, version=broken.version.version)
+    assert failed.state is DeploymentState.DEPLOYED and "no weights" in failed.reason
+    assert answer(deployment) == [23.0]
+    wait_for(lambda: f"rt--{deployment.id}--g2" not in applications(ray), what="the new application to go")
+    found = wait_for(
+        lambda: [each for each in replicas(platform, deployment) if each.pid], what="the replicas to say how they are"
+    )
+    update(platform, deployment, replicas=1)
+    wait_for(lambda: len(replicas(platform, deployment)) == 1, what="one replica to go")
+    assert {each.pid for each in replicas(platform, deployment)} <= {each.pid for each in found} | {None}
+    assert answer(deployment) == [23.0]
+
+
+def test_a_replica_over_its_memory_is_started_again_and_says_why(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, memory_bytes=400 * MIB)
+    # The first call decides whether the version stays.
+    assert answer(deployment) == [23.0]
+    call(deployment, split(grow=[300], a=[1], b=[2]))
+    wait_for(lambda: [each for each in replicas(platform, deployment) if each.restarts], what="a restart")
+    wait_for(lambda: "0.39 GiB" in now(platform, deployment).reason, what="the reason")
+    assert platform.events(action="deployment.replica-over-memory", resource=deployment.id)
+    assert answer(deployment) == [23.0]
+
+
+def test_callers_notice_nothing_of_the_end_of_a_node(platform: Platform, ray: RayServer, two: Served) -> None:
+    other = ray.add_node(8)
+    # As each wants more than half of a node's processors, they are on two.
+    deployment = deploy(platform, two, replicas=2, cpu=5)
+    name = f"rt--{deployment.id}--g1"
+    nodes = {each["node_ip"] for each in told(ray)[name]["deployments"]["replica"]["replicas"]}
+    assert nodes == {"127.0.0.2", "127.0.0.3"}
+    with Load(deployment) as load:
+        other.kill()
+        wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="the cluster to notice")
+    assert set(load.statuses) == {200}, load.statuses
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"address": "ftp://127.0.0.1"}, "not the address"),
+        ({"address": "http://169.254.169.254"}, "no machine of a cluster"),
+        ({"address": "http://8.8.8.8:8265"}, "readable"),
+        ({"address": "http://127.0.0.1:8265", "token": "a b"}, "one line"),
+        ({"address": "http://127.0.0.1:8265", "token": ""}, "token"),
+        ({"address": ""}, "address"),
+    ],
+    ids=["scheme", "link-local", "public", "token", "no-token", "no-address"],
+)
+def test_what_is_no_cluster_is_not_asked(platform: Platform, fields: dict[str, str], said: str) -> None:
+    change = BackendChange(**{"kind": BackendKind.RAY, "token": "t", **fields})  # type: ignore[arg-type]
+    with pytest.raises(WrongInput, match=said):
+        platform.ask(lambda client: client.change_backend("local", change))
+
+
+def test_a_wrong_token_is_refused(platform: Platform, ray: RayServer) -> None:
+    change = BackendChange(kind=BackendKind.RAY, address=ray.address, token="f" * 64)
+    with pytest.raises(WrongInput, match="refuses the token"):
+        platform.ask(lambda client: client.change_backend("local", change))
+    assert ray.token not in str(platform.ask(lambda client: client.environments()))
