@@ -346,7 +346,7 @@ def remark(request: Outgoing) -> str:
         words.append("put the password into the file ranger.secret first")
     if request.parts[:1] == ("attached-servers",) and body:
         words.append(attached_commands.remark(body))
-    if request.parts == ("environments",) or request.parts[-1:] in (("store",), ("store-key",)):
+    if request.parts == ("environments",) or request.parts[-1:] in (("backend",), ("store",), ("store-key",)):
         words.append(store_commands.remark(body))
     if given is not None and request.method == "PATCH":
         words.append("a variable that is taken away needs --unset-env NAME")
