@@ -38,6 +38,6 @@ def open_limited(store: AzureStore, seconds: int) -> Bucket:
     except ExtraMissing as error:
         raise InvalidInput(str(error), action=extras.advice("stores")) from error
     # The library of this store belongs to an extra of its own.
-    from registry_tui.service.stores import azure
+    from registry_tui.service.stores.azure import open_limited as limited
 
-    return azure.open_limited(store.address, store.credentials, seconds)
+    return limited(store.address, store.credentials, seconds)
