@@ -41,6 +41,13 @@ BODIES: dict[str, Any] = {
     "ExperimentUpdate": {"name": "changed"},
     "ExperimentsChosen": {"experiment_ids": ["1"]},
     "KeyLimits": {"per_day": 7},
+    "RequestLogRules": {"share": 0.5},
+    "DriftRules": {"max_psi": 0.5},
+    "ProfileChange": {
+        "source": "changed",
+        "rows": 1,
+        "columns": [{"name": "a", "numeric": False, "count": 1, "shares": [1, 0], "categories": ["x"]}],
+    },
     "RangerPolicy": {"name": "changed", "service": "cm_s3"},
     "RangerRole": {"name": "changed"},
     "RoleGrant": {"targetRoles": ["1"], "users": ["changed"]},

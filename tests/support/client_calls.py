@@ -150,6 +150,10 @@ _ROWS = """
     retry_workflow
     revisions list_revisions
     limit_key
+    request_log get_request_log
+    set_request_log
+    logged_requests list_requests
+    delete_requests
     revoke_key
     revoke_storage_access
     revoke_token

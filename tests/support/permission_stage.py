@@ -121,6 +121,7 @@ BODIES: dict[str, Any] = {
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
     "limit_key": {},
+    "set_request_log": {"share": 0},
     # Refused for its host, after the question who asks.
     "create_webhook": {
         "name": "table",

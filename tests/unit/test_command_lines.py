@@ -57,6 +57,8 @@ from registry_tui.schemas.ranger import (
     ValiditySchedule,
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
+from registry_tui.schemas.drift import DriftRules
+from registry_tui.schemas.request_log import RequestLogRules
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.schemas.signatures import SigningKeyAdd, SignVersion
 from registry_tui.schemas.storage import StorageCleanUp
@@ -269,6 +271,11 @@ SAME: dict[str, Ask] = {
     "roll back": lambda c: c.roll_back_deployment("d", 2),
     "roll back to the last": lambda c: c.roll_back_deployment("d"),
     "a key": lambda c: c.create_key(ApiKeyCreate(name=NASTY, days=30)),
+    "what drifts": lambda c: c.set_drift_rules("d", DriftRules(max_psi=None, max_ks=0.2, hours=1.5, watch=True)),
+    "requests kept": lambda c: c.set_request_log(
+        "d", RequestLogRules(share=0.05, days=2.5, max_bytes=1 << 21, leave_out=[NASTY, "b"], mask=["e"])
+    ),
+    "no more requests kept": lambda c: c.delete_requests("d"),
     "a key with limits": lambda c: c.create_key(ApiKeyCreate(name="ci", limits=KeyLimits(per_second=5, burst=9))),
     "limits of a key": lambda c: c.limit_key("k", KeyLimits(per_second=0.5, burst=3, per_day=1000, per_month=9000)),
     "no limits of a key": lambda c: c.limit_key("k", KeyLimits()),

@@ -48,6 +48,7 @@ RULES = {
     "gateway/counts.py": HOME,
     "gateway/limits.py": HOME,
     "gateway/load.py": HOME,
+    "gateway/request_log.py": HOME,
     "mlflow_plugin/elsewhere/calls.py": ONE_REQUEST,
     "mlflow_plugin/elsewhere/store.py": ONE_REQUEST,
     "mlflow_plugin/elsewhere/turns.py": OWN,

@@ -27,6 +27,7 @@ from registry_tui.schemas.deployments import (
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
 
 
 class Deployments(Transport):
@@ -120,6 +121,24 @@ class Deployments(Transport):
         """What a form for deploying a version begins with."""
         place = f"/registries/{segment(registry)}/models/{segment(model)}/versions/{segment(version)}"
         return await self._ask(DeploymentSuggestion, "GET", f"{place}/deployment-suggestion")
+
+    # -- the request log ----------------------------------------------------------------------------
+
+    async def request_log(self, deployment: str) -> RequestLog:
+        """What is kept of its requests, and how many were."""
+        return await self._ask(RequestLog, "GET", f"/deployments/{segment(deployment)}/request-log")
+
+    async def set_request_log(self, deployment: str, rules: RequestLogRules) -> RequestLog:
+        """Chooses what is kept from now on."""
+        return await self._ask(RequestLog, "PUT", f"/deployments/{segment(deployment)}/request-log", body=rules)
+
+    async def logged_requests(self, deployment: str, **page: Any) -> Page[LoggedRequest]:
+        """The requests that were kept, newest first."""
+        return await self._ask(Page[LoggedRequest], "GET", f"/deployments/{segment(deployment)}/requests", params=page)
+
+    async def delete_requests(self, deployment: str) -> RequestLog:
+        """Deletes all that were kept until now."""
+        return await self._ask(RequestLog, "DELETE", f"/deployments/{segment(deployment)}/requests")
 
     # -- API keys ---------------------------------------------------------------------------------
 

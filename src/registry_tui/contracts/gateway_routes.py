@@ -43,6 +43,20 @@ class Canary:
 
 
 @dataclass(frozen=True)
+class RequestLog:
+    """What is kept of a deployment's requests: a `share` (0 to 1) of them, for so many seconds, in so many bytes.
+
+    Columns of `leave_out` are not kept at all, of those of `mask` only that they were there.
+    """
+
+    share: float
+    seconds: float
+    max_bytes: int
+    leave_out: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Route:
     """One deployment. `access_key` names it in calls; `members` may call it when `authentication` is on."""
 
@@ -62,6 +76,8 @@ class Route:
     larger: str = "Send fewer rows at once"
     seconds: float = 60.0
     canary: Canary | None = None
+    #: What is kept of its requests; None for nothing.
+    request_log: RequestLog | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +144,12 @@ class Routes:
         values = json.loads(text)
         deployments = []
         for route in values["deployments"]:
-            replicas, canary = _replicas(route), route.get("canary")
+            replicas, canary, log = _replicas(route), route.get("canary"), route.get("request_log")
             found = {
                 "replicas": replicas,
                 "members": tuple(route["members"]),
                 "canary": Canary(**{**canary, "replicas": _replicas(canary)}) if canary else None,
+                "request_log": _request_log(log) if log else None,
             }
             deployments.append(Route(**{**route, **found}))
         keys = tuple(Key(**key) for key in values["keys"])
@@ -142,6 +159,10 @@ class Routes:
 
 def _replicas(values: Mapping[str, Any]) -> tuple[Replica, ...]:
     return tuple(Replica(**replica) for replica in values["replicas"])
+
+
+def _request_log(values: Mapping[str, Any]) -> RequestLog:
+    return RequestLog(**{**values, "leave_out": tuple(values["leave_out"]), "mask": tuple(values["mask"])})
 
 
 class RoutesFile:

@@ -91,6 +91,7 @@ class Action(StrEnum):
     DEPLOYMENT_READ = "deployment.read"
     DEPLOYMENT_TEST = "deployment.test"
     DEPLOYMENT_CHANGE = "deployment.change"
+    DEPLOYMENT_REQUESTS = "deployment.requests"
     USERS_SEE = "users.see"
     USERS_CHANGE = "users.change"
     GROUPS_CHANGE = "groups.change"
@@ -222,6 +223,8 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.DEPLOYMENT_READ, Scope.PROJECT, "see deployments", _VIEWER),
         Rule(Action.DEPLOYMENT_TEST, Scope.PROJECT, "try deployments", _VIEWER),
         Rule(Action.DEPLOYMENT_CHANGE, Scope.PROJECT, "deploy models and change deployments", _CONTRIBUTOR),
+        # What callers send is theirs: fewer people see it than the deployment.
+        Rule(Action.DEPLOYMENT_REQUESTS, Scope.PROJECT, "choose which requests are kept, see and delete them", _OWNER),
         Rule(Action.USERS_SEE, Scope.INSTALLATION, "see themselves and who shares a project with them", _EVERYBODY),
         Rule(Action.USERS_CHANGE, Scope.INSTALLATION, "add and change users", _NOBODY_ELSE),
         Rule(Action.GROUPS_CHANGE, Scope.INSTALLATION, "see and change groups", _NOBODY_ELSE),

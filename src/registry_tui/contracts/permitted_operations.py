@@ -80,6 +80,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "create_deployment update_deployment delete_deployment stop_deployment restart_deployment roll_back "
         "decide_canary"
     ),
+    Action.DEPLOYMENT_REQUESTS: "get_request_log set_request_log list_requests delete_requests",
     Action.USERS_SEE: "whoami list_users get_user",
     Action.USERS_CHANGE: "put_user change_user delete_user",
     Action.GROUPS_CHANGE: "list_groups get_group put_group delete_group add_group_member remove_group_member",

@@ -26,6 +26,7 @@ from registry_tui.gateway.health import LOOK_EVERY as LOOK_AT_REPLICAS_EVERY
 from registry_tui.gateway.limits import KeyLimits
 from registry_tui.gateway.listeners import BACKLOG, Listeners
 from registry_tui.gateway.load import SharedLoad
+from registry_tui.gateway.request_log import RequestLog
 from registry_tui.platform.endings import Ending
 from registry_tui.platform.endings import leave as leave_reason
 from registry_tui.platform.errors import PlatformError
@@ -106,7 +107,8 @@ async def serve(home: Home, port: int, number: int) -> None:
     counts = Counts(home.gateway_counts_files[number])
     routes = RoutesFile(home.gateway_routes_file)
     limits = KeyLimits(home.gateway_limits_file)
-    gateway = Gateway(routes, counts, SharedLoad(home, number), limits, str(home.service_socket))
+    request_log = RequestLog(home.request_logs, GATEWAYS[number], counts.logged)
+    gateway = Gateway(routes, counts, SharedLoad(home, number), limits, request_log, str(home.service_socket))
     door = Door(allowed())
     runner = Runner(gateway.application(), door, shutdown_timeout=GRACE)
     control = web.AppRunner(gateway.control(), access_log=None)
@@ -137,6 +139,7 @@ async def serve(home: Home, port: int, number: int) -> None:
     # The other process goes on to accept from the same sockets.
     listeners.release_all()
     await leave(gateway, [runner, *ports.runners])
+    await asyncio.to_thread(request_log.close)
     counts.store()
     await control.cleanup()
     gateway.canaries.close()

@@ -32,6 +32,7 @@ from registry_tui.gateway.canaries import AFFINITY, Canaries
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.limits import KeyLimits, OverLimit
 from registry_tui.gateway.load import SharedLoad
+from registry_tui.gateway.request_log import RequestLog
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
 #: Answers that pass from a replica to the caller with these headers.
@@ -54,11 +55,18 @@ class Gateway:
     """Answers for all deployments that `routes` names."""
 
     def __init__(
-        self, routes: RoutesFile, counts: Counts, load: SharedLoad, limits: KeyLimits, service_socket: str = ""
+        self,
+        routes: RoutesFile,
+        counts: Counts,
+        load: SharedLoad,
+        limits: KeyLimits,
+        request_log: RequestLog,
+        service_socket: str = "",
     ) -> None:
         self.routes = routes
         self.counts = counts
         self.limits = limits
+        self.request_log = request_log
         self._service_socket = service_socket
         self.upstream = Upstream(load)
         self.canaries = Canaries(self.upstream, counts, routes)
@@ -119,6 +127,7 @@ class Gateway:
         app.router.add_get("/health", self.health)
         app.router.add_get("/stats", self.tell_stats)
         app.router.add_post("/routes-changed", self.routes_changed)
+        app.router.add_post("/request-log-written", self.write_request_log)
         return app
 
     # -- callers ------------------------------------------------------------------------------------
@@ -152,7 +161,10 @@ class Gateway:
         if len(inner) > route.body_bytes:
             raise bodies.too_large(route.body_bytes, route.larger)
         sent = {"Content-Type": "application/json"}
+        began = time.perf_counter()
         answered = await self._send(routes, route, "POST", "/invocations", inner, sent, _affinity(route, request))
+        if route.request_log is not None:
+            self._note(route, "invocations", sent["Content-Type"], inner, answered, began, request)
         if answered.pieces is not None:
             answered.pieces.close()
             self.counts.count(route.id, 400, answered.replica, 0.0, answered.retries)
@@ -197,6 +209,8 @@ class Gateway:
         began = time.perf_counter()
         told = _affinity(route, request)
         answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent, told)
+        if route.request_log is not None and body is not None:
+            self._note(route, path, sent.get("Content-Type", ""), body, answered, began, request)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
         headers.update(limits)
@@ -245,6 +259,22 @@ class Gateway:
         except OverLimit as over:
             self.counts.refused(route.id, over.limit)
             raise
+
+    def _note(
+        self,
+        route: Route,
+        path: str,
+        content_type: str,
+        body: bytes,
+        answered: Answered,
+        began: float,
+        request: web.Request,
+    ) -> None:
+        """Keeps the request for the log, or not, as its rules say."""
+        rules, took = route.request_log, time.perf_counter() - began
+        if rules is not None:
+            request_id = request.get("request_id", "")
+            self.request_log.note(route, rules, path, content_type, body, answered, took, request_id)
 
     async def _send(
         self,
@@ -339,6 +369,11 @@ class Gateway:
     async def routes_changed(self, request: web.Request) -> web.Response:
         """Reads the routes, which the service has just written."""
         self.changed.set()
+        return web.Response(status=204)
+
+    async def write_request_log(self, request: web.Request) -> web.Response:
+        """Writes the requests that wait to be kept: the service is about to read or delete them."""
+        await asyncio.to_thread(self.request_log.flush)
         return web.Response(status=204)
 
     async def forget_gone(self) -> None:

@@ -33,6 +33,8 @@ class Counts:
         self.canaries: dict[str, CanaryStats] = {}
         #: Deployment to how many calls a limit of their API key refused, by limit.
         self.limited: dict[str, Counter[str]] = {}
+        #: Deployment to how many of its requests were `kept` in its log, and how many found no room (`dropped`).
+        self.logs: dict[str, Counter[str]] = {}
         self._changed = True
         kept = read(path)
         self._former = kept.get("process")
@@ -40,7 +42,8 @@ class Counts:
             self._absorb(kept)
         except (AttributeError, KeyError, TypeError, ValueError):
             logger.warning("%s is damaged: counting starts again", path)
-            self.deployments, self.key_uses, self.canaries, self.limited = {}, {}, {}, {}
+            self.deployments, self.key_uses, self.canaries = {}, {}, {}
+            self.limited, self.logs = {}, {}
         self.store()
 
     def count(self, deployment: str, status: int, replica: str, seconds: float, retries: int) -> None:
@@ -58,6 +61,11 @@ class Counts:
         self.limited.setdefault(deployment, Counter())[limit] += 1
         self._changed = True
 
+    def logged(self, deployment: str, kept: int, dropped: int) -> None:
+        """Requests of a deployment that its log has kept, or had no room for."""
+        self.logs.setdefault(deployment, Counter()).update(kept=kept, dropped=dropped)
+        self._changed = True
+
     def used(self, key: str) -> None:
         """An API key let a call in."""
         self.key_uses[key] = time.time()
@@ -72,6 +80,9 @@ class Counts:
         for id_ in self.limited.keys() - known:
             del self.limited[id_]
             self._changed = True
+        for id_ in self.logs.keys() - set(deployments):
+            del self.logs[id_]
+            self._changed = True
         for id_ in self.canaries.keys() - set(canaries):
             del self.canaries[id_]
             self._changed = True
@@ -84,6 +95,7 @@ class Counts:
             "key_uses": self.key_uses,
             "canaries": {id_: stats.dump() for id_, stats in self.canaries.items()},
             "limited": self.limited,
+            "logs": self.logs,
         }
 
     def store(self) -> None:
@@ -114,6 +126,8 @@ class Counts:
             self.canaries.setdefault(id_, CanaryStats()).add(dumped)
         for id_, refused in kept.get("limited", {}).items():
             self.limited.setdefault(id_, Counter()).update(refused)
+        for id_, logged in kept.get("logs", {}).items():
+            self.logs.setdefault(id_, Counter()).update(logged)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -127,13 +141,14 @@ def read(path: Path) -> dict[str, Any]:
 
 def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
     """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`,
-    `canaries` as `CanaryStats.dump`, and `limited`.
+    `canaries` as `CanaryStats.dump`, `limited` and `logs`.
     """
     deployments: dict[str, DeploymentStats] = {}
     canaries: dict[str, CanaryStats] = {}
     key_uses: dict[str, float] = {}
     port_errors: dict[str, str] = {}
     limited: dict[str, Counter[str]] = {}
+    logs: dict[str, Counter[str]] = {}
     for dumped in dumps:
         for id_, its in dumped.get("deployments", {}).items():
             deployments.setdefault(id_, DeploymentStats()).add(its)
@@ -144,10 +159,13 @@ def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict
             canaries.setdefault(id_, CanaryStats()).add(its)
         for id_, refused in dumped.get("limited", {}).items():
             limited.setdefault(id_, Counter()).update(refused)
+        for id_, logged in dumped.get("logs", {}).items():
+            logs.setdefault(id_, Counter()).update(logged)
     return {
         "deployments": {id_: stats.to_dict(now) for id_, stats in deployments.items()},
         "key_uses": key_uses,
         "port_errors": port_errors,
         "canaries": {id_: stats.dump() for id_, stats in canaries.items()},
         "limited": limited,
+        "logs": logs,
     }

@@ -211,6 +211,11 @@ class Home:
         return [self.run / f"{name}.load" for name in GATEWAYS]
 
     @property
+    def request_logs(self) -> Path:
+        """The requests that are kept of deployments, in a folder of each one's ID; the gateway writes them."""
+        return self.serving / "requests"
+
+    @property
     def gateway_limits_file(self) -> Path:
         """Requests of each API key with limits, which the gateway's processes count together."""
         return self.serving / "key-limits"

@@ -16,6 +16,7 @@ from registry_tui.wording import (
     attached_commands,
     key_limits,
     promotion_commands,
+    request_logs,
     rollouts,
     store_commands,
     webhook_commands,
@@ -557,4 +558,5 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     *promotion_commands.COMMANDS,
     *webhook_commands.COMMANDS,
     *rollouts.COMMANDS,
+    *request_logs.COMMANDS,
 )

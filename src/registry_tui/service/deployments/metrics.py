@@ -68,7 +68,7 @@ class _Platform(Collector):
         with self._service.database.reading() as session:
             rows = session.scalars(query.order_by(DeploymentRow.id)).all()
         stats = gateway_link.stats(self._service)
-        told, limited = stats.get("deployments", {}), stats.get("limited", {})
+        told, limited, logs = stats.get("deployments", {}), stats.get("limited", {}), stats.get("logs", {})
         state = GaugeMetricFamily(
             "registry_tui_deployment_state", "1 for the state that a deployment is in", labels=[*_NAMES, "state"]
         )
@@ -97,6 +97,11 @@ class _Platform(Collector):
             "Requests that a limit of their API key refused (rate, day, month)",
             labels=[*_NAMES, "limit"],
         )
+        logged = CounterMetricFamily(
+            "registry_tui_logged_requests",
+            "Requests that the request log kept, and that found no room to wait for it (kept, dropped)",
+            labels=[*_NAMES, "outcome"],
+        )
         processes = deployment_views.all_processes(self._service, rows)
         for row in rows:
             names = [row.name, row.project.name, row.project.workspace.name]
@@ -111,6 +116,8 @@ class _Platform(Collector):
                 restarts.add_metric([*names, process.name.program], max(0, process.starts - 1))
             for limit, count in limited.get(row.id, {}).items():
                 refused.add_metric([*names, limit], count)
+            for outcome, count in logs.get(row.id, {}).items():
+                logged.add_metric([*names, outcome], count)
             counts = told.get(row.id)
             if counts is None:
                 continue
@@ -118,7 +125,7 @@ class _Platform(Collector):
                 requests.add_metric([*names, status], count)
             retries.add_metric(names, counts["retries"])
             latency.add_metric(names, _cumulative(counts["histogram"]), counts["seconds_sum"])
-        yield from (state, version, wanted, ready, memory, restarts, requests, retries, latency, refused)
+        yield from (state, version, wanted, ready, memory, restarts, requests, retries, latency, refused, logged)
 
 
 def _cumulative(histogram: list[list[float]]) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
-from registry_tui.service.deployments import shared_files, unused
+from registry_tui.service.deployments import request_logs, shared_files, unused
 from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
@@ -240,6 +240,7 @@ class Background:
     def _clean_up(self) -> None:
         projects.clean_up(self._service)
         environments.clean_up(self._service)
+        request_logs.clean_up(self._service)
         if time.monotonic() >= self._uploads_at:
             self._uploads_at = time.monotonic() + UPLOADS_EVERY
             artifact_uploads.abort_abandoned(self._service)

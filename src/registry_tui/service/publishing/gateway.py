@@ -12,12 +12,13 @@ import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.contracts.gateway_routes import Canary, Key, Replica, Route, Routes
+from registry_tui.contracts.gateway_routes import Canary, Key, Replica, RequestLog, Route, Routes
 from registry_tui.gateway import counts, limits
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.canaries import ON_TRIAL, Rollout, Strategy
 from registry_tui.schemas.deployments import GIB, MIB, DeploymentState, KeyLimits, RevisionState, Traffic
+from registry_tui.schemas.request_log import RequestLogRules
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
@@ -110,6 +111,7 @@ def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Ro
         larger=larger,
         seconds=service.settings.prediction_seconds,
         canary=tried,
+        request_log=_request_log(row),
     )
 
 
@@ -127,6 +129,23 @@ def body_limit(service: Service, row: DeploymentRow, canary: CanaryRow | None) -
     return room, (
         f"Send fewer rows at once, or give the replicas more than the {memory / GIB:.2g} GiB of memory that they have: "
         f"`registry-tui deployments update {row.name} --memory {-(-enough // MIB)}M`"
+    )
+
+
+def _request_log(row: DeploymentRow) -> RequestLog | None:
+    """What is kept of its requests, where anything is."""
+    rules = RequestLogRules.model_validate({"share": 0.0, **row.request_log})
+    return rules_for_gateway(rules) if rules.share else None
+
+
+def rules_for_gateway(rules: RequestLogRules) -> RequestLog:
+    """What is kept of requests, as the gateway has it."""
+    return RequestLog(
+        share=rules.share,
+        seconds=rules.days * 86_400,
+        max_bytes=rules.max_bytes,
+        leave_out=tuple(rules.leave_out),
+        mask=tuple(rules.mask),
     )
 
 
@@ -185,6 +204,13 @@ def stats(service: Service) -> Mapping[str, Any]:
 def key_uses(service: Service) -> Mapping[str, limits.Use]:
     """The requests of API keys with limits in this day and month, as the gateway counts them."""
     return limits.read(service.home.gateway_limits_file)
+
+
+def write_request_logs(service: Service) -> None:
+    """Has the gateway write the requests that wait to be kept. One that does not answer has none, or does so itself."""
+    for socket in service.home.gateway_sockets:
+        with suppress(httpx.HTTPError), _gateway(socket) as client:
+            client.post("/request-log-written")
 
 
 def _nudge(service: Service) -> None:

@@ -47,6 +47,8 @@ class DeploymentRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     workflow_id: Mapped[str | None]
+    #: `schemas.request_log.RequestLogRules`; empty before anybody chose any.
+    request_log: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     project: Mapped[ProjectRow] = relationship()
     revisions: Mapped[list[RevisionRow]] = relationship(

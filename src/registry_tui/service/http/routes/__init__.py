@@ -25,6 +25,7 @@ MODULES = (
     "admission",
     "signing",
     "deployments",
+    "watching",
     "promotion",
     "lineage",
     "search",

@@ -1,0 +1,13 @@
+"""What is kept of the requests of deployments."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0035"
+down_revision = "0034"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("deployments", sa.Column("request_log", sa.JSON(), nullable=False, server_default="{}"))

@@ -1,0 +1,137 @@
+"""The sampled request logs of deployments: who chooses what is kept, reads and deletes it, and what goes by rule.
+
+The gateway writes them (`gateway/request_log.py`), by the rules that its routes have.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
+from registry_tui.gateway import request_log as files
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
+from registry_tui.service.core import events, paging
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.deployments.finding import find_for, resource_of
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.wording.request_logs import rules_told
+
+
+def get_request_log(service: Service, principal: Principal, deployment: str) -> RequestLog:
+    """What is kept of a deployment's requests, and how many were. Raises Missing, InvalidInput, NotPermitted."""
+    return _shown(service, find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS))
+
+
+def set_request_log(service: Service, principal: Principal, deployment: str, rules: RequestLogRules) -> RequestLog:
+    """Chooses what is kept from now on; what was kept before stays until it is too old or too much.
+
+    Raises Missing, InvalidInput, NotPermitted, PartUnavailable.
+    """
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
+    with events.recording(service, principal, "deployment.request-log", resource_of(row)) as told:
+        told.detail = rules_told(rules)
+        with service.database.session() as session:
+            present = session.get(DeploymentRow, row.id)
+            if present is not None:
+                present.request_log = rules.model_dump(mode="json")
+        gateway_link.publish(service)
+    return get_request_log(service, principal, row.id)
+
+
+def list_requests(
+    service: Service,
+    principal: Principal,
+    deployment: str,
+    *,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[LoggedRequest]:
+    """The requests that were kept, newest first. Raises Missing, InvalidInput, NotPermitted."""
+    paging.check_page_size(page_size)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
+    scope = f"requests:{row.id}"
+    before = None
+    if page_token is not None:
+        at, id_ = paging.decode_token(scope, page_token, (int, float), str)
+        before = (float(at), str(id_))
+    else:
+        gateway_link.write_request_logs(service)
+    found: list[LoggedRequest] = []
+    for record in files.records(folder_of(service, row.id), oldest=_oldest(row), before=before):
+        if len(found) == page_size:
+            last = found[-1]
+            return Page(items=found, next_page_token=paging.encode_token(scope, last.at.timestamp(), last.id))
+        found.append(to_schema(record))
+    return Page(items=found)
+
+
+def delete_requests(service: Service, principal: Principal, deployment: str) -> RequestLog:
+    """Deletes everything that was kept until now. Raises Missing, InvalidInput, NotPermitted."""
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
+    with events.recording(service, principal, "deployment.delete-requests", resource_of(row)) as told:
+        # Those that wait would come back behind the deletion.
+        gateway_link.write_request_logs(service)
+        kept = files.files_of(folder_of(service, row.id))
+        for path, _ in kept:
+            path.unlink(missing_ok=True)
+        told.detail = counted(sum(stat.st_size for _, stat in kept), "byte")
+    return _shown(service, row)
+
+
+def clean_up(service: Service) -> None:
+    """Deletes what is too old by its rules, and what is left of deployments that are gone."""
+    root = service.home.request_logs
+    folders = [each for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
+    if not folders:
+        return
+    with service.database.reading() as session:
+        query = select(DeploymentRow).where(DeploymentRow.id.in_([each.name for each in folders]))
+        kept = {row.id: rules_of(row) for row in session.scalars(query)}
+    for folder in folders:
+        rules = kept.get(folder.name)
+        if rules is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            files.prune(folder, gateway_link.rules_for_gateway(rules), time.time())
+
+
+def rules_of(row: DeploymentRow) -> RequestLogRules:
+    """What is kept of a deployment's requests; at first nothing."""
+    return RequestLogRules.model_validate({"share": 0.0, **row.request_log})
+
+
+def folder_of(service: Service, deployment: str) -> Path:
+    """Where a deployment's requests are kept."""
+    return service.home.request_logs / deployment
+
+
+def to_schema(record: Mapping[str, Any]) -> LoggedRequest:
+    """A request as it is shown."""
+    return LoggedRequest.model_validate({**record, "at": datetime.fromtimestamp(record["at"], UTC)})
+
+
+def _oldest(row: DeploymentRow) -> float:
+    """Before this time (s since 1970) requests are too old, though their file is still there."""
+    return time.time() - rules_of(row).days * 86_400
+
+
+def _shown(service: Service, row: DeploymentRow) -> RequestLog:
+    logged = gateway_link.stats(service).get("logs", {}).get(row.id, {})
+    return RequestLog(
+        deployment_id=row.id,
+        deployment_name=row.name,
+        rules=rules_of(row),
+        kept=logged.get("kept", 0),
+        dropped=logged.get("dropped", 0),
+        bytes=sum(stat.st_size for _, stat in files.files_of(folder_of(service, row.id))),
+    )

@@ -1,0 +1,61 @@
+"""Request logs in words, and the commands that set and delete them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.contracts.counts import counted
+from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, line, simple
+from registry_tui.wording.words import percent, size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.request_log import LoggedRequest, RequestLogRules
+
+
+def rules_told(rules: RequestLogRules) -> str:
+    """What is kept, in one line."""
+    if not rules.share:
+        return "no requests are kept"
+    most = f"{counted(rules.days, 'day')} and {size(rules.max_bytes)} at most"
+    told = [f"{percent(rules.share)} of the requests are kept, {most}"]
+    if rules.leave_out:
+        told.append(f"without {', '.join(rules.leave_out)}")
+    if rules.mask:
+        told.append(f"{', '.join(rules.mask)} masked")
+    return "; ".join(told)
+
+
+def content(found: LoggedRequest, *, outputs: bool = False) -> str:
+    """The first values of a request's columns in one line; why there are none."""
+    columns = found.outputs if outputs else found.inputs
+    if columns is None:
+        return "" if outputs and found.inputs is None else found.note
+    return "  ".join(f"{name}={_first(values)}" for name, values in columns.items())
+
+
+def _first(values: list[Any]) -> str:
+    if not values:
+        return "–"
+    shown = values[0] if isinstance(values[0], str) else json.dumps(values[0], ensure_ascii=False)
+    return shown if len(shown) <= 40 else f"{shown[:39]}…"
+
+
+def _keep(names: Names, query: Body, body: Body) -> list[Line]:
+    if not body["share"]:
+        return [line("deployments requests off", names)]
+    options: list[tuple[str, Any]] = [
+        ("--share", body["share"]),
+        ("--days", f"{body['days']:g}"),
+        ("--max-size", body["max_bytes"]),
+        *(("--leave-out", each) for each in body["leave_out"]),
+        *(("--mask", each) for each in body["mask"]),
+    ]
+    return [line("deployments requests keep", names, options)]
+
+
+#: Method, address and what makes the command.
+COMMANDS: tuple[tuple[str, str, Make], ...] = (
+    ("PUT", "deployments/*/request-log", _keep),
+    ("DELETE", "deployments/*/requests", simple("deployments requests delete", YES)),
+)

@@ -1,0 +1,77 @@
+"""The sampled request log of a deployment on a platform: kept without what may not be, read by few, deleted, counted."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from registry_tui.client.errors import Refused
+from registry_tui.schemas.deployments import ApiKeyCreate
+from registry_tui.schemas.places import CollaboratorChange, Role
+from registry_tui.schemas.request_log import LoggedRequest, RequestLogRules
+from support.platforms import PATIENCE, Platform, unique, wait_for
+from support.served import Served, answer, deploy, split
+
+
+def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, version=1, authentication=True)
+    contributor = unique("member")
+    platform.ask(
+        lambda client: client.set_collaborator(two.project.id, contributor, CollaboratorChange(role=Role.CONTRIBUTOR))
+    )
+    key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="k")), user=contributor).key
+    headers = {"Authorization": f"Bearer {key}", "X-Request-ID": unique("asked")}
+
+    def listed() -> list[LoggedRequest]:
+        return platform.ask(lambda client: client.logged_requests(deployment.id)).items
+
+    assert answer(deployment, headers=headers) == [23.0]
+    assert listed() == []
+    rules = RequestLogRules(share=1, leave_out=["B"])
+    shown = platform.ask(lambda client: client.set_request_log(deployment.id, rules))
+    assert shown.rules == rules
+    answer(deployment, split(a=[1, 2], b=[31.25, 41.75]), headers=headers)
+    wrapped = {"accessKey": deployment.access_key, "request": split(a=[3], b=[51.5])}
+    httpx.post(deployment.model_url, json=wrapped, headers=headers, timeout=PATIENCE, trust_env=False)
+    second, first = wait_for(lambda: found if len(found := listed()) == 2 else None, what="two requests")
+    assert (first.id, first.rows, first.inputs) == (headers["X-Request-ID"], 2, {"a": [1, 2]})
+    assert first.outputs is not None and len(first.outputs["predictions"]) == 2
+    assert second.inputs == {"a": [3]} and second.status == 200
+    page = platform.ask(lambda client: client.logged_requests(deployment.id, page_size=1))
+    assert page.items == [second] and page.next_page_token
+    following = platform.ask(lambda c: c.logged_requests(deployment.id, page_size=1, page_token=page.next_page_token))
+    assert following.items == [first]
+    # Neither the key nor what may not be kept is on disk.
+    folder = platform.home.request_logs / deployment.id
+    text = "".join(path.read_text() for path in folder.glob("*.jsonl"))
+    assert key.rsplit("_", 1)[1] not in text and "31.25" not in text and "51.5" not in text
+    # Contributors change deployments, but do not see what callers send.
+    for ask in (
+        lambda client: client.logged_requests(deployment.id),
+        lambda client: client.request_log(deployment.id),
+        lambda client: client.set_request_log(deployment.id, rules),
+        lambda client: client.delete_requests(deployment.id),
+    ):
+        with pytest.raises(Refused):
+            platform.ask(ask, user=contributor)
+    out = platform.command("deployments", "requests", "list", deployment.id, "--json").stdout
+    assert [each["inputs"] for each in json.loads(out)] == [{"a": [3]}, {"a": [1, 2]}]
+    platform.command("deployments", "requests", "delete", deployment.id, "--yes")
+    assert listed() == []
+    told = wait_for(
+        lambda: (
+            platform.ask(lambda client: client.request_log(deployment.id))
+            if platform.ask(lambda client: client.request_log(deployment.id)).kept == 2
+            else None
+        ),
+        what="the count",
+    )
+    assert (told.dropped, told.bytes) == (0, 0)
+    platform.command("deployments", "requests", "off", deployment.id)
+    answer(deployment, headers=headers)
+    assert listed() == [] and not platform.ask(lambda client: client.request_log(deployment.id)).rules.share
+    events = platform.ask(lambda client: client.events(resource=deployment.id)).items
+    assert {"deployment.request-log", "deployment.delete-requests"} <= {each.action for each in events}
+    assert any("without B" in each.detail for each in events)

@@ -1,0 +1,192 @@
+"""The sampled request log in the gateway: which columns are kept, how files go, what finds no room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_tui.contracts.gateway_routes import RequestLog as Rules
+from registry_tui.contracts.gateway_routes import Route, Routes
+from registry_tui.gateway import request_log
+from registry_tui.gateway.columns import MASK, Columns, Kept, NotKept, of_answer, of_request
+from registry_tui.gateway.request_log import RequestLog, files_of, prune, records
+from registry_tui.gateway.upstream import Answered
+from support.platforms import eventually
+
+ROUTE = Route("d", "adder", "p", "access", True, (), ())
+SPLIT = {"dataframe_split": {"columns": ["a", "ssn"], "data": [[1, "078-05-1120"], [2, "219-09-9999"]]}}
+JSON = "application/json"
+
+
+def asked(body: object, path: str = "invocations") -> dict[str, list[Any]]:
+    return of_request(path, JSON, json.dumps(body).encode()).values
+
+
+def predicted(value: object) -> Columns:
+    return of_answer("invocations", JSON, json.dumps({"predictions": value}).encode())
+
+
+def test_columns_of_each_form_of_a_request() -> None:
+    two = {"a": [1, 2], "b": ["x", None]}
+    assert asked({"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [2, None]]}}) == two
+    assert asked({"dataframe_records": [{"a": 1, "b": "x"}, {"a": 2}]}) == two
+    assert asked({"instances": [{"a": 1, "b": "x"}, {"a": 2, "b": None}], "params": {"t": 1}}) == two
+    assert asked({"inputs": two}) == two
+    assert asked({"inputs": [[1, 2], [3, 4]]}) == {"0": [1, 3], "1": [2, 4]}
+    tensors = {"inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]}]}
+    assert asked(tensors, "v2/models/m/infer") == {"a": [1, 2]}
+    table = of_request("invocations", "text/csv; charset=utf-8", b"a,b\n1,x\n2,\n")
+    assert (table.values, table.rows) == ({"a": [1.0, 2.0], "b": ["x", None]}, 2)
+    assert predicted([1.5, 2]).values == {"predictions": [1.5, 2]}
+    assert predicted([{"label": "a", "score": 0.5}]).values == {"label": ["a"], "score": [0.5]}
+    assert predicted(3).values == {"predictions": [3]}
+    many = of_request("invocations", JSON, json.dumps({"inputs": {"a": list(range(5000))}}).encode())
+    assert (len(many.values["a"]), many.rows) == (1000, 5000)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("invocations", "application/vnd.apache.arrow.stream", b"x"),
+        ("invocations", JSON, b"{"),
+        ("invocations", JSON, b"[" * 100_000),
+        ("invocations", JSON, b"[1]"),
+        ("invocations", JSON, b'{"messages": []}'),
+        ("invocations", JSON, b'{"dataframe_split": {"columns": ["a"], "data": [[1], [1, 2]]}}'),
+        ("invocations", "text/csv", b"a,b\n1\n"),
+        ("v1/chat/completions", JSON, b'{"messages": []}'),
+        ("v2/models/m/infer", JSON, b'{"inputs": [{"name": "a", "shape": [2, 2], "data": [1, 2, 3, 4]}]}'),
+    ],
+)
+def test_what_is_not_understood_is_not_kept(path: str, kind: str, body: bytes) -> None:
+    with pytest.raises(NotKept):
+        of_request(path, kind, body)
+
+
+def test_columns_that_may_not_be_kept_are_taken_out() -> None:
+    kept = Kept.of(["SSN"], ["email"])
+    found = of_request(
+        "invocations",
+        JSON,
+        json.dumps({"inputs": {"a": [1], "ssn ": ["x"], "Email": ["e"], "who": [{"ssn": "y", "name": "n"}]}}).encode(),
+    )
+    assert kept.of_columns(found) == {"a": [1], "Email": [MASK], "who": [{"name": "n"}]}
+    with pytest.raises(NotKept, match="no names"):
+        kept.of_columns(of_request("invocations", JSON, b'{"instances": [["x", 1]]}'))
+    long = Kept().of_columns(of_request("invocations", JSON, json.dumps({"inputs": {"t": ["x" * 2000]}}).encode()))
+    assert long["t"] == ["x" * 1000 + "…"]
+
+
+class Told:
+    """What the log said of its requests."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, deployment: str, kept: int, dropped: int) -> None:
+        self.counts.update(kept=kept, dropped=dropped)
+
+    async def until(self, **wanted: int) -> None:
+        async def there() -> bool:
+            return all(self.counts[name] >= count for name, count in wanted.items())
+
+        await eventually(there, what=str(wanted))
+
+
+def answered(body: Mapping[str, Any], status: int = 200) -> Answered:
+    return Answered(status, json.dumps(body).encode(), {"content-type": JSON}, "d-1-0", 0)
+
+
+def note(log: RequestLog, rules: Rules, id_: str, body: object = SPLIT, status: int = 200) -> None:
+    answer = answered({"predictions": [3, 4]} if status == 200 else {"message": "ssn 078-05-1120 is wrong"}, status)
+    log.note(ROUTE, rules, "invocations", JSON, json.dumps(body).encode(), answer, 0.25, id_)
+
+
+async def test_requests_are_written_without_what_may_not_be_kept(tmp_path: Path) -> None:
+    told = Told()
+    log = RequestLog(tmp_path, "gateway", told)
+    rules = Rules(1.0, 3600.0, 1 << 20, leave_out=("ssn",))
+    note(log, rules, "one")
+    note(log, rules, "two", status=400)
+    note(log, rules, "three", {"inputs": {"a": ["x" * request_log.LARGEST]}})
+    note(log, Rules(0.0, 3600.0, 1 << 20), "never")
+    await asyncio.to_thread(log.close)
+    await told.until(kept=3)
+    ((path, stat),) = files_of(tmp_path / "d")
+    assert stat.st_mode & 0o777 == 0o600
+    text = path.read_text()
+    assert "078-05" not in text and "219-09" not in text
+    three, two, one = records(tmp_path / "d")
+    assert (one["id"], one["rows"], one["inputs"], one["outputs"]) == ("one", 2, {"a": [1, 2]}, {"predictions": [3, 4]})
+    assert (one["status"], one["seconds"], one["replica"]) == (200, 0.25, "d-1-0")
+    assert "inputs" not in two and two["status"] == 400 and "200" in two["note"]
+    assert "inputs" not in three and "too large" in three["note"]
+
+
+async def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    log = RequestLog(tmp_path, "gateway", told)
+    with log._writing:  # nothing is written meanwhile
+        for number in range(request_log.WAITING + 7):
+            note(log, Rules(1.0, 3600.0, 1 << 30), str(number))
+    assert told.counts["dropped"] == 7
+    await asyncio.to_thread(log.close)
+    assert len(list(records(tmp_path / "d"))) == request_log.WAITING
+    # A full disk drops, and says so; callers see nothing of it.
+    monkeypatch.setattr(request_log, "space_of", lambda folder: Full())
+    other = RequestLog(tmp_path / "other", "gateway", told)
+    note(other, Rules(1.0, 3600.0, 1 << 30), "x")
+    await asyncio.to_thread(other.close)
+    await told.until(dropped=8)
+
+
+class Full:
+    def lacks(self, needed: int) -> bool:
+        return True
+
+
+def written(folder: Path, name: str, start: float, count: int, size: int = 100) -> Path:
+    """A file of the log whose requests are a second apart."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    lines = [{"at": start + number, "id": f"{name}-{number}", "pad": "x" * size} for number in range(count)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    os.utime(path, (start + count, start + count))
+    return path
+
+
+def test_files_go_by_age_and_by_size(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    old, middle, new = (written(folder, f"{at}-g.jsonl", 1000.0 * at, 10, 1000) for at in (1, 2, 3))
+    assert prune(folder, Rules(1.0, 5000.0, 1 << 30), 6500.0) == 1
+    assert not old.exists()
+    assert prune(folder, Rules(1.0, 1e9, 15_000), 6500.0) == 1
+    assert not middle.exists() and new.exists()
+    assert prune(folder, Rules(1.0, 1e9, 15_000), 6500.0, room_for=10_000) == 1
+    assert prune(tmp_path / "none", Rules(1.0, 1.0, 1), 0.0) == 0
+
+
+def test_requests_of_two_processes_are_read_newest_first_and_in_pages(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    written(folder, "1-gateway.jsonl", 1000.0, 50)
+    written(folder, "2-gateway-2.jsonl", 1020.5, 50)
+    written(folder, "3-gateway.jsonl", 1060.2, 30)
+    with (folder / "3-gateway.jsonl").open("a") as file:
+        file.write('{"at": 1200, "id": "to')
+    found = [(each["at"], each["id"]) for each in records(folder)]
+    assert found == sorted(found, reverse=True) and len(found) == 130
+    assert [(each["at"], each["id"]) for each in records(folder, before=found[39])] == found[40:]
+    assert len(list(records(folder, oldest=1060.0))) == len([at for at, _ in found if at >= 1060.0])
+
+
+def test_rules_pass_through_the_routes_file() -> None:
+    rules = Rules(0.5, 60.0, 1 << 20, ("a",), ("b",))
+    route = Route("d", "adder", "p", "access", True, (), (), request_log=rules)
+    assert Routes.from_json(Routes((route,)).to_json()).deployments[0].request_log == rules
