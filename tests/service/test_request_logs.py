@@ -1,8 +1,10 @@
-"""The sampled request log of a deployment on a platform: kept without what may not be, read by few, deleted, counted."""
+"""The sampled request log on a platform: kept without what may not be, read by few, deleted, counted."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,7 +29,7 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     def listed() -> list[LoggedRequest]:
         return platform.ask(lambda client: client.logged_requests(deployment.id)).items
 
-    assert answer(deployment, headers=headers) == [23.0]
+    assert answer(deployment, headers=headers) == [13.0]
     assert listed() == []
     rules = RequestLogRules(share=1, leave_out=["B"])
     shown = platform.ask(lambda client: client.set_request_log(deployment.id, rules))
@@ -75,3 +77,40 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     events = platform.ask(lambda client: client.events(resource=deployment.id)).items
     assert {"deployment.request-log", "deployment.delete-requests"} <= {each.action for each in events}
     assert any("without B" in each.detail for each in events)
+
+
+def test_drift_from_the_training_data(platform: Platform, two: Served, tmp_path: Path) -> None:
+    deployment = deploy(platform, two)
+    model, version = deployment.model_name, str(deployment.version)
+    named = (model, version, "--registry", deployment.registry_id)
+
+    def drift(*options: str) -> tuple[int, dict[str, Any]]:
+        done = platform.command("deployments", "drift", deployment.id, "--json", *options, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    assert drift()[0] == 4 and "no profile" in drift()[1]["problem"]
+    file = tmp_path / "train.csv"
+    rows = [f"{number % 50},{number % 7},{number % 50 + number % 7 + 20}" for number in range(700)]
+    file.write_text("\n".join(["a,b,sum", *rows]) + "\n")
+    made = platform.command("models", "profile", *named, "--file", str(file), "--target", "sum", "--json").stdout
+    assert [(each["side"], each["name"]) for each in json.loads(made)["columns"]] == [
+        ("input", "a"),
+        ("input", "b"),
+        ("output", "predictions"),
+    ]
+    assert "train.csv" in platform.command("models", "profile", *named).stderr
+    assert drift()[0] == 4
+    platform.command("deployments", "requests", "keep", deployment.id, "--share", "100%")
+    answer(deployment, split(a=[each % 50 for each in range(350)], b=[each % 7 for each in range(350)]))
+    same = wait_for(lambda: found if (found := drift())[1]["rows"] == 350 else None, what="the rows")
+    assert same[0] == 0 and not same[1]["problem"] and same[1]["profile_source"] == "train.csv"
+    answer(deployment, split(a=[each % 50 + 40 for each in range(350)], b=[each % 7 for each in range(350)]))
+    wait_for(lambda: drift()[1]["rows"] == 700, what="the rows")
+    code, found = drift("--requests", "1")
+    assert code == 3
+    assert {each["name"]: each["drifted"] for each in found["columns"]} == {"a": True, "b": False, "predictions": True}
+    shown = platform.command("deployments", "drift", deployment.id, "--requests", "1", check=False)
+    assert shown.returncode == 3 and "✗ drifts" in shown.stdout and "train.csv" in shown.stderr
+    told = platform.command("deployments", "watch", deployment.id, "--max-psi", "9", "--watch").stderr
+    assert "PSI above 9 is drift" in told and "told by events and webhooks" in told
+    assert drift("--requests", "1")[0] == 0

@@ -150,6 +150,10 @@ _ROWS = """
     retry_workflow
     revisions list_revisions
     limit_key
+    drift get_drift
+    set_drift_rules
+    profile get_profile
+    set_profile
     request_log get_request_log
     set_request_log
     logged_requests list_requests

@@ -122,6 +122,12 @@ BODIES: dict[str, Any] = {
     "create_key": {"name": "table"},
     "limit_key": {},
     "set_request_log": {"share": 0},
+    "set_drift_rules": {},
+    "set_profile": {
+        "source": "table",
+        "rows": 1,
+        "columns": [{"name": "a", "numeric": False, "count": 1, "shares": [1, 0], "categories": ["x"]}],
+    },
     # Refused for its host, after the question who asks.
     "create_webhook": {
         "name": "table",

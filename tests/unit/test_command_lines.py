@@ -27,6 +27,7 @@ from registry_tui.schemas.deployments import (
     EnvironmentVariable,
     KeyLimits,
 )
+from registry_tui.schemas.drift import DriftRules
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
 from registry_tui.schemas.people import (
@@ -57,7 +58,6 @@ from registry_tui.schemas.ranger import (
     ValiditySchedule,
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
-from registry_tui.schemas.drift import DriftRules
 from registry_tui.schemas.request_log import RequestLogRules
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.schemas.signatures import SigningKeyAdd, SignVersion

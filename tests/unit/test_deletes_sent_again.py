@@ -347,7 +347,20 @@ async def test_every_route_that_takes_something_away_is_tried(service: Service) 
     by_workflow = {"/api/v1/deployments/{deployment}"}
     #: Repeated, it does the same and answers the same.
     the_same_again = {f"/api/v1/registries/{{registry}}/{each}" for each in ("storage-access", "store-key")}
+    the_same_again.add("/api/v1/deployments/{deployment}/requests")
     assert len(TAKEN) == len(taking - elsewhere - by_workflow - the_same_again), sorted(taking)
+
+
+async def test_kept_requests_are_deleted_again(service: Service, http: httpx.AsyncClient) -> None:
+    file = service.home.request_logs / f"{PLACE}-deployment" / "1-gateway.jsonl"
+    answers = []
+    for number in range(2):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"at": 1, "id": "a"}\n')
+        answers.append(await http.delete(f"/deployments/{PLACE}-deployment/requests", headers={"Idempotency-Key": "k"}))
+        assert answers[-1].is_success, answers[-1].text
+        assert file.exists() is (number == 1)  # the answer was kept: what came later stays
+    assert answers[0].content == answers[1].content
 
 
 def _is_keyed(operation: dict[str, Any]) -> bool:

@@ -14,8 +14,9 @@ import pytest
 
 from registry_tui.contracts.gateway_routes import RequestLog as Rules
 from registry_tui.contracts.gateway_routes import Route, Routes
+from registry_tui.contracts.request_columns import MASK, Columns, Kept, NotKept, of_answer, of_request
 from registry_tui.gateway import request_log
-from registry_tui.gateway.columns import MASK, Columns, Kept, NotKept, of_answer, of_request
+from registry_tui.gateway.counts import Counts, summed
 from registry_tui.gateway.request_log import RequestLog, files_of, prune, records
 from registry_tui.gateway.upstream import Answered
 from support.platforms import eventually
@@ -190,3 +191,14 @@ def test_rules_pass_through_the_routes_file() -> None:
     rules = Rules(0.5, 60.0, 1 << 20, ("a",), ("b",))
     route = Route("d", "adder", "p", "access", True, (), (), request_log=rules)
     assert Routes.from_json(Routes((route,)).to_json()).deployments[0].request_log == rules
+
+
+def test_counts_of_a_log_last_until_its_deployment_is_gone(tmp_path: Path) -> None:
+    counted = Counts(tmp_path / "counts.json")
+    counted.logged("d", 3, 0)
+    counted.logged("d", 1, 2)
+    counted.logged("gone", 1, 0)
+    counted.keep_only((id_ for id_ in ("d",)), ())
+    counted.store()
+    again = Counts(tmp_path / "counts.json")
+    assert summed([again.dump(), counted.dump()])["logs"] == {"d": {"kept": 8, "dropped": 4}}

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import canaries, lineage, manifests, output, request_logs, session
+from registry_tui.cli import canaries, drift, lineage, manifests, output, request_logs, session
 from registry_tui.cli import deployment_tables as tables
 from registry_tui.cli.deployment_options import (
     AUTHENTICATION,
@@ -435,5 +435,7 @@ def test_(
 
 app.add_typer(canaries.app, name="canary")
 app.add_typer(request_logs.app, name="requests")
+app.command("drift")(drift.drift)
+app.command("watch")(drift.watch)
 app.command("lineage")(lineage.of_deployment)
 app.command("manifest")(manifests.manifest)

@@ -26,6 +26,7 @@ from registry_tui.schemas.deployments import (
     TestAnswer,
     TestRequest,
 )
+from registry_tui.schemas.drift import Drift, DriftRules
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
 
@@ -139,6 +140,14 @@ class Deployments(Transport):
     async def delete_requests(self, deployment: str) -> RequestLog:
         """Deletes all that were kept until now."""
         return await self._ask(RequestLog, "DELETE", f"/deployments/{segment(deployment)}/requests")
+
+    async def drift(self, deployment: str, **rules: Any) -> Drift:
+        """The requests that were kept beside the training data, by the deployment's rules or others for this once."""
+        return await self._ask(Drift, "GET", f"/deployments/{segment(deployment)}/drift", params=rules)
+
+    async def set_drift_rules(self, deployment: str, rules: DriftRules) -> Drift:
+        """Sets how drift is judged from now on, and whether it is told."""
+        return await self._ask(Drift, "PUT", f"/deployments/{segment(deployment)}/drift", body=rules)
 
     # -- API keys ---------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.boms import VersionBom, VersionUse
 from registry_tui.schemas.cards import CardChange, ModelCard
+from registry_tui.schemas.drift import ProfileChange, VersionProfile
 from registry_tui.schemas.models import (
     ArchiveCheck,
     Manifest,
@@ -155,6 +156,16 @@ class Models(Transport):
     async def card(self, registry: str, model: str, version: int) -> ModelCard:
         """A version's card, in Markdown; number 0 is one that nobody wrote."""
         return await self._ask(ModelCard, "GET", f"{self._version(registry, model, version)}/card")
+
+    async def profile(self, registry: str, model: str, version: int) -> VersionProfile:
+        """The profile of a version's training data."""
+        return await self._ask(VersionProfile, "GET", f"{self._version(registry, model, version)}/profile")
+
+    async def set_profile(self, registry: str, model: str, version: int, request: ProfileChange) -> VersionProfile:
+        """Keeps a profile of a version's training data."""
+        return await self._ask(
+            VersionProfile, "PUT", f"{self._version(registry, model, version)}/profile", body=request
+        )
 
     async def set_card(self, registry: str, model: str, version: int, request: CardChange) -> ModelCard:
         """Keeps a card that a person wrote."""

@@ -53,14 +53,14 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
         "list_models get_model list_versions get_version get_manifest get_scan get_bom get_card versions_using "
-        "get_signatures read_signature verify_archive begin_verification "
+        "get_profile get_signatures read_signature verify_archive begin_verification "
         "read_archive suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours get_dependents get_dependents_of_all"
     ),
     Action.MODEL_CHANGE: (
         "update_model delete_model set_alias delete_alias update_version delete_version scan_version make_bom set_card "
-        "sign_version"
+        "sign_version set_profile"
     ),
     Action.MODEL_PROMOTE: "promote_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
@@ -80,7 +80,9 @@ _BY_ACTION: Mapping[Action, str] = {
         "create_deployment update_deployment delete_deployment stop_deployment restart_deployment roll_back "
         "decide_canary"
     ),
-    Action.DEPLOYMENT_REQUESTS: "get_request_log set_request_log list_requests delete_requests",
+    Action.DEPLOYMENT_REQUESTS: (
+        "get_request_log set_request_log list_requests delete_requests get_drift set_drift_rules"
+    ),
     Action.USERS_SEE: "whoami list_users get_user",
     Action.USERS_CHANGE: "put_user change_user delete_user",
     Action.GROUPS_CHANGE: "list_groups get_group put_group delete_group add_group_member remove_group_member",

@@ -80,7 +80,7 @@ class Counts:
         for id_ in self.limited.keys() - known:
             del self.limited[id_]
             self._changed = True
-        for id_ in self.logs.keys() - set(deployments):
+        for id_ in self.logs.keys() - known:
             del self.logs[id_]
             self._changed = True
         for id_ in self.canaries.keys() - set(canaries):

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from registry_tui.contracts import request_columns as columns
 from registry_tui.contracts.gateway_routes import RequestLog as Rules
 from registry_tui.contracts.gateway_routes import Route
-from registry_tui.gateway import columns
 from registry_tui.gateway.upstream import Answered
 from registry_tui.platform.space import space_of
 

@@ -14,6 +14,7 @@ from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
 from registry_tui.wording import (
     attached_commands,
+    drift,
     key_limits,
     promotion_commands,
     request_logs,
@@ -559,4 +560,5 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     *webhook_commands.COMMANDS,
     *rollouts.COMMANDS,
     *request_logs.COMMANDS,
+    *drift.COMMANDS,
 )

@@ -67,11 +67,13 @@ def list_requests(
     else:
         gateway_link.write_request_logs(service)
     found: list[LoggedRequest] = []
+    last: Mapping[str, Any] = {}
     for record in files.records(folder_of(service, row.id), oldest=_oldest(row), before=before):
         if len(found) == page_size:
-            last = found[-1]
-            return Page(items=found, next_page_token=paging.encode_token(scope, last.at.timestamp(), last.id))
+            # Its time as it was written: what is shown has whole microseconds.
+            return Page(items=found, next_page_token=paging.encode_token(scope, last["at"], last["id"]))
         found.append(to_schema(record))
+        last = record
     return Page(items=found)
 
 

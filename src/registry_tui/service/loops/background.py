@@ -12,7 +12,7 @@ from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
-from registry_tui.service.deployments import request_logs, shared_files, unused
+from registry_tui.service.deployments import drift, request_logs, shared_files, unused
 from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
@@ -46,12 +46,14 @@ CLEAN_UP_EVERY = 30.0
 TAKE_OVER_EVERY = 5.0
 #: Seconds between looks for registries with versions from before bills of materials.
 DESCRIBE_EVERY = 5.0
+#: Seconds between looks at the drift of deployments.
+DRIFT_EVERY = 60.0
 #: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
 UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Nine threads, eleven where other processes may work too, from `start` to `stop`.
+    """Ten threads, twelve where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -89,6 +91,7 @@ class Background:
             ("nfs-removals", self._remove_from_nfs),
             ("sources", self._ask_sources),
             ("older-versions", self._describe_older),
+            ("drift", self._watch_drift),
             ("webhooks", lambda: self._sender.run(self._stopping)),
         ]
         self._service.database.committed.append(self._sender.written)
@@ -207,6 +210,14 @@ class Background:
                     sources.ask_due(self._service)
             except Exception:
                 logger.exception("asking outside Rangers")
+
+    def _watch_drift(self) -> None:
+        while not self._stopping.wait(DRIFT_EVERY):
+            try:
+                if self.ready.is_set() and self._leads_now():
+                    drift.watch(self._service)
+            except Exception:
+                logger.exception("looking at the drift of deployments")
 
     def _describe_older(self) -> None:
         said = ""

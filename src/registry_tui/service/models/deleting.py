@@ -13,7 +13,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
-from registry_tui.service.models import boms, cards, scans
+from registry_tui.service.models import boms, cards, profiles, scans
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.versions import find_version, resource_of
@@ -121,6 +121,7 @@ def _forget_rows(service: Service, model: RegisteredModel, version: ModelVersion
         signing.forget(session, model.id, None if version is None else version.id)
         boms.forget(session, model.id, None if version is None else version.id)
         cards.forget(session, model.id, None if version is None else version.id)
+        profiles.forget(session, model.id, None if version is None else version.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:

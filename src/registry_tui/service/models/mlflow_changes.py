@@ -9,7 +9,7 @@ from registry_tui.schemas.stages import from_mlflow
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import Missing, NotPermitted
-from registry_tui.service.models import boms, cards, promoting, scans
+from registry_tui.service.models import boms, cards, profiles, promoting, scans
 from registry_tui.service.models.changes import changed
 from registry_tui.service.models.registered import alias_detail
 from registry_tui.service.promotion import admission, stages
@@ -61,6 +61,7 @@ def handle(service: Service, principal: Principal, what: str, change: Change) ->
         elif what == "deleted":
             boms.forget(session, change.model_id, change.version_id or None)
             cards.forget(session, change.model_id, change.version_id or None)
+            profiles.forget(session, change.model_id, change.version_id or None)
             stages.forget(session, change.model_id, change.version_id or None)
         elif what == "renamed":
             stages.rename(session, change.model_id, change.name)

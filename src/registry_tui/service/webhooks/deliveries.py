@@ -57,6 +57,11 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
         "deployment.canary_step",
         "A version that is tried gets more of the requests; `detail` says how many",
     ),
+    ("deployment.drift", _FAILED): (
+        "deployment.drifted",
+        "Requests or answers are too far from the training data; `detail` names columns and figures",
+    ),
+    ("deployment.drift", _SUCCEEDED): ("deployment.drift_ended", "No column drifts any more"),
     ("deployment.update", _SUCCEEDED): ("deployment.updated", "A deployment was changed"),
     ("deployment.stop", _SUCCEEDED): ("deployment.stopped", "A deployment was stopped"),
     ("deployment.delete", _STARTED): ("deployment.deleted", "A deployment is being deleted"),

@@ -30,6 +30,7 @@ from registry_tui.service.database.tables.places import (
     WorkspaceRow,
     WorkspaceSyncRow,
 )
+from registry_tui.service.database.tables.profiles import VersionProfileRow
 from registry_tui.service.database.tables.promotion import (
     ApprovalRow,
     PromotionRulesRow,
@@ -84,6 +85,7 @@ __all__ = [
     "VersionBomRow",
     "VersionComponentRow",
     "VersionCopyRow",
+    "VersionProfileRow",
     "VersionScanRow",
     "VersionSignatureRow",
     "WebhookDeliveryRow",

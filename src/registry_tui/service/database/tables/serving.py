@@ -49,6 +49,8 @@ class DeploymentRow(Base):
     workflow_id: Mapped[str | None]
     #: `schemas.request_log.RequestLogRules`; empty before anybody chose any.
     request_log: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    #: `rules`, a `schemas.drift.DriftRules`, and the columns that `drifted` when they were looked at last.
+    drift: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     project: Mapped[ProjectRow] = relationship()
     revisions: Mapped[list[RevisionRow]] = relationship(

@@ -1,12 +1,19 @@
-"""Watching what deployments serve: the sampled request log."""
+"""Watching what deployments serve: the sampled request log, drift, and the profiles that it is measured by."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Query
+
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.drift import Drift, DriftRules, ProfileChange, VersionProfile
 from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
-from registry_tui.service.deployments import request_logs
+from registry_tui.service.deployments import drift, request_logs
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.http.routes.models import VERSION, VersionIn
+from registry_tui.service.models import profiles
 
 router = new_router("deployments")
 
@@ -37,3 +44,39 @@ def list_requests(service: ServiceIn, principal: Acting, deployment: str, page: 
 def delete_requests(service: ServiceIn, principal: Acting, deployment: str) -> RequestLog:
     """Deletes all requests that were kept until now."""
     return request_logs.delete_requests(service, principal, deployment)
+
+
+@router.get(f"{_ONE}/drift")
+def get_drift(
+    service: ServiceIn,
+    principal: Acting,
+    deployment: str,
+    max_psi: Annotated[float | None, Query(gt=0, le=100, description="Default, as of all: the rules' own")] = None,
+    max_ks: Annotated[float | None, Query(gt=0, le=1)] = None,
+    hours: Annotated[float | None, Query(gt=0, le=24 * 366)] = None,
+    requests: Annotated[int | None, Query(ge=1, le=50_000)] = None,
+    min_rows: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+) -> Drift:
+    """How far the requests that were kept are from the training data of the version that serves."""
+    overrides = {"max_psi": max_psi, "max_ks": max_ks, "hours": hours, "requests": requests, "min_rows": min_rows}
+    return drift.get_drift(service, principal, deployment, overrides)
+
+
+@router.put(f"{_ONE}/drift")
+def set_drift_rules(service: ServiceIn, principal: Acting, deployment: str, request: DriftRules) -> Drift:
+    """Sets from which distance on a column drifts, over which requests, and whether that is told."""
+    return drift.set_rules(service, principal, deployment, request)
+
+
+@router.get(f"{VERSION}/profile")
+def get_profile(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionProfile:
+    """The profile of the data that the version was trained with."""
+    return profiles.get_profile(service, principal, registry, model, version)
+
+
+@router.put(f"{VERSION}/profile")
+def set_profile(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: ProfileChange
+) -> VersionProfile:
+    """Keeps a profile that you made; for who registered the version and the model's owner."""
+    return profiles.set_profile(service, principal, registry, model, version, request)

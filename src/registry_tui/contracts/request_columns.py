@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 #: What stands for a value that may not be kept.
@@ -29,6 +29,12 @@ class Columns:
     rows: int = 0
     #: Whether columns have names of their own; else their places are their names.
     named: bool = True
+
+    def cut(self, most: int | None) -> Columns:
+        """The first rows alone; all for None."""
+        if most is None or self.rows <= most:
+            return self
+        return replace(self, values={name: values[:most] for name, values in self.values.items()})
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,23 @@ def _same(name: str) -> str:
     return name.strip().casefold()
 
 
-def of_request(path: str, content_type: str, body: bytes) -> Columns:
-    """The columns of a request. Raises NotKept."""
+def of_request(path: str, content_type: str, body: bytes, *, most: int | None = ROWS) -> Columns:
+    """The columns of a request, `most` rows of them. Raises NotKept."""
     kind = content_type.partition(";")[0].strip().lower()
     if path == "invocations" and kind == "text/csv":
-        return _of_csv(body)
+        return _of_csv(body).cut(most)
     if kind not in ("application/json", ""):
         raise NotKept(f"the log does not take {kind[:60]} apart")
     found = _json(body)
     if path.startswith("v2/") and path.endswith("/infer"):
-        return _of_tensors(found.get("inputs"))
+        return _of_tensors(found.get("inputs")).cut(most)
     if path != "invocations":
         raise NotKept(f"the log does not take requests to {path[:60]} apart")
     for name, read in (("dataframe_split", _of_split), ("dataframe_records", _of_list), ("instances", _of_list)):
         if name in found:
-            return read(found[name])
+            return read(found[name]).cut(most)
     if "inputs" in found:
-        return _of_inputs(found["inputs"])
+        return _of_inputs(found["inputs"]).cut(most)
     raise NotKept("it has none of the fields of MLflow's protocol")
 
 
@@ -98,14 +104,14 @@ def of_answer(path: str, content_type: str, body: bytes) -> Columns:
         raise NotKept("the answer is not JSON")
     found = _json(body)
     if path.startswith("v2/"):
-        return _of_tensors(found.get("outputs"))
+        return _of_tensors(found.get("outputs")).cut(ROWS)
     if PREDICTIONS not in found:
         raise NotKept("the answer has no predictions")
     predictions = found[PREDICTIONS]
     if isinstance(predictions, list) and all(not isinstance(each, dict | list) for each in predictions):
-        return Columns({PREDICTIONS: predictions[:ROWS]}, len(predictions))
+        return Columns({PREDICTIONS: predictions}, len(predictions)).cut(ROWS)
     if isinstance(predictions, dict | list):
-        return _of_inputs(predictions)
+        return _of_inputs(predictions).cut(ROWS)
     return Columns({PREDICTIONS: [predictions]}, 1)
 
 
@@ -131,7 +137,7 @@ def _of_rows(rows: Sequence[Any], names: Any) -> Columns:
         raise NotKept("its rows are not of one length")
     named = isinstance(names, list) and len(names) == width
     columns = [str(name) for name in names] if named else [str(place) for place in range(width)]
-    return Columns({name: [row[at] for row in rows[:ROWS]] for at, name in enumerate(columns)}, len(rows), named)
+    return Columns({name: [row[at] for row in rows] for at, name in enumerate(columns)}, len(rows), named)
 
 
 def _of_list(value: Any) -> Columns:
@@ -139,10 +145,10 @@ def _of_list(value: Any) -> Columns:
         raise NotKept("its rows are not a list")
     if value and all(isinstance(each, dict) for each in value):
         names = dict.fromkeys(str(name) for each in value for name in each)
-        return Columns({name: [each.get(name) for each in value[:ROWS]] for name in names}, len(value))
+        return Columns({name: [each.get(name) for each in value] for name in names}, len(value))
     if value and all(isinstance(each, list) for each in value):
         return _of_rows(value, None)
-    return Columns({"0": value[:ROWS]}, len(value), named=False)
+    return Columns({"0": value}, len(value), named=False)
 
 
 def _of_inputs(value: Any) -> Columns:
@@ -150,7 +156,7 @@ def _of_inputs(value: Any) -> Columns:
         return _of_list(value)
     columns = {str(name): each if isinstance(each, list) else [each] for name, each in value.items()}
     rows = max((len(each) for each in columns.values()), default=0)
-    return Columns({name: each[:ROWS] for name, each in columns.items()}, rows)
+    return Columns(columns, rows)
 
 
 def _of_tensors(value: Any) -> Columns:
@@ -164,7 +170,7 @@ def _of_tensors(value: Any) -> Columns:
             raise NotKept("its tensors are not columns of values")
         columns[str(each.get("name"))] = [one[0] if isinstance(one, list) and one else one for one in data]
     rows = max((len(each) for each in columns.values()), default=0)
-    return Columns({name: each[:ROWS] for name, each in columns.items()}, rows)
+    return Columns(columns, rows)
 
 
 def _of_csv(body: bytes) -> Columns:
@@ -175,7 +181,7 @@ def _of_csv(body: bytes) -> Columns:
     names, rows = (rows[0], [row for row in rows[1:] if row]) if rows else ([], [])
     if not all(len(row) == len(names) for row in rows):
         raise NotKept("its rows are not of one length")
-    return Columns({name: [_number(row[at]) for row in rows[:ROWS]] for at, name in enumerate(names)}, len(rows))
+    return Columns({name: [_number(row[at]) for row in rows] for at, name in enumerate(names)}, len(rows))
 
 
 def _number(text: str) -> Any:

@@ -1,0 +1,75 @@
+"""Drift in words, and the commands that set its rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.contracts.counts import counted
+from registry_tui.wording.command_parts import Body, Line, Make, Names, NoCommand, line
+from registry_tui.wording.words import Cell
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.drift import ColumnDrift, Drift, DriftRules
+
+
+def rules_told(rules: DriftRules) -> str:
+    """How drift is judged, in one line."""
+    bounds = [f"PSI above {rules.max_psi:g}"] if rules.max_psi is not None else []
+    bounds += [f"KS above {rules.max_ks:g}"] if rules.max_ks is not None else []
+    judged = f"{' or '.join(bounds)} is drift" if bounds else "nothing is judged"
+    window = f"{counted(rules.requests, 'request')} of {counted(rules.hours, 'hour')} at most"
+    told = "told by events and webhooks" if rules.watch else "not watched"
+    return f"{judged}; {window}, {counted(rules.min_rows, 'row')} at least; {told}"
+
+
+def drift_told(found: Drift) -> str:
+    """The outcome in one line, with the figures."""
+    where = f"{counted(found.rows, 'row')} of {counted(found.requests, 'request')}"
+    if not found.drifted:
+        return f"no column of version {found.version} drifts; {where}"
+    columns = "; ".join(f"{each.side.value} {each.name}: {figures(each)}" for each in found.drifted[:20])
+    return f"version {found.version} drifts from {found.profile_source}: {columns}; {where}"
+
+
+def figures(column: ColumnDrift) -> str:
+    """PSI, and KS with its probability, as short as a cell."""
+    told = f"PSI {column.psi:.3f}"
+    return told if column.ks is None else f"{told}, KS {column.ks:.3f} (p {column.p_value:.2g})"
+
+
+def state(column: ColumnDrift) -> Cell:
+    """Whether a column drifts, as glyph and word."""
+    if not column.count:
+        return Cell("○ no values", "dim")
+    return Cell("✗ drifts", "bad") if column.drifted else Cell("● as trained", "good")
+
+
+def headline(found: Drift) -> str:
+    """Which requests are compared with what."""
+    requests = f"{counted(found.requests, 'request')} with {counted(found.rows, 'row')}"
+    source = "no profile" if found.profile_source is None else found.profile_source
+    told = f"{requests} beside {source} of {found.model_name} v{found.version}"
+    return f"{told}\n{found.problem}" if found.problem else told
+
+
+def _rules(names: Names, query: Body, body: Body) -> list[Line]:
+    options: list[tuple[str, Any]] = [
+        ("--max-psi", "off" if body["max_psi"] is None else f"{body['max_psi']:g}"),
+        ("--max-ks", "off" if body["max_ks"] is None else f"{body['max_ks']:g}"),
+        ("--hours", f"{body['hours']:g}"),
+        ("--requests", body["requests"]),
+        ("--min-rows", body["min_rows"]),
+        ("--watch" if body["watch"] else "--no-watch", True),
+    ]
+    return [line("deployments watch", names, options)]
+
+
+def _profile(names: Names, query: Body, body: Body) -> list[Line]:
+    raise NoCommand("a profile is made from its data: `registry-tui models profile NAME VERSION --file DATA.csv`")
+
+
+#: Method, address and what makes the command.
+COMMANDS: tuple[tuple[str, str, Make], ...] = (
+    ("PUT", "deployments/*/drift", _rules),
+    ("PUT", "registries/*/models/*/versions/*/profile", _profile),
+)
