@@ -99,6 +99,8 @@ def test_drift_from_the_training_data(platform: Platform, two: Served, tmp_path:
         ("output", "predictions"),
     ]
     assert "train.csv" in platform.command("models", "profile", *named).stderr
+    refused = platform.command("models", "profile", *named, "--from-example", check=False)
+    assert refused.returncode == 1 and "has no input example" in refused.stderr
     assert drift()[0] == 4
     platform.command("deployments", "requests", "keep", deployment.id, "--share", "100%")
     answer(deployment, split(a=[each % 50 for each in range(350)], b=[each % 7 for each in range(350)]))

@@ -289,6 +289,6 @@ def _uri(source: str) -> str:
 
 async def _of_example(client: RegistryClient, registry: str, model: str, number: int) -> tuple[str, Columns]:
     suggested = await client.suggest_deployment(registry, model, number)
-    if suggested.example_from != "input example":
+    if not suggested.example_is_logged:
         raise RegistryError(f"{model} {number} has no input example", action="Give the data with --file")
     return "the input example", _table("example.json", suggested.example.encode())

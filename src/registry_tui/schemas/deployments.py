@@ -321,6 +321,8 @@ class DeploymentSuggestion(Schema):
     #: A request as JSON text, from the model's input example or else its signature.
     example: str = ""
     example_from: str = ""
+    #: Whether it is the one that the model was logged with.
+    example_is_logged: bool = False
     #: Of a deployment whose replicas answer: a request for each protocol that its description has an example of.
     requests: list[SuggestedRequest] = []
     requirements: list[str] = []

@@ -58,14 +58,15 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
     found = models.find_model(service, principal, place, model)
     known = versions.get_version(service, principal, registry, model, version)
     warnings = []
-    signature, example, source, requirements = None, "", "", list[str]()
+    signature, logged, example, source, requirements = None, "", "", "", list[str]()
     if known.archive_uri is None:
         warnings.append("Its archive is not stored yet")
     else:
         files = place.archive(service, known.model_id, known.id).below(archives.FILES)
         described = _model_file(files)
         signature = _signature(described)
-        example, source = _example(files, signature)
+        logged = _logged_example(files)
+        example, source = (logged, "the model's input example") if logged else _made_up(signature)
         text = _read(files, "requirements.txt")
         requirements = [line for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
         if text is None and _read(files, "conda.yaml") is None:
@@ -86,6 +87,7 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
         signature=signature,
         example=example,
         example_from=source,
+        example_is_logged=bool(logged),
         requirements=requirements,
         warnings=warnings,
         not_servable_reason=known.not_servable_reason,
@@ -244,14 +246,17 @@ def _signature(described: dict[str, Any]) -> dict[str, Any] | None:
     return decoded
 
 
-def _example(files: Folder, signature: dict[str, Any] | None) -> tuple[str, str]:
-    """A request as JSON, and where it comes from."""
+def _logged_example(files: Folder) -> str:
+    """The request, as JSON, that the model was logged with; empty without one."""
     text = _read(files, "serving_input_example.json")
-    if text is not None:
-        try:
-            return json.dumps(json.loads(text), indent=2), "the model's input example"
-        except ValueError:
-            pass
+    try:
+        return "" if text is None else json.dumps(json.loads(text), indent=2)
+    except ValueError:
+        return ""
+
+
+def _made_up(signature: dict[str, Any] | None) -> tuple[str, str]:
+    """A request as JSON that fits a signature, and where it comes from."""
     columns = (signature or {}).get("inputs")
     if isinstance(columns, list) and columns and all(isinstance(each, dict) for each in columns):
         if all("name" in each for each in columns):
