@@ -325,6 +325,7 @@ COMMANDS_WITHOUT = {
     ("backups.py", "prune"): "lists the backups that go; nothing refers to a backup",
     ("oidc.py", "delete"): "takes no account and no token away; setting the issuer again brings it back",
     ("cleaning.py", "clean"): "lists what goes, which nobody uses",
+    ("request_logs.py", "delete"): "nothing refers to requests that were kept",
     ("registries.py", "clean_up"): "lists what goes, which no version has",
     ("registries.py", "revoke_storage"): "one command grants it again",
     ("registries.py", "forget_key"): "the service's own way into the store is used again",
