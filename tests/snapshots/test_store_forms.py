@@ -275,7 +275,7 @@ async def test_nothing_of_a_file_that_is_no_key_is_shown(answers: Mapping[str, A
         await see.until(lambda: not form.query_one("#ok", Button).disabled, "what is typed")
         for button in ("#try", "#ok"):
             form.query_one(button, Button).press()
-            await see.shows("is not the key of a service account", "at most 16384 characters")
+            await see.shows("is not the key of a service account", "16,384 characters at most")
             assert "SECRET" not in see.text + _notified(see)
             form.query_one("#key-file", Input).value = str(tmp_path / "missing")
             form.query_one(button, Button).press()

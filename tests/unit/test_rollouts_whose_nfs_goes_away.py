@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from registry_tui.service.deployments import shared_files
+from registry_tui.service.deployments import clusters, shared_files
 from registry_tui.service.deployments.shared_files import NfsSilent, Placed
 from registry_tui.service.deployments.signed_files import Checked
 from registry_tui.service.engine.steps import StepContext
@@ -52,6 +53,7 @@ class Rollout:
         self.replicas, self.logged, self.without = Replicas(), list[str](), list[str]()
         service = SimpleNamespace(
             backends=SimpleNamespace(replicas=self.replicas),
+            database=SimpleNamespace(reading=nullcontext),
             settings=SimpleNamespace(replica_patience=60),
             home=SimpleNamespace(serving=Path("/home")),
         )
@@ -70,6 +72,7 @@ class Rollout:
             reporter=cast(Any, reporter),
         )
         row = SimpleNamespace(id="d", name="d", registry_id="r", model_id="m")
+        monkeypatch.setattr(clusters, "cluster_for", lambda *_: None)
         monkeypatch.setattr(deploy, "_row", lambda _context: row)
         monkeypatch.setattr(deploy, "_revision", lambda _context, _row: SimpleNamespace(version_id="v", version=1))
         monkeypatch.setattr(deploy, "_change", lambda *_, **__: None)
