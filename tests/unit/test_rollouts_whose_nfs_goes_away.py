@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from registry_tui.service.deployments import clusters, shared_files
+from registry_tui.service.core import clusters
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.deployments.shared_files import NfsSilent, Placed
 from registry_tui.service.deployments.signed_files import Checked
 from registry_tui.service.engine.steps import StepContext
