@@ -19,9 +19,10 @@ from typing import Any
 from registry_tui.contracts import bounded_yaml
 from registry_tui.scanning import pickles
 from registry_tui.scanning.findings import Finding, Grade
+from registry_tui.scanning.readings import Opcodes, Reading
 
 #: Part of every scan that is kept; a scan by an older one may be asked for again.
-VERSION = 3
+VERSION = 4
 #: Bytes of a file that are read whole; of larger ones the head decides.
 MAX_FILE = 256 * 1024 * 1024
 #: Bytes of everything that is unpacked from one file.
@@ -76,7 +77,7 @@ class _Budget:
     def __init__(self) -> None:
         self._bytes = MAX_UNPACKED
         self._members = MAX_MEMBERS
-        self.opcodes = pickles.Opcodes()
+        self.opcodes = Opcodes()
 
     def spend(self, size: int) -> None:
         self._bytes -= size
@@ -121,7 +122,7 @@ def _scan(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fi
         raise _TooMuch(f"more than {MAX_DEPTH} archives are packed into each other")
     # As a pickle, a zip file begins with a persistent name whose bytes are not text, so that reading stops there.
     zipped = content.startswith(b"PK\x03\x04")
-    reading = pickles.Reading() if zipped else pickles.read(content, known_imports(), budget.opcodes)
+    reading = Reading() if zipped else pickles.read(content, known_imports(), budget.opcodes)
     if reading.whole or reading.imports or reading.problems:
         yield _pickle(path, reading)
         if reading.problems:
@@ -136,13 +137,13 @@ def _scan(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fi
         yield _leaf(path, content, budget)
 
 
-def _pickle(path: str, reading: pickles.Reading) -> Finding:
-    imports = tuple(reading.imports)
+def _pickle(path: str, reading: Reading) -> Finding:
+    imports, form = tuple(reading.imports), "joblib" if reading.arrays else "pickle"
     if reading.makes_code and reading.whole and not reading.unread:
-        return Finding(path, "pickle", Grade.RUNS_CODE, "it carries functions or classes of its own, as code", imports)
+        return Finding(path, form, Grade.RUNS_CODE, "it carries functions or classes of its own, as code", imports)
     if reading.problems:
-        return _unknown(path, "pickle", "; ".join(list(reading.problems)[:5]), imports)
-    return Finding(path, "pickle", Grade.KNOWN_IMPORTS, "", imports)
+        return _unknown(path, form, "; ".join(list(reading.problems)[:5]), imports)
+    return Finding(path, form, Grade.KNOWN_IMPORTS, "", imports)
 
 
 def _unpack(name: str, content: bytes, budget: _Budget) -> bytes:
