@@ -18,7 +18,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.contracts import clocks
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
-from support import secret_search, served
+from support import forked_platforms, secret_search, served
 from support.memory import MEMORY_GOAL, MEMORY_LIMIT, NAMED, peak_memory
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 from support.postgres import PostgresServer, running_postgres
@@ -40,6 +40,8 @@ PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
     let_children_be_interrupted()
+    if os.environ.get(forked_platforms.WANTED):
+        forked_platforms.use()
     # The same examples in each run, and none is too slow: how long one takes depends on what else the machine does.
     settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     if not config.getoption("--hypothesis-profile", None):

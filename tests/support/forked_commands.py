@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 
 import registry_tui.cli
+from support import forked_platforms
 
 _TESTS = Path(__file__).parents[1]
 #: The largest request: arguments and variables.
@@ -67,7 +68,8 @@ def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for each in (ours, theirs):
         each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MOST)
-    program = [sys.executable, "-m", "support.forked_commands", str(theirs.fileno())]
+    platforms = str(forked_platforms.address())
+    program = [sys.executable, "-m", "support.forked_commands", str(theirs.fileno()), platforms]
     variables = {**os.environ, "PYTHONPATH": str(_TESTS)}
     server = subprocess.Popen(program, pass_fds=[theirs.fileno()], env=variables, stdin=subprocess.DEVNULL)
     theirs.close()
@@ -158,6 +160,8 @@ def import_commands() -> None:
 if __name__ == "__main__":
     main = registry_tui.cli.main  # importing the module of this name hides the function
     import_commands()
+    if os.environ.get(forked_platforms.WANTED):
+        forked_platforms.use(Path(sys.argv[2]))
     given = serve(socket.socket(fileno=int(sys.argv[1])))
     if given is not None:
         __package__ = "registry_tui"  # click names the program by it

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
 
+#: Names that clients may call this server by.
+ALLOWED_HOSTS = f"{LOOPBACK},{LOOPBACK}:*,localhost,localhost:*"
 #: Seconds that requests under way get after SIGTERM.
 _GRACE_SECONDS = 5
 
@@ -55,7 +57,7 @@ def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, 
         "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.mlflow_admin_password,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.mlflow_flask_secret,
         "MLFLOW_CRYPTO_KEK_PASSPHRASE": secrets.mlflow_crypto_passphrase,
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{LOOPBACK},{LOOPBACK}:*,localhost,localhost:*",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ALLOWED_HOSTS,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # MLflow would fetch lists of language models from the internet, for anybody who asks, and wait for them.

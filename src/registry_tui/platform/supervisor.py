@@ -15,7 +15,7 @@ import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
@@ -127,6 +127,30 @@ def configure(home: Home) -> None:
     write_private(home.supervisor_config, configuration(home))
 
 
+class Launched(Protocol):
+    """A process that was started, as `subprocess.Popen` shows it."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code once it was waited for."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its end. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
+def launched(command: Sequence[str], folder: Path, log: IO[bytes], variables: Mapping[str, str]) -> Launched:
+    """Runs a command in a folder with these variables alone; its outputs go to the log. Raises OSError."""
+    return subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=variables
+    )
+
+
 def start(home: Home) -> None:
     """Starts supervisord; its parts stay stopped until they are asked for. Raises PartFailed, OSError."""
     configure(home)
@@ -134,14 +158,9 @@ def start(home: Home) -> None:
     home.supervisor_pid.unlink(missing_ok=True)
     output = home.logs / "supervisor-start.log"
     with output.open("wb") as log:
-        started = subprocess.Popen(
-            isolated("supervisor.supervisord", "-c", str(home.supervisor_config)),
-            cwd=home.run,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=known_environment({ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"}),
-        )
+        command = isolated("supervisor.supervisord", "-c", str(home.supervisor_config))
+        variables = known_environment({ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"})
+        started = launched(command, home.run, log, variables)
     # It ends as soon as its daemon runs, or when it cannot start.
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and started.poll() in (None, 0):
