@@ -309,6 +309,8 @@ async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform,
         *("environment", "workspace", "project", "registry", "model", "to", "version_id", "node", "resource"),
         "serviceName",
         "servicename",
+        # A sum, of hexadecimal digits only.
+        "content",
     }
 
 
