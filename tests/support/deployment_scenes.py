@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import httpx
+from textual.containers import VerticalScroll
 from textual.widgets import Select
 
 from support.program import Driver
@@ -81,7 +82,11 @@ async def change_by_canary(see: Driver) -> None:
     for id_ in ("strategy", "follow-strategy"):
         see.screen.query_one(f"#{id_}", Select).value = "canary" if id_ == "strategy" else "shadow"
     await see.until(lambda: see.screen.query_one("#tolerance").region.width > 0, "the rows about both")
-    see.screen.query_one("#min-requests").focus()
+    field = see.screen.query_one("#max-error-rate")
+    rows = next(each for each in field.ancestors if isinstance(each, VerticalScroll))
+    field.focus(scroll_visible=False)
+    # Again until it is there: rows that have come make the form longer.
+    await see.until(lambda: not rows.scroll_to_widget(field, animate=False, top=True), "its place")
     await see.shows("Errors at most")
 
 

@@ -20,7 +20,7 @@ from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.tones import styled
 from registry_tui.screens.deployments.canary_panel import panel
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
-from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, settings
+from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, rate_words, settings
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
 from registry_tui.screens.deployments.try_request import TryRequest
 from registry_tui.terminal.action import bindings
@@ -34,7 +34,7 @@ from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.plotting import Series
 from registry_tui.widgets.virtual_table import Empty, VirtualTable
 from registry_tui.wording.text import safe
-from registry_tui.wording.words import deployment_state, milliseconds, percent
+from registry_tui.wording.words import deployment_state, milliseconds
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, Revision
@@ -81,7 +81,7 @@ class DeploymentScreen(DeploymentActions):
                 yield Static("", id="canary", markup=False)
                 with Horizontal(id="charts"):
                     with Vertical():
-                        yield Awaited(id="rate-words")
+                        yield AwaitedFacts(id="rate-words")
                         yield LineChart(axis="time", id="rate")
                     with Vertical():
                         yield Awaited(id="latency-words")
@@ -192,19 +192,11 @@ class DeploymentScreen(DeploymentActions):
         self.query_one("#headline", Static).update(Content.assemble(*parts))
         self._show_canary(found)
         traffic = found.traffic
-        rate = [
-            (f"{traffic.per_second:.1f} requests/s", "bold"),
-            (f"   errors {percent(traffic.error_rate)}", "$error" if traffic.error_rate else "$foreground-muted"),
-        ]
-        said, in_all = self.query_one("#rate-words", Static), f"   {traffic.requests} in all"
-        # Half a narrow page has no room for it; the line would end in the middle of a number.
-        if sum(len(text) for text, _ in rate) + len(in_all) <= said.content_size.width:
-            rate.append((in_all, "$foreground-muted"))
+        self.query_one("#rate-words", AwaitedFacts).show(lambda room: rate_words(traffic, room))
         latency = [
             (f"p50 {milliseconds(traffic.p50)}", "bold"),
             (f"   p95 {milliseconds(traffic.p95)}   p99 {milliseconds(traffic.p99)}", "$foreground-muted"),
         ]
-        said.update(Content.assemble(*rate))
         self.query_one("#latency-words", Static).update(Content.assemble(*latency))
         seconds = traffic.seconds
         if seconds:

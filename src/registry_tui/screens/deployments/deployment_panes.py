@@ -20,12 +20,13 @@ from registry_tui.wording.words import (
     memory,
     not_numbers,
     own_port,
+    percent,
     replica_state,
     revision_state,
 )
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.deployments import Deployment, Revision
+    from registry_tui.schemas.deployments import Deployment, Revision, Traffic
 
 REPLICAS: tuple[Column[Any], ...] = (
     Column("name", "Replica", lambda row: row.name, 0),
@@ -63,6 +64,18 @@ HISTORY: tuple[Column[Any], ...] = (
         "comment", "Comment", lambda row: Cell(row.error or row.comment, "bad" if row.error else "dim"), 1, max_width=70
     ),
 )
+
+
+def rate_words(traffic: Traffic, room: int) -> Content:
+    """How many requests come and fail; where half a narrow page has room for it whole, also how many came."""
+    parts = [
+        (f"{traffic.per_second:.1f} requests/s", "bold"),
+        (f"   errors {percent(traffic.error_rate)}", "$error" if traffic.error_rate else "$foreground-muted"),
+    ]
+    in_all = f"   {traffic.requests} in all"
+    if sum(len(text) for text, _ in parts) + len(in_all) <= room:
+        parts.append((in_all, "$foreground-muted"))
+    return Content.assemble(*parts)
 
 
 def addresses(found: Deployment, room: int) -> Content:
