@@ -106,6 +106,7 @@ def test_the_start_waits_for_no_removal_from_an_nfs_and_a_thread_does_it(monkeyp
     removed = threading.Event()
     monkeypatch.setattr(f"{background.__name__}.projects.clean_up", lambda _service: done.append("projects"))
     monkeypatch.setattr(f"{background.__name__}.environments.clean_up", lambda _service: done.append("environments"))
+    monkeypatch.setattr(f"{background.__name__}.request_logs.clean_up", lambda _service: done.append("request logs"))
     monkeypatch.setattr(shared_files, "remove_pending", lambda _service: removed.set())
     work = Background.__new__(Background)
     locks = SimpleNamespace(keep=lambda _name: True)
@@ -113,7 +114,7 @@ def test_the_start_waits_for_no_removal_from_an_nfs_and_a_thread_does_it(monkeyp
     work._service = cast(Service, SimpleNamespace(workflows=workflows, locks=locks))
     work._process, work._uploads_at, work._stopping = "service", float("inf"), threading.Event()
     work._clean_up()
-    assert done == ["projects", "environments"] and not removed.is_set()
+    assert done == ["projects", "environments", "request logs"] and not removed.is_set()
 
     monkeypatch.setattr(background, "CLEAN_UP_EVERY", 0.01)
     thread = threading.Thread(target=work._remove_from_nfs)
