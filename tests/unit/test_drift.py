@@ -177,7 +177,7 @@ def test_beginning_and_end_of_drift_are_told_once(service: Service, owner: Princ
         drift.watch(service)
     assert [each for each, _ in told(service)] == ["failed", "succeeded"]
     with service.database.reading() as session:
-        types = session.scalars(select(WebhookDeliveryRow.type).order_by(WebhookDeliveryRow.id)).all()
+        types = session.scalars(select(WebhookDeliveryRow.type).order_by(WebhookDeliveryRow.number)).all()
     assert [each for each in types if "drift" in each] == ["deployment.drifted", "deployment.drift_ended"]
 
 
