@@ -98,13 +98,13 @@ def watch(
     min_rows: MinRowsOption = None,
     watched: Annotated[
         bool,
-        typer.Option("--watch/--no-watch", help="Tell by an event and webhooks when drift begins and ends."),
+        typer.Option("--watch/--no-watch", help="Send an event and webhooks when drift begins and ends."),
     ] = False,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Set from which distance on a column drifts, over which requests, and whether that is told.
+    """Set the distance from which a column drifts, the requests that are judged, and whether alerts are sent.
 
-    What is not given is as at first: PSI 0.25, KS off, 24 hours, 5000 requests, 100 rows, not told.
+    Defaults: PSI 0.25, KS off, 24 hours, 5000 requests, 100 rows, no alerts.
 
     Example: registry-tui deployments watch wine-api --max-psi 0.2 --hours 6 --watch
     """

@@ -1,4 +1,4 @@
-"""Groups of commands: their lists say the whole first sentence of each, and wrong usage is told in plain words."""
+"""Groups of commands: their lists say the whole first sentence of each, and wrong usage gets a plain message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CommandGroup(TyperGroup):
         return found
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command. A value that does not fit is told in our words, not in those of Typer's schema."""
+        """Runs the command. A value that does not fit gets a message of ours, not that of Typer's schema."""
         from pydantic import ValidationError
 
         from registry_tui.wording.mistakes import said

@@ -146,7 +146,7 @@ class Deployments(Transport):
         return await self._ask(Drift, "GET", f"/deployments/{segment(deployment)}/drift", params=rules)
 
     async def set_drift_rules(self, deployment: str, rules: DriftRules) -> Drift:
-        """Sets how drift is judged from now on, and whether it is told."""
+        """Sets how drift is judged from now on, and whether alerts are sent."""
         return await self._ask(Drift, "PUT", f"/deployments/{segment(deployment)}/drift", body=rules)
 
     # -- API keys ---------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def _take(key: Key, found: _Counts, now: float, clock: float) -> dict[str, str]:
     told = _Told()
     over: tuple[float, str, str] | None = None
     if key.per_second:
-        # The clock begins anew with the machine: then the bucket is full.
+        # A machine that restarted begins its clock at zero: then the bucket is full.
         passed = math.inf if clock < found.at else clock - found.at
         found.tokens = min(float(key.burst), found.tokens + passed * key.per_second)
         found.at = clock

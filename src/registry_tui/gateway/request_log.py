@@ -36,7 +36,7 @@ GATHER = 0.25
 #: Files that a deployment's log is made of, about; the largest and the smallest of them.
 FILES, LARGEST_FILE, SMALLEST_FILE = 16, 8 << 20, 64 << 10
 
-#: What is told of a deployment's requests: its ID, how many were kept, how many found no room.
+#: Called with a deployment's ID, how many were kept, how many found no room.
 Told = Callable[[str, int, int], None]
 
 
@@ -181,7 +181,7 @@ class RequestLog:
             path = folder / f"{int(now * 1000):015d}-{self._process}.jsonl"
             self._files[deployment] = (path, now)
             prune(folder, rules, now, room_for=small)
-        # Opened anew: somebody may have deleted the requests meanwhile.
+        # The file is opened again: somebody may have deleted it meanwhile.
         with path.open("ab") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(text)

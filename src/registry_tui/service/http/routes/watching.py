@@ -64,7 +64,7 @@ def get_drift(
 
 @router.put(f"{_ONE}/drift")
 def set_drift_rules(service: ServiceIn, principal: Acting, deployment: str, request: DriftRules) -> Drift:
-    """Sets from which distance on a column drifts, over which requests, and whether that is told."""
+    """Sets the distance from which a column drifts, the requests that are judged, and whether alerts are sent."""
     return drift.set_rules(service, principal, deployment, request)
 
 
