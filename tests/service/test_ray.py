@@ -87,7 +87,9 @@ def test_a_deployment_is_made_called_changed_and_deleted_and_others_stay(
     deployment = deploy(platform, two, version=1)
     assert deployment.backend is BackendKind.RAY and deployment.replicas_ready == 1
     assert answer(deployment) == [13.0]
-    assert applications(ray) == {"shop": "RUNNING", f"rt--{deployment.id}--g1": "RUNNING"}
+    # Serve says so a moment after the replica answers.
+    both = {"shop": "RUNNING", f"rt--{deployment.id}--g1": "RUNNING"}
+    wait_for(lambda: applications(ray) == both, what="both applications to run")
     with Load(deployment, threads=4) as load:
         update(platform, deployment, version=2)
         assert answer(deployment) == [23.0]
