@@ -1,4 +1,4 @@
-"""The Actions menu of every page: what can be done with the selection or the page, each with its key."""
+"""The Actions menu of every page: the possible actions on the selection or the page, each with its key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ActionsMenu(Menu):
         self._keys = keys
 
     def on_key(self, event: events.Key) -> None:
-        """Does what a shown key stands for, unless it is typed into the field."""
+        """Runs the action of a displayed key, unless the key is typed into the field."""
         if isinstance(self.focused, Input):
             return
         if event.key == "slash" and (field := next(iter(self.query("#narrow")), None)) is not None:
@@ -55,7 +55,7 @@ def menu_actions(screen: FrameScreen) -> list[Action]:
 
 
 def open_menu(screen: FrameScreen) -> None:
-    """Shows the menu; an action that is not possible now is dimmed and says why."""
+    """Shows the menu; an action that is not possible now is dimmed and shows the reason."""
     plain = screen.program.preferences.terminal.plain
     items = [
         MenuItem(

@@ -1,4 +1,4 @@
-"""Questions to the service that are asked again: none cancels its own answer."""
+"""Repeated requests to the service, none of which cancels the one before."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ Question = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Asking:
-    """For what runs coroutines in named groups (`screens.frame.Working`)."""
+    """For classes that run coroutines in named groups (`screens.frame.Working`)."""
 
-    #: Questions that are under way, by group, each with the one to ask behind it.
+    #: Requests in flight, by group, each with the one to send after it.
     _asking: dict[str, Question | None]
 
     def ask(self, question: Question, group: str, *, again: bool = True) -> None:
-        """Asks, unless the group's last question is under way: then once more behind it, or not at all.
+        """Sends a request; while the group's last one is in flight, queues it (`again`) or drops it.
 
-        For what is asked by itself. A question that replaces another one, since something else was chosen, is
-        `work_on`'s: a question that is asked periodically would cancel its own answer there.
+        For requests that are made periodically. Use `work_on` for a request that replaces another one, because the
+        choice changed: a periodic request would cancel its own response there.
         """
         asking = self.__dict__.setdefault("_asking", {})
         if group in asking:
@@ -29,7 +29,7 @@ class Asking:
         self.work_on(self._answered_in_turn(question, group), group, exclusive=False)
 
     def asks(self, group: str) -> bool:
-        """Whether a question of the group is under way."""
+        """Whether a request of the group is in flight."""
         return group in self.__dict__.get("_asking", {})
 
     async def _answered_in_turn(self, question: Question, group: str) -> None:
@@ -44,7 +44,7 @@ class Asking:
             del self._asking[group]
 
     def ask_chosen(self, question: Question, group: str, key: object) -> None:
-        """Asks about what is chosen, in place of the question about what was chosen before; the same is asked once."""
+        """Sends a request about the chosen item, cancelling the one about the item before; repeats are sent once."""
         chosen = self.__dict__.setdefault("_chosen", {})
         if chosen.get(group, _NOTHING) != key:
             chosen[group] = key

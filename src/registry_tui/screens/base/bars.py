@@ -121,7 +121,7 @@ class Navigation(Widget):
         return Content("\n").join(lines)
 
     def _badges(self) -> str:
-        """What waits for the person comes first: a narrow bar has room for one sign."""
+        """The approvals that wait for the person come first: a narrow bar has room for one sign."""
         waiting = f" {WAITS}{few(self.approvals)}" if self.approvals else ""
         return waiting + (f" ●{self.badge}" if self.badge else "")
 
@@ -130,12 +130,12 @@ class Navigation(Widget):
             self.post_message(self.Chosen(SECTIONS[event.y][1]))
 
 
-#: Ends the name of who works with this machine's own platform.
+#: Ends the name of a user of this machine's own platform.
 _HERE = "@local"
 
 
 class StatusLine(Widget):
-    """Left: what you can do here now. Right: who you are and how each part is."""
+    """Left: the actions that are possible here now. Right: the user, and the state of each part."""
 
     #: (key, word, whether possible, action) of the screen's actions.
     keys: reactive[tuple[tuple[str, str, bool, str], ...]] = reactive(())
@@ -164,7 +164,7 @@ class StatusLine(Widget):
         return Content.assemble(left, " " * max(1, width - left.cell_length - right.cell_length), right)
 
     def cuts(self, text: str) -> bool:
-        """Whether a message has no room here, once the line has a width."""
+        """Whether a message is too long for the line, once the line has a width."""
         return 0 < self.size.width < cell_len(safe(text)) + 3
 
     def _left(self, room: int) -> Content:
@@ -183,7 +183,7 @@ class StatusLine(Widget):
         return 1 + sum(cell_len(key) + cell_len(word) + 3 for key, word, _, _ in self.keys)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on an action does it, or says why it is not possible."""
+        """Runs the clicked action, or shows why it is not possible."""
         x = 1
         for key, word, _, action in self.keys if self.message is None else ():
             width = cell_len(key) + cell_len(word) + 3
@@ -196,7 +196,7 @@ class StatusLine(Widget):
         if self.who and width >= 100:
             parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
         elif not self.who.endswith(_HERE) and (where := self.who.rpartition("@")[2]):
-            # A service elsewhere is named also where there is little room.
+            # A remote service is named even where there is little room.
             parts.append((f"@{safe(where, 20)}  ", "$foreground-muted"))
         well = [words in ("", "ok") for _, _, words in self.parts]
         if len(self.parts) > 1 and width < 100 and all(well):

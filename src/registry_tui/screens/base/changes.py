@@ -1,4 +1,5 @@
-"""Changes that a screen asks the service for: each is sent once, goes on when its screen is left, and tells its end."""
+"""Changes that a screen sends to the service: each is sent once, continues when its screen is left, and reports its
+end."""
 
 from __future__ import annotations
 
@@ -14,28 +15,27 @@ from registry_tui.screens.base.program import Frame, Owner
 if TYPE_CHECKING:
     from registry_tui.client import Intent
 
-#: Seconds between looks at how long an answer has been waited for.
+#: Seconds between checks of how long a response has taken so far.
 EVERY = 1.0
-#: The message about a request that may have been carried out although no answer came.
+#: The message about a request that may have been carried out although no response came.
 SAFE_AGAIN = "Trying again is safe: what was carried out is not done twice."
 
 
 class Changes(App[None]):
-    """The part of the program that sends what changes something."""
+    """The part of the program that sends changes."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        #: When each change that has no answer yet was sent (`time.monotonic`), by its words.
+        #: When each change that has no response yet was sent (`time.monotonic`), by its words.
         self._sent: dict[str, float] = {}
-        #: What was sent and may have been carried out, by its words: sent again, it is the same intent.
+        #: Changes without a response that may have been carried out, by their words: a retry is the same intent.
         self._unanswered: dict[str, Intent] = {}
 
     def send_change(
         self, words: str, owner: Owner, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]
     ) -> None:
-        """Sends a change, unless one of these words waits for its answer; `then` gets the answer while the owner is
-        there. `words` name the change for people: "wine-api: stop".
-        """
+        """Sends a change, unless one with the same words is in flight; `then` gets the response while the owner is
+        there. `words` name the change for people: "wine-api: stop"."""
         if (since := self._sent.get(words)) is not None:
             self.frame.flash(f"{words}: sent {time.monotonic() - since:.0f} s ago, waiting for the answer", "$warning")
             return
@@ -75,7 +75,7 @@ class Changes(App[None]):
             self.frame.flash(f"{words}: sending … {waited}; esc leaves, it goes on all the same")
 
     def doubtful(self, words: str, error: Exception) -> None:
-        """Says that it is not known whether something was carried out."""
+        """Shows that it is unknown whether a change was carried out."""
         from registry_tui.wording.text import safe
 
         text = f"{words}: {error}\nIt may have been carried out. {SAFE_AGAIN}"
@@ -84,13 +84,13 @@ class Changes(App[None]):
 
     @property
     def frame(self) -> Frame:
-        """The screen whose frame is seen."""
+        """The visible screen with a frame."""
         raise NotImplementedError
 
     def report(self, error: Exception) -> None:
-        """Shows what failed."""
+        """Shows an error."""
         raise NotImplementedError
 
     def look_now(self) -> None:
-        """Looks at the service's health and at what runs."""
+        """Checks the service's health and the running workflows."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Experiments are made, renamed, deleted and restored."""
+"""Creating, renaming, deleting and restoring experiments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Named(Form["Experiment"]):
 
 
 class CreateExperiment(_Named):
-    """Makes an experiment."""
+    """Creates an experiment."""
 
     TITLE_TEXT = "Create experiment"
 
@@ -83,7 +83,7 @@ class RenameExperiment(_Named):
 
 
 def open_form(screen: FrameScreen, form: _Named, done: str, then: Callable[[Experiment], None]) -> None:
-    """Opens a form; `done` says what became of the experiment that it ends with."""
+    """Opens a form; `done` is the verb for the outcome in the message about the resulting experiment."""
 
     def answered(experiment: Experiment | None) -> None:
         if experiment is not None:

@@ -1,4 +1,4 @@
-"""What pages of runs and of experiments share: the question before deleting, sending a change, and its outcome."""
+"""Common to the pages of runs and of experiments: the question before deleting, sending a change, and its outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Names that a question or an outcome lists.
 LISTED = 5
-#: Changes the items of some IDs.
+#: Changes the items with these IDs.
 Change = Callable[[list[str]], Awaitable["ItemChanges"]]
 #: Is called with the outcome while the page is there.
 Then = Callable[["ItemChanges"], None]
@@ -43,7 +43,8 @@ def listed(names: Sequence[str]) -> str:
 class DeleteItems(Confirm):
     """Asks before items are deleted, with their number; starts on Cancel.
 
-    `learn` asks the service for more to know; its lines are shown when they arrive, and the question does not wait.
+    `learn` requests more details from the service; its lines are shown when they arrive, and the question does not
+    wait.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ def show_outcome(screen: FrameScreen, verb: str, noun: str, changes: ItemChanges
 
 
 def unmark_changed(table: VirtualTable[Any], changes: ItemChanges) -> None:
-    """Takes the marks from what was changed; what was left unchanged stays marked, and what was marked meanwhile."""
+    """Unmarks the changed rows; failed ones, and rows marked in the meantime, stay marked."""
     failed = {each.id for each in changes.failed}
     changed = {each.id for each in changes.items} - failed
     table.unmark(lambda row: row.id in changed)

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from registry_tui.screens.base.dialogs import Dialog
 from registry_tui.wording.text import safe
 
-#: Choices that are listed at once; typing narrows further.
+#: Choices listed at the same time; typing narrows further.
 MAX_SHOWN = 500
 
 

@@ -1,4 +1,4 @@
-"""The command box: commands, pages, actions and things by name, listed while one types."""
+"""The command box: commands, pages, actions and objects by name, listed while typing."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     from registry_tui.schemas.search import Found
 
-#: Seconds without a key before the service is asked, and between looks at whether it answers again.
+#: Seconds without a key before the service is queried, and between checks of whether it responds again.
 PAUSE, LOOK = 0.15, 1.0
-#: Things of each kind that are asked for; letters of a text that are.
+#: Objects requested of each kind; letters of a text that are sent.
 LIMIT, LONGEST = 20, 200
-#: Cells of the box, of the kinds' column, and of the longest names beside notes.
+#: Cells of the box, of the kinds' column, and of the longest names next to notes.
 WIDTH, KIND, NAME = 110, 12, 44
 #: Lines that pgup and pgdn move by.
 PAGE = 10
 
 
 class CommandField(Input):
-    """The field of the box, which has all keys; ↑ above the list goes through what was typed before."""
+    """The field of the box, which has all keys; ↑ above the list recalls earlier commands."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "screen.choose(1)", "Next", show=False),
@@ -56,7 +56,7 @@ class OfferList(OptionList, can_focus=False):
 
 
 class CommandBox(Dialog[tuple[Offer, str]]):
-    """Answers with the chosen line, and the command to remember."""
+    """Returns the chosen line, and the command to remember."""
 
     def __init__(self, known: Known, given: Sequence[str]) -> None:
         """`given`: commands typed before, the last one first."""
@@ -69,7 +69,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
         self._remarks: dict[Query, str] = {}
         self._typed = understood("")
         self.offered: list[Offer] = []
-        #: Whether a line was chosen by keys, and whether enter waits for the service's answer.
+        #: Whether a line was chosen by keys, and whether enter waits for the service's response.
         self._moved = self._enter = False
         self._asked: Query | None = None
         self._pause: Timer | None = None
@@ -99,7 +99,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
         self._pause = self.set_timer(PAUSE, self._ask, name="search")
 
     def _ask(self) -> None:
-        """Asks for what is typed, in place of what was asked for before: an answer to that is not taken any more."""
+        """Queries the service for the typed text; a response to an earlier query is then ignored."""
         query = self._typed.query
         if query is None or query == self._asked or query in self._answers or not self.program.answering:
             return
@@ -129,7 +129,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
         self._show()
 
     def failed(self, error: Exception) -> None:
-        """Says why names are not found; commands are still there. Another key asks again."""
+        """Shows why names are not found; commands still work. The next key queries again."""
         from registry_tui.client import RegistryError
 
         asked, self._asked, self._enter = self._asked, None, False
@@ -143,7 +143,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
     # -- the list -----------------------------------------------------------------------------------
 
     def _show(self) -> None:
-        """Makes the lines for what is typed, keeping the one that was chosen by keys."""
+        """Builds the lines for the typed text, keeping the one that was chosen by keys."""
         listed = self.query_one(OfferList)
         before = self.chosen.identity if self._moved and self.chosen is not None else None
         typed = self._typed
@@ -157,7 +157,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
             listed.highlighted = places.index(before)
         else:
             self._moved = False
-            # Nothing is done by enter alone before something is typed.
+            # Enter alone does nothing before something is typed.
             listed.highlighted = 0 if self.offered and typed.line.strip() else None
         self._say()
         if self._enter and self._is_answered:
@@ -204,7 +204,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
             self._ask_soon()
 
     def action_choose(self, by: int) -> None:
-        """Moves in the list; above it, through what was typed before."""
+        """Moves in the list; above it, through earlier commands."""
         listed = self.query_one(OfferList)
         at = listed.highlighted
         if (by < 0 and not at) or (by > 0 and self._at >= 0):
@@ -264,7 +264,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
             self.dismiss((offer, offer.line))
 
     def _problem(self, line: str) -> str:
-        """Why a command cannot be obeyed; empty when it can."""
+        """Why a command cannot be run; empty when it can."""
         try:
             command, arguments = parse(line)
         except CommandError as error:

@@ -1,4 +1,4 @@
-"""Opens the command box over the place in view, and does what is chosen in it."""
+"""Opens the command box over the place in view, and runs the choice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry_tui.terminal.recent import Visit
 
 
 def open_command_box(frame: FrameScreen, visits: Sequence[Visit]) -> None:
-    """Opens the box; what is typed right behind its key belongs to it."""
+    """Opens the box; keys typed directly after its own key go to it."""
     program = frame.program
     here, elsewhere = possible_actions(frame)
     known = Known(
@@ -40,7 +40,8 @@ def open_command_box(frame: FrameScreen, visits: Sequence[Visit]) -> None:
 
 
 def possible_actions(frame: FrameScreen) -> tuple[list[Offer], list[Offer]]:
-    """What can be done on a page now, by the words of its Actions menu; and what works everywhere or only moves."""
+    """The actions possible on a page now, by the words of its Actions menu; and those that work everywhere or only
+    move."""
     plain = frame.program.preferences.terminal.plain
     own = {action.id for action in frame.ACTIONS}
     here: list[Offer] = []

@@ -1,4 +1,4 @@
-"""Copying as code: the command line of what is shown, of what was changed last, and of what a form would send."""
+"""Copying as code: the command line of the current view, of the last change, and of the request a form would send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def offer(screen: FrameScreen) -> None:
-    """Lists what can be copied as code at a place, or copies it when it is one thing alone."""
+    """Lists the texts that can be copied as code at a place, or copies a single one directly."""
     place = screen.place
     texts: list[str] = []
     items: list[MenuItem] = []
@@ -57,9 +57,9 @@ def offer(screen: FrameScreen) -> None:
 
 
 async def copy_what_is_sent(program: Program, send: Coroutine[Any, Any, Any]) -> str:
-    """Copies the command lines of what `send` would send, which is not sent. Returns what to tell about them.
+    """Copies the command lines of the requests `send` would make, without making them. Returns the message about them.
 
-    Raises RegistryError where a question to the service fails.
+    Raises RegistryError when a query to the service fails.
     """
     from registry_tui.client.outgoing import NotSent, rehearsal
 

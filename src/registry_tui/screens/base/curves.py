@@ -1,6 +1,6 @@
-"""Metrics' curves beside their names: what the pages of one run and of compared runs have in common.
+"""Metrics' curves next to their names: the common part of the pages of one run and of compared runs.
 
-Each curve is asked of the service for the part of x that is shown, reduced to what a chart can show.
+Each curve is requested for the visible part of x, reduced to the chart's resolution.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from registry_tui.schemas.tracking import MetricCurve
     from registry_tui.terminal.action import Action
 
-#: Buckets of x that are asked for: more than a wide terminal has dots.
+#: Buckets of x that are requested: more than a wide terminal has dots.
 BUCKETS = 1000
 #: Keys with a curve that are listed.
 MAX_LISTED = 2000
-#: Seconds between looks at a run that runs, at least; and how many times what reading the curves took.
+#: Minimum seconds between checks of an active run; and how many times the duration of reading the curves.
 WHILE_RUNNING, REST = 3.0, 5.0
 
 X = Literal["step", "relative", "wall"]
@@ -49,7 +49,7 @@ _CHART_ACTIONS = frozenset(action.id for action in CHART)
 
 @dataclass(frozen=True)
 class Curve:
-    """A line that is drawn: whose it is, when its first point was logged (seconds since 1970), how many it has."""
+    """A drawn line: its run, when its first point was logged (seconds since 1970), how many points it has."""
 
     run: str
     name: str
@@ -84,9 +84,9 @@ async def read_curve(
 
 
 class CurveScreen(FrameScreen):
-    """A screen with the metrics' names (`#metric-names`) beside a chart of the highlighted one (`#chart`).
+    """A screen with the metrics' names (`#metric-names`) next to a chart of the highlighted one (`#chart`).
 
-    Subclasses give `curves_of`, and the tab that shows the chart; they call `show_names` with what they read.
+    Subclasses provide `curves_of`, and the tab that shows the chart; they call `show_names` with the metrics they read.
     """
 
     CHART_TAB: ClassVar[str]
@@ -169,7 +169,7 @@ class CurveScreen(FrameScreen):
         read = await asyncio.gather(*(self._read(run, name, metric, x) for run, name in lines))
         counts = [curve.count for _, curve in read]
         if x == "step" and max(counts, default=0) > 1 and all(curve.one_step for _, curve in read if curve.count):
-            x = "relative"  # all at one step: only the time tells points apart
+            x = "relative"  # all at one step: only the time distinguishes the points
             read = await asyncio.gather(*(self._read(run, name, metric, x) for run, name in lines))
         self._took = time.monotonic() - began_reading
         if (metric, x) != self._drawn:
@@ -187,7 +187,7 @@ class CurveScreen(FrameScreen):
             self.work_on(self._draw_detail(self._curves, *self._drawn, event.low, event.high), "detail")
 
     async def _draw_detail(self, curves: list[Curve], metric: str, x: X, low: float, high: float) -> None:
-        """The part of each curve that is shown, with all its points when they are few enough."""
+        """The visible part of each curve, with all its points when they are few enough."""
         window = (low, high)
         read = await asyncio.gather(
             *(self._read(each.run, each.name, metric, x, each.began, window) for each in curves)
@@ -214,7 +214,7 @@ class CurveScreen(FrameScreen):
     # -- actions --------------------------------------------------------------------------------------
 
     def all_actions(self) -> list[Action]:
-        """What is done to the chart stays in the help, but is in the status line only beside it."""
+        """Actions on the chart are always in the help, but in the status line only while the chart is visible."""
         hidden = self.is_mounted and self.tabs.active != self.CHART_TAB
         return [
             replace(each, footer=each.footer and not (hidden and each.id in _CHART_ACTIONS))
@@ -229,7 +229,7 @@ class CurveScreen(FrameScreen):
         return None
 
     def do_time(self) -> None:
-        """The curves by step, by the time since each one's first point, or by wall time."""
+        """Switches the curves between step, time since each one's first point, and wall time."""
         order = list(AXES)
         self.x = order[(order.index(self.x) + 1) % len(order)]
         self._draw_chosen()

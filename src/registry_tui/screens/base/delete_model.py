@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def confirm_delete_model(screen: FrameScreen, model: RegisteredModel) -> None:
-    """Says what goes and what stays; the name has to be typed."""
+    """Shows which data is deleted and which is kept; the name must be typed."""
     lines = (
         f"{model.name} and all its versions go, with their archives.",
         "Runs stay. Version numbers are never used again.",

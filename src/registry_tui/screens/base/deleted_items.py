@@ -1,4 +1,4 @@
-"""Lists of runs and of experiments, of which those that are deleted can be shown instead."""
+"""Lists of runs and of experiments that can show the deleted ones instead."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class ShowsDeleted(ListScreen):
-    """A list that shows either what is there or what is deleted, kept with its place."""
+    """A list that shows either existing or deleted items; the choice is kept with its place."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        #: Whether what is deleted is shown instead.
+        #: Whether deleted items are shown instead.
         self.deleted: bool = place.state.get("deleted", False)
 
     def leave(self) -> None:
@@ -25,13 +25,13 @@ class ShowsDeleted(ListScreen):
         self.place.state["deleted"] = self.deleted
 
     def do_deleted(self) -> None:
-        """Between what is deleted and what is not."""
+        """Switches between existing and deleted items."""
         self.deleted = not self.deleted
         self.table.clear_marks()
         self.show_crumbs()
         self.restart()
 
     def items_changed(self, changes: ItemChanges) -> None:
-        """Takes the marks from what was changed, and asks for the list again."""
+        """Unmarks the changed rows, and reloads the list."""
         unmark_changed(self.table, changes)
         self.refresh_data()

@@ -1,4 +1,4 @@
-"""What breaks if something is deleted, below the question before it: asked when it opens, waited for by nobody."""
+"""The dependents of something about to be deleted, below the question: requested when it opens, without blocking it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from registry_tui.screens.base.program import Program
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 
-#: What a question says until the service has said what depends on what goes.
+#: The text until the service has returned the dependents.
 LOOKING = f"What depends on it: {LOADING}"
 
 
 def depends_words(lines: Sequence[str]) -> str:
-    """What depends on something, as lines of a question."""
+    """The dependents of something, as lines of a question."""
     return "\n".join(f"• {safe(line, 300)}" for line in lines) if lines else "Nothing depends on it."
 
 
 class DependsOn(Static):
-    """Says what depends on what these references name (`contracts/lineage_refs.py`), as soon as the service does.
+    """Shows the dependents of these references (`contracts/lineage_refs.py`) once the service has returned them.
 
-    When that is not known it says so: the question can be answered all the same. Without references it is not shown.
+    Shows when they are unknown: the question can be answered anyway. Hidden without references.
     """
 
     def __init__(self, refs: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ class DependsOn(Static):
         self._ask()
 
     def about(self, refs: Sequence[str]) -> None:
-        """Asks about other things, in place of those of before."""
+        """Requests the dependents of other references, replacing the earlier ones."""
         if tuple(refs) != self.refs:
             self.refs = tuple(refs)
             self._ask()

@@ -56,7 +56,7 @@ class Dialog(Working, LeftEarly, ModalScreen[Result]):
 
 @dataclass(frozen=True)
 class MenuItem:
-    """A choice; one that is not possible says why."""
+    """A choice; one that is not possible shows the reason."""
 
     id: str
     label: str
@@ -69,7 +69,7 @@ class Menu(Dialog[str]):
 
     #: Items from which on there is a field to narrow the list.
     LONG: ClassVar[int] = 13
-    #: What the field says, and whether it has the keys first.
+    #: The field's placeholder, and whether it has the focus first.
     NARROW: ClassVar[str] = "type to narrow"
     NARROW_FIRST: ClassVar[bool] = True
     #: Cells that the further lines of an item are indented by, so that each item is seen to begin.
@@ -163,11 +163,11 @@ def first_button(danger: bool) -> str:
 
 
 class Confirm(Dialog[bool]):
-    """Says what will happen, and asks. `type_name` has to be typed before OK works.
+    """Describes the effect, and asks. `type_name` must be typed before OK works.
 
-    With `danger` it starts on Cancel, so that Enter alone ends or removes nothing. With `about`, references to what
-    goes (`contracts/lineage_refs.py`), it says what depends on it as soon as the service does; the question does not
-    wait for that.
+    With `danger` it starts on Cancel, so that Enter alone ends or removes nothing. With `about`, references to the
+    deleted objects (`contracts/lineage_refs.py`), it shows their dependents once the service has returned them; the
+    question does not wait for that.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -216,7 +216,7 @@ class Confirm(Dialog[bool]):
         self.query_one(first).focus()
 
     def compose_more(self) -> Iterable[Widget]:
-        """What a kind of question shows below its lines."""
+        """Widgets that a kind of question shows below its lines."""
         return ()
 
     @on(Input.Changed, "#typed")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DownloadForm(Form[str]):
-    """Asks where to, then shows how far it is; Cancel leaves nothing behind. The result is where it was saved.
+    """Asks for the target, then shows the progress; Cancel leaves no files behind. The result is where it was saved.
 
     `files` returns a new iterator each time that OK is pressed; `single`: it is one file rather than a folder.
     """

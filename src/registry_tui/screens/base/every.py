@@ -1,4 +1,4 @@
-"""Questions that a place asks again and again by itself, without getting in their own way."""
+"""Periodic requests of a place that do not pile up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from registry_tui.screens.base.program import Program
 
-#: A pause is at least so many times as long as the last answer took, so that a slow service is asked less.
+#: A pause is at least so many times as long as the last response took, to reduce the load on a slow service.
 REST = 1.0
 #: Seconds of the longest pause, also after errors, each of which doubles it.
 LONGEST = 30.0
@@ -34,19 +34,18 @@ class Asker(Protocol):
     def is_current(self) -> bool: ...
 
     def ask(self, question: Question, group: str, *, again: bool = True) -> None:
-        """Asks, unless the group's last question is under way."""
+        """Sends a request, unless the group's last one is in flight."""
 
     def asks(self, group: str) -> bool:
-        """Whether a question of the group is under way."""
+        """Whether a request of the group is in flight."""
 
     def set_timer(self, delay: float, callback: Callable[[], None] | None = None, *, name: str | None = None) -> Timer:
         """Calls back after so many seconds."""
 
 
 class Every:
-    """Asks every `seconds` while the place is in view: only once the last answer is there, and less often when answers
-    take long or fail. Nothing is asked while the place is not seen, or the service does not answer.
-    """
+    """Polls every `seconds` while the place is in view: only after the last response, and less often when responses
+    take long or fail. Pauses while the place is not visible, or the service does not respond."""
 
     def __init__(
         self,
@@ -57,17 +56,17 @@ class Every:
         group: str,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`group` names the question: see `Working.ask`. `wanted` says whether there is anything to ask for now."""
+        """`group` names the request: see `Working.ask`. `wanted` returns whether there is anything to request now."""
         self._frame, self._seconds, self._ask, self._group, self._wanted = frame, seconds, ask, group, wanted
         self._timer: Timer | None = None
         self._failures = 0
 
     def begin(self) -> None:
-        """Asks for the first time in a while, then again and again as long as the place exists."""
+        """Polls for the first time after a while, then repeatedly for the lifetime of the place."""
         self._wait(self._seconds)
 
     def now(self) -> None:
-        """Asks at once, and restarts the pause; a question that is under way is asked once more behind it."""
+        """Requests immediately, and restarts the pause; behind a request in flight it is queued."""
         if self._possible():
             self._stop()
             self._frame.ask(self._look, self._group)

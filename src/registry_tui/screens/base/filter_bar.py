@@ -1,4 +1,4 @@
-"""The line above a list that narrows it: texts and choices; what is chosen shows, nothing else."""
+"""The line above a list that narrows it: texts and choices; only the active ones are shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from textual.widgets import Input, Label
 
 from registry_tui.wording.text import safe
 
-#: Seconds without a key before a list is asked again.
+#: Seconds without a key before a list is fetched again.
 PAUSE = 0.15
 
 
@@ -31,7 +31,7 @@ class Filter:
     label: str
     choices: tuple[tuple[str, str], ...] | None = None
     placeholder: str = ""
-    #: Asks while typing; languages of their own wait for enter.
+    #: Filters while typing; query languages wait for enter.
     live: bool = True
 
 
@@ -104,7 +104,7 @@ class FilterBar(Horizontal):
             self.values = values
 
     class Left(Message):
-        """The list should have the keys again."""
+        """The list should get the focus back."""
 
     def __init__(self, filters: tuple[Filter, ...], values: Mapping[str, str] | None = None) -> None:
         super().__init__(id="filters", classes="bar")

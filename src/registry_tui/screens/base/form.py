@@ -36,7 +36,8 @@ def row(label: str, *widgets: Widget) -> Horizontal:
 
 
 def whole(text: str) -> int | None:
-    """The number that is typed, or None when it is none: `str.isdigit` also takes what `int` does not, as ²."""
+    """The typed number, or None if it is not a number: `str.isdigit` also accepts characters that `int` rejects, such
+    as ²."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
@@ -56,7 +57,7 @@ class Tick(BoxedTick, Checkbox):
 
 
 class Lines(TextArea):
-    """A field for a text of several lines: enter gives the form, alt+enter begins a line, tab goes on."""
+    """A field for a text of several lines: enter submits the form, alt+enter begins a line, tab goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("alt+enter,ctrl+j", "new_line", "New line", show=False),
@@ -88,7 +89,7 @@ class Lines(TextArea):
 
 
 class Told(Static):
-    """A text below the fields, which give way when its height changes."""
+    """A text below the fields, which shrink or grow when its height changes."""
 
     def on_resize(self) -> None:
         if isinstance(self.screen, Form):
@@ -96,7 +97,7 @@ class Told(Static):
 
 
 def value_of(widget: Widget) -> object:
-    """What somebody typed, ticked or chose in a field; None for what cannot have the keys."""
+    """The typed, ticked or chosen value of a field; None for widgets that cannot have the focus."""
     if isinstance(widget, TextArea):
         return widget.text
     if isinstance(widget, OptionList):
@@ -109,10 +110,10 @@ BOX_SHARE, BOX_EDGES, FIELDS_SHARE, LEAST_FIELDS = 0.94, 4, 0.66, 3
 
 
 class Form(Dialog[Result]):
-    """Subclasses give `TITLE_TEXT`, `compose_fields`, `problem_of` and `send`.
+    """Subclasses provide `TITLE_TEXT`, `compose_fields`, `problem_of` and `send`.
 
-    What is typed is sent once: until the answer is there the form says so and takes nothing else. It can be left
-    meanwhile; the request goes on, and a notification tells how it ended. After an error everything that was typed is
+    The input is sent once: until the response is there the form shows that it waits and takes no other input. It can be
+    left in the meantime; the request continues, and a notification reports the outcome. After an error all input is
     still there, and sending the same again is the same intent (`client.Intent`).
     """
 
@@ -120,13 +121,13 @@ class Form(Dialog[Result]):
     OK = "OK"
     #: The work that goes on when the form is left while it sends.
     WORK = "The request"
-    #: How people learn what became of it.
+    #: How the user learns the outcome.
     AFTERWARDS = "a message says how it ends"
-    #: The word for what goes on until the answer is there.
+    #: The word for the activity until the response is there.
     SENDING = "Sending"
-    #: Whether the form asks the service; others end with their box.
+    #: Whether the form sends a request; others only return a value.
     SENDS: ClassVar[bool] = True
-    #: Whether the form says beside its fields what is wrong there.
+    #: Whether the form shows errors next to its fields.
     TELLS_ITSELF: ClassVar[bool] = False
     # Where a field has the keys, C is text.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o,C", "copy_code", "Copy the command line", show=False)]
@@ -134,15 +135,16 @@ class Form(Dialog[Result]):
     def __init__(self) -> None:
         super().__init__()
         self._intent: Intent | None = None
-        #: Since when an answer is waited for (`time.monotonic`), whether that is shown, and what had the keys before.
+        #: Since when a response has been awaited (`time.monotonic`), whether that is shown, and the widget that had the
+        #: focus before.
         self._since = 0.0
         self._waiting: Timer | None = None
         self._focused: Widget | None = None
-        #: Whether what was typed is being sent, or worked on.
+        #: Whether the input is being sent or processed.
         self.busy = False
-        #: Whether the problem that is shown is one of the input, not of what became of it.
+        #: Whether the displayed problem is about the input, not about the outcome.
         self._about_input = False
-        #: What was in the fields when the problem that is shown came.
+        #: The fields' values when the displayed problem came up.
         self._complained_of: tuple[object, ...] = ()
         #: Whether the form was left while it was busy.
         self.left = False
@@ -192,25 +194,25 @@ class Form(Dialog[Result]):
         return ()
 
     def compose_progress(self) -> Iterable[Widget]:
-        """What shows how far the work is, between the fields and the buttons."""
+        """Widgets that show the progress, between the fields and the buttons."""
         return ()
 
     def problem_of(self) -> str | None:
-        """Why OK is not possible with what was typed so far, or None."""
+        """Why OK is not possible with the current input, or None."""
         return None
 
     def send(self) -> Coroutine[Any, Any, Result]:
-        """Asks the service; what it answers closes the form."""
+        """Sends the request; its result closes the form."""
         raise NotImplementedError
 
     def work(self) -> Coroutine[Any, Any, Result]:
-        """What is sent now: `send`, unless the form asks something else too."""
+        """The coroutine to run now: `send`, unless the form needs another request too."""
         return self.send()
 
     # -- underneath ---------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """OK is possible once nothing is wrong with the input, and nothing is being sent."""
+        """Enables OK when the input is valid and nothing is being sent."""
         why = self.problem_of()
         self.query_one("#ok", Button).disabled = self.busy or why is not None
         if self._about_input and why is None:
@@ -228,7 +230,7 @@ class Form(Dialog[Result]):
     @on(Select.Changed)
     @on(OptionList.OptionHighlighted)
     def _choice_changed(self, event: Message) -> None:
-        """A complaint about what was chosen before does not stay; nothing is complained of that was not before."""
+        """Removes a complaint about the earlier choice; adds no new complaint."""
         self.check()
         control = event.control
         if (
@@ -240,11 +242,11 @@ class Form(Dialog[Result]):
             self.tell(None if self.TELLS_ITSELF else self.problem_of())
 
     def complaint_holds(self) -> bool:
-        """Whether the problem that is shown is about what is in the fields: it may come while a change is queued."""
+        """Whether the displayed problem is about the current values: it may arrive while a change is queued."""
         return self.query_one("#problem").display and self.values() == self._complained_of
 
     def values(self) -> tuple[object, ...]:
-        """All that is typed, ticked and chosen."""
+        """All typed, ticked and chosen values."""
         return tuple(value_of(widget) for widget in self.query("Input, TextArea, Checkbox, Select, OptionList"))
 
     @on(Input.Submitted)
@@ -270,12 +272,12 @@ class Form(Dialog[Result]):
         self.begin()
 
     def begin(self) -> None:
-        """Sends what `work` returns; nothing else is taken until the answer is there."""
+        """Sends the result of `work`; other input is blocked until the response is there."""
         self.busy = True
         self.tell(None)
         if self.SENDS:
             self._show_sending()
-            # The app's work, not the form's: leaving the form must not cut the request off.
+            # A worker of the app, not of the form: leaving the form must not cancel the request.
             self.app.run_worker(self._send(), group="forms", exclusive=False, exit_on_error=False)
         else:
             self.query_one("#ok", Button).disabled = True
@@ -313,11 +315,11 @@ class Form(Dialog[Result]):
                 self.failed(error)
         elif isinstance(error, RegistryError):
             self.program.report(error)
-        else:  # it wanted to show something in the form
+        else:  # it tried to update the form
             self.log.debug(error)
 
     def action_copy_code(self) -> None:
-        """Copies the command line that does what OK would do."""
+        """Copies the command line equivalent of OK."""
         why = self.problem_of() if self.SENDS else "no command does this"
         if self.busy or why is not None:
             self.complain(f"not copied: {why or 'it is being sent'}")
@@ -325,7 +327,7 @@ class Form(Dialog[Result]):
             self.work_on(self._copy_code(), "code")
 
     async def _copy_code(self) -> None:
-        # Read with the first copy, not with the first form.
+        # Imported with the first copy, not with the first form.
         from registry_tui.screens.base.copy_code import copy_what_is_sent
 
         self.tell(None)
@@ -333,7 +335,7 @@ class Form(Dialog[Result]):
 
     def _show_sending(self) -> None:
         self._since, self._focused = time.monotonic(), self.focused
-        # Textual would give the keys of what is disabled to the next button, which leaves the form.
+        # Textual would move the focus from a disabled widget to the next button, which leaves the form.
         self.set_focus(None)
         self.query_one(".fields").disabled = True
         ok = self.query_one("#ok", Button)
@@ -350,7 +352,7 @@ class Form(Dialog[Result]):
         line.display = True
 
     def answer_came(self) -> None:
-        """The request was answered; what it began may still be worked on."""
+        """The response came; the work it started may continue."""
         if self._waiting is not None:
             self._waiting.stop()
             self._waiting = None
@@ -371,23 +373,23 @@ class Form(Dialog[Result]):
         self._focused = None
 
     def action_leave(self) -> None:
-        """Leaving does not stop what was sent."""
+        """Leaves; a request in flight continues."""
         if self.busy and self.SENDS:
             self.left = True
             self.app.notify(f"{self.WORK} goes on; {self.AFTERWARDS}", markup=False)
         self.dismiss(None)
 
     def answered_late(self, result: Result) -> None:
-        """The service took it after the form was left."""
+        """The service accepted the request after the form was left."""
         self.app.notify(f"{safe(self.title_text(), 200)}: done", markup=False)
         self.program.frame.refresh_soon()
 
     def sent(self, result: Result) -> None:
-        """The service took it."""
+        """The service accepted the request."""
         self.dismiss(result)
 
     def failed(self, error: Exception) -> None:
-        """Says what is wrong in the form, which keeps its input."""
+        """Shows the error in the form, which keeps its input."""
         from registry_tui.client import RegistryError, may_be_done
 
         say_waiting(self, NOT_LOADED_HERE)
@@ -405,7 +407,7 @@ class Form(Dialog[Result]):
         self.complain("\n".join(line for line in lines if line))
 
     def tell(self, problem: str | None) -> None:
-        """Shows what is wrong with the input, or that nothing is any more."""
+        """Shows a problem with the input, or removes it."""
         if problem is None:
             self.query_one("#problem").display = False
             self.fit()

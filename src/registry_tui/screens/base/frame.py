@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
 
 
-#: Actions that are possible whatever is selected, and also while the service does not answer.
+#: Actions that are possible for any selection, and also while the service does not respond.
 _ALWAYS = frozenset(
     {"command", "help", "quit", "suspend", "back", "previous", "next", "refresh", "menu", "tab_next", "tab_previous"}
 )
-#: Seconds in which several changes bring about one refresh.
+#: Seconds in which several changes are combined into one refresh.
 GATHER = 0.3
 #: Seconds that a short message stays in the status line.
 FLASH = 5.0
-#: Seconds until what could not be asked for is asked for again.
+#: Seconds until a failed request is retried.
 RETRY = 2.0
 
 
@@ -47,9 +47,9 @@ class FrameScreen(Loading, LowestScreen):
 
     SECTION: ClassVar[str] = ""
     ACTIONS: ClassVar[tuple[Action, ...]] = ()
-    #: Signs in it that are not said in words beside them, for the help.
+    #: Signs on it without words next to them, for the help.
     LEGEND: ClassVar[tuple[tuple[str, str], ...]] = ()
-    #: Kinds of resources whose changes concern what it shows.
+    #: Kinds of resources whose changes affect this page.
     CONCERNS: ClassVar[frozenset[str]] = frozenset()
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,21 +71,21 @@ class FrameScreen(Loading, LowestScreen):
         return ()
 
     def crumbs(self) -> tuple[Crumb, ...]:
-        """Where this is, from the top."""
+        """The path of this page, from the top."""
         return ()
 
     async def start(self) -> None:
-        """Asks the service for what the screen shows; called once the service answers."""
+        """Requests the screen's data from the service; called once the service responds."""
 
     def show_early(self, answer: dict[str, Any]) -> None:
-        """Shows the first page of Model Registries that the service answered before the client was there."""
+        """Shows the first page of Model Registries, which the service returned before the client was there."""
 
     def refresh_data(self) -> None:
-        """Asks again, keeping cursor and input; once more behind a question that is under way."""
+        """Reloads, keeping cursor and input; queued behind a request in flight."""
         self.ask(self._ask, "start")
 
     def refresh_soon(self) -> None:
-        """Asks again in a moment, once for all changes until then."""
+        """Reloads in a moment, once for all changes until then."""
         if not self._refresh_waits:
             self._refresh_waits = True
             self.set_timer(GATHER, self._refresh_now, name="refresh-soon")
@@ -96,15 +96,15 @@ class FrameScreen(Loading, LowestScreen):
             self.refresh_data()
 
     def follows(self, resource_type: str) -> bool:
-        """Whether a change of such a resource concerns what is shown."""
+        """Whether a change of such a resource affects this page."""
         return resource_type in self.CONCERNS
 
     def follows_workflow(self, workflow: str) -> bool:
-        """Whether this workflow's progress concerns what is shown."""
+        """Whether this workflow's progress affects this page."""
         return False
 
     def failed(self, error: Exception) -> None:
-        """Keeps what is shown, and asks again by itself, when a part of the platform does not answer."""
+        """Keeps the current content, and retries by itself, when a part of the platform does not respond."""
         from registry_tui.client import ServiceProblem
 
         if isinstance(error, ServiceProblem) and error.problem.status == 503:
@@ -115,7 +115,7 @@ class FrameScreen(Loading, LowestScreen):
             super().failed(error)
 
     def leave(self) -> None:
-        """Keeps in `self.place.state` what is needed to come back."""
+        """Keeps in `self.place.state` the state needed to come back."""
 
     def why_not(self, action: str) -> str | None:
         """Why an action is not possible now, or None."""
@@ -143,7 +143,7 @@ class FrameScreen(Loading, LowestScreen):
             self.ask(self._ask, "start")
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Comes first when it was just made and styled: Textual would style every widget once more."""
+        """Runs first when the screen was just created and styled: Textual would style every widget again."""
         event.refresh_styles = event.refresh_styles and self.stack_updates > 0
 
     async def _ask(self) -> None:
@@ -182,14 +182,15 @@ class FrameScreen(Loading, LowestScreen):
         )
 
     def show_status(self) -> None:
-        """Shows who is acting, and how the parts are."""
+        """Shows the acting user, and the state of the parts."""
         line = self.query_one(StatusLine)
         line.who, line.parts = self.program.who, self.program.parts_shown()
         navigation = self.query_one(Navigation)
         navigation.badge, navigation.approvals = self.program.running, self.program.approvals_waiting
 
     def flash(self, text: str, style: str = "$accent") -> None:
-        """A short message in the status line, in place of the keys. A refusal that it has to cut is shown whole too."""
+        """A short message in the status line, in place of the keys. A refusal that is cut there is also shown in
+        full."""
         line = self.query_one(StatusLine)
         if style == "$warning" and line.cuts(text) and line.message != (text, style):
             self.app.notify(safe(text), severity="warning", markup=False, timeout=2 * FLASH)
@@ -197,25 +198,25 @@ class FrameScreen(Loading, LowestScreen):
         self.set_timer(FLASH, lambda: self.end_flash(text))
 
     def end_flash(self, text: str) -> None:
-        """Takes a message away, when it is still shown."""
+        """Removes a message if it is still shown."""
         if not self.is_attached:
             return
         line = self.query_one(StatusLine)
         if line.message is not None and line.message[0] == text:
             line.message = None
             if self.app.screen is not self:
-                # What is seen of this screen beside a form is drawn with the form.
+                # The visible part of this screen next to a form is drawn with the form.
                 self.app.screen.refresh()
 
     def show_kept(self, keys: str) -> None:
-        """Shows the keys that are kept in place of those that can be pressed; none: the latter again."""
+        """Shows the queued keys in place of those that can be pressed; none: the latter again."""
         if not self.is_attached:
             return
         line = self.query_one(StatusLine)
         if keys:
             line.message = (f"{_KEPT}{keys}   esc drops them", "$accent")
         elif line.message is not None and line.message[0].startswith(_KEPT):
-            # Not what a kept key said when it acted.
+            # Not the message that a queued key showed when it acted.
             line.message = None
 
     # -- actions ------------------------------------------------------------------------------------
@@ -238,22 +239,23 @@ class FrameScreen(Loading, LowestScreen):
         return self.not_permitted(action) or self.why_not(action)
 
     def concerned(self, action: str) -> object | None:
-        """What an action acts on: the selection, unless a page says otherwise. None for what is yet to be made."""
+        """The object of an action: the selection, unless a page overrides this. None for an object yet to be
+        created."""
         return None if action == "create" else getattr(self, "current", None)
 
     def not_permitted(self, action: str) -> str | None:
-        """Why the person who is signed in may not do an action, or None."""
+        """Why the signed-in user may not run an action, or None."""
         me = self.program.me
         return None if me is None else refusal(me, self.place, action, self.concerned(action))
 
     def action_act(self, action: str) -> None:
-        """Does an action, or says why it is not possible."""
+        """Runs an action, or shows why it is not possible."""
         if not any(known.id == action for known in self.all_actions()):
             return
         why = self.reason(action)
         if why is not None:
             if self.program.answering and self.not_permitted(action) is not None:
-                # Somebody may have given the role meanwhile: then it works with the next press.
+                # The role may have been granted in the meantime: then it works with the next press.
                 self.program.look_at_me()
             label = next(known.label for known in self.all_actions() if known.id == action)
             self.flash(f"{label}: not now, {why}", "$warning")
@@ -264,15 +266,15 @@ class FrameScreen(Loading, LowestScreen):
 
     @property
     def menu_of(self) -> str:
-        """The name of what the Actions menu acts on: the selection's, or the page's; empty while unknown."""
+        """The name of the object of the Actions menu: the selection's, or the page's; empty while unknown."""
         return ""
 
     def in_menu(self, action: str) -> bool:
-        """Whether the Actions menu lists an action for what is in view."""
+        """Whether the Actions menu lists an action for the current view."""
         return action not in MOVES
 
     def do_menu(self) -> None:
-        """Lists what can be done with the selection or the page, with its keys."""
+        """Lists the actions on the selection or the page, with their keys."""
         self.program.show_actions_menu()
 
     def action_jump(self, section: str) -> None:
@@ -283,11 +285,11 @@ class FrameScreen(Loading, LowestScreen):
 
     @property
     def was_found(self) -> bool:
-        """Whether what it shows was there."""
+        """Whether the page's object existed."""
         return self._found
 
     def focus_content(self) -> None:
-        """Gives the keys to the main widget."""
+        """Focuses the main widget."""
 
     def do_help(self) -> None:
         self.program.show_help()
@@ -307,7 +309,7 @@ class FrameScreen(Loading, LowestScreen):
         self.refresh_data()
 
     def code(self) -> Iterable[tuple[str, str, str | None]]:
-        """What the page offers to copy as code beside command lines: words, text, and why not now."""
+        """The page's own texts to copy as code, in addition to command lines: words, text, and why not now."""
         return ()
 
     def do_copy_code(self) -> None:

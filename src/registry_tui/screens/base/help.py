@@ -57,7 +57,7 @@ class Help(Dialog[None]):
 
     @staticmethod
     def _entry(key: str, label: str, text: str, possible: bool, room: int) -> list[tuple[str, str]]:
-        """A key, its word and its sentence, wrapped beside them."""
+        """A key, its word and its sentence, wrapped next to them."""
         wrapped = [part for line in text.split("\n") for part in wrap(line, max(20, room - 36))]
         styles = ("bold $accent", "bold", "$foreground-muted") if possible else ("$foreground-disabled",) * 3
         return [

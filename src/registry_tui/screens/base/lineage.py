@@ -1,4 +1,4 @@
-"""The lineage of a thing as a tree in a box: what it came from, what depends on it; enter goes to the selected one."""
+"""The lineage of an object as a tree in a box: its origins and its dependents; enter goes to the selected one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from registry_tui.wording.words import Cell
 if TYPE_CHECKING:
     from registry_tui.screens.base.frame import FrameScreen
 
-#: Kinds behind which nothing more can be in a direction.
+#: Kinds that end the tree in a direction.
 _ENDS = {
     Direction.ORIGINS: (NodeKind.ENVIRONMENT, NodeKind.DATASET, NodeKind.COMMIT),
     Direction.DEPENDENTS: (NodeKind.KEY,),
@@ -34,7 +34,7 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the tree: a node, the way it is in, and the names of the nodes above, which make its key unique."""
+    """A row of the tree: a node, its direction, and the names of the nodes above, which make its key unique."""
 
     node: LineageNode
     direction: Direction
@@ -66,7 +66,7 @@ def _detail(node: LineageNode) -> Cell:
 
 
 class LineageBox(Dialog[Place]):
-    """What a thing came from (←) and what depends on it (→); right opens a row, left closes it, enter goes there."""
+    """The origins (←) and the dependents (→) of an object; right opens a row, left closes it, enter goes there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go", "Go there", show=False)]
 
@@ -91,7 +91,7 @@ class LineageBox(Dialog[Place]):
         table.focus()
 
     async def _both(self, token: str | None, backwards: bool) -> Rows[Line]:
-        """The origins of the thing, then what depends on it."""
+        """The origins of the object, then its dependents."""
         way, _, inner = (token or f"{Direction.ORIGINS.value}|").partition("|")
         direction = Direction(way)
         found = await self._page(self.ref, direction, "", inner or None)
@@ -160,7 +160,7 @@ def place_of(node: LineageNode) -> Place | None:
 
 
 def show_lineage(screen: FrameScreen, name: str, ref: str) -> None:
-    """Opens the box; what is chosen there is opened as a page."""
+    """Opens the box; the chosen node is opened as a page."""
 
     def chosen(place: Place | None) -> None:
         if place is not None:

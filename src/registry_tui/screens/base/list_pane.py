@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ListPane(TableList, Vertical):
-    """A tab with a filter bar and a table. Subclasses give `fetch`, `key_of` and `open_row`."""
+    """A tab with a filter bar and a table. Subclasses provide `fetch`, `key_of` and `open_row`."""
 
     COLUMNS: Sequence[Column[Any]] = ()
-    #: Column and direction at first, when the source can sort.
+    #: Initial column and direction, when the source can sort.
     SORT: tuple[tuple[str, bool], ...] = ()
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class ListPane(TableList, Vertical):
     # -- for subclasses -----------------------------------------------------------------------------
 
     def fetch(self, registry: ModelRegistry) -> Fetch[Any]:
-        """A function that fetches pages of the list as it is filtered and ordered now."""
+        """A function that fetches pages of the list with the current filters and order."""
         raise NotImplementedError
 
     def copied(self, row: Any) -> str:
@@ -59,7 +59,7 @@ class ListPane(TableList, Vertical):
         return {name: value for name, value in self.query_one(FilterBar).values.items() if value}
 
     def show(self, registry: ModelRegistry) -> None:
-        """Shows the list of a registry, or asks for it again."""
+        """Shows the list of a registry, or reloads it."""
         self.registry = registry
         if self.table.source is None:
             self.restart()
@@ -68,7 +68,7 @@ class ListPane(TableList, Vertical):
             self.table.reload()
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        """`fetch`, as exporting asks for it."""
+        """`fetch`, with the signature that exporting needs."""
         assert self.registry is not None
         return self.fetch(self.registry)
 

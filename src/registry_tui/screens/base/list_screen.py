@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ListScreen(TableList, FrameScreen):
-    """Subclasses give `COLUMNS`, `EMPTY`, `fetch_for` and `open_row`."""
+    """Subclasses provide `COLUMNS`, `EMPTY`, `fetch_for` and `open_row`."""
 
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = ()
-    #: Column and direction (True: downwards) at first, when the source can sort.
+    #: Initial column and direction (True: descending), when the source can sort.
     SORT: ClassVar[Sort | None] = None
 
     def compose_content(self) -> Iterable[Widget]:
@@ -41,7 +41,7 @@ class ListScreen(TableList, FrameScreen):
 
     @property
     def reversible(self) -> bool:
-        """Whether the list can be asked for in reversed order."""
+        """Whether the list can be requested in reverse order."""
         return False
 
     def copied(self, row: Any) -> str:
@@ -83,10 +83,10 @@ class ListScreen(TableList, FrameScreen):
             self.table.reload()
 
     async def prepare(self) -> None:
-        """Fetches what the list's own question needs."""
+        """Fetches the data that the list's own request needs."""
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
-        """The list as filtered and ordered now."""
+        """The list with the current filters and order."""
         return PageCache(self.fetch_for(self.filters, self.order), self.key_of, reversible=self.reversible)
 
     def restart(self) -> None:
@@ -96,7 +96,7 @@ class ListScreen(TableList, FrameScreen):
 
     @property
     def nothing(self) -> Empty:
-        """What the list says when it is empty without a filter."""
+        """The text of the list when it is empty without a filter."""
         return self.EMPTY
 
     def leave(self) -> None:
@@ -228,12 +228,12 @@ class ListScreen(TableList, FrameScreen):
         order_menu(self, self.table, self.sort, (lambda key, down: self.sort(key, down, add=True)) if several else None)
 
 
-#: A function that sorts by a column, downwards or not.
+#: A function that sorts by a column, descending or not.
 Sorter = Callable[[str, bool], None]
 
 
 def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Sorter, sort_within: Sorter | None = None) -> None:
-    """Offers the columns that can be sorted, in both directions; `sort_within` sorts what is equal so far."""
+    """Offers the sortable columns, in both directions; `sort_within` sorts rows that are equal so far."""
     from registry_tui.screens.base.dialogs import Menu, MenuItem
 
     marks = {False: "▲", True: "▼"}
@@ -260,7 +260,7 @@ def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Sorter, sort
 
 
 def turned(order: str, backwards: bool) -> str:
-    """`field` or `-field`, in the other direction when asked for backwards."""
+    """`field` or `-field`, in the other direction with `backwards`."""
     if not backwards:
         return order
     return order[1:] if order.startswith("-") else f"-{order}"

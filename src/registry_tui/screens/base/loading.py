@@ -1,4 +1,4 @@
-"""A place that is still loading: which keys wait for what they act on, and forms that open behind a question."""
+"""A place that is still loading: which keys wait for their objects, and forms that open after a request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _name(widget: Widget) -> str:
 
 
 class Loading(Working):
-    """What a place knows of its first answer; the base of `FrameScreen`."""
+    """A place's state until its first response; the base of `FrameScreen`."""
 
     if TYPE_CHECKING:
         # From Textual's `Screen` and from `FrameScreen`, which every subclass is.
@@ -60,7 +60,7 @@ class Loading(Working):
         place: Place
         query: Any
 
-    #: Whether what it shows was there once, and whether it could not be had the last time it was asked for.
+    #: Whether the page's object was there once, and whether the last request for it failed.
     _found = False
     _not_had = False
     #: Whether it is shown as it was when it was left.
@@ -68,14 +68,14 @@ class Loading(Working):
 
     @property
     def still_loads(self) -> bool:
-        """Whether the first answer, or the list that has the keys, is still under way."""
+        """Whether the first response, or the focused list, is still loading."""
         if not self.program.answering:
             return self.program.connecting
         focused: object = self.focused
         return not (self._found or self._not_had or self._recalled) or (isinstance(focused, Awaiting) and focused.waits)
 
     def keeps(self, key: str) -> bool:
-        """Whether a key that is pressed now waits for what it acts on."""
+        """Whether a key that is pressed now waits for its object."""
         if not self.is_mounted:
             return True
         if takes_text(self.focused) or not self.still_loads:
@@ -86,12 +86,12 @@ class Loading(Working):
         return action is not None and self.reason(action.id) is not None
 
     def unsafe(self, key: str) -> bool:
-        """Whether a key must not act on what is not in view yet."""
+        """Whether a key must not act on an object that is not in view yet."""
         action = self._action_of(key)
         return self.still_loads and action is not None and (action.danger or action.id in AT_ONCE)
 
     def refuse_unseen(self, key: str) -> None:
-        """Says that a key is not kept."""
+        """Shows that a key is not queued."""
         action = self._action_of(key)
         if action is not None:
             self.flash(
@@ -101,14 +101,14 @@ class Loading(Working):
     # -- coming back --------------------------------------------------------------------------------
 
     def keep_cursors(self) -> None:
-        """Keeps where the cursor of each list is, to come back to."""
+        """Keeps the cursor position of each list, to come back to."""
         self.place.state[CURSORS] = {
             **{_name(table): table.place for table in self.query(VirtualTable)},
             **{_name(options): options.highlighted for options in self.query(OptionList)},
         }
 
     async def recall(self) -> None:
-        """Shows the remembered answers with which the place was left, while the service is asked again."""
+        """Shows the cached responses from when the place was left, while the service is queried again."""
         cursors = self.place.state.get(CURSORS)
         if cursors is None:
             return
@@ -132,7 +132,7 @@ class Loading(Working):
         return next((action for action in self.all_actions() if key in action.key.split(",")), None)
 
     def opening(self, work: Coroutine[Any, Any, None], group: str) -> None:
-        """Asks what a form needs before it opens; says so, and keys wait for the form."""
+        """Loads the data that a form needs before it opens; shows this, and queues keys for the form."""
         self.flash(_ASKING)
         self.work_on(self._until_open(work), group, exclusive=False)
 

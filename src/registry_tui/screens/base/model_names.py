@@ -1,4 +1,4 @@
-"""Registered models by the name that is being typed: which exist, and whose names are like it."""
+"""Registered models by the typed name: which exist, and which have similar names."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.models import RegisteredModel
 
-#: Names in a hint, those that are asked for at first, and those for what is typed where there are more.
+#: Names in a hint, names that are requested first, and names that are requested for the typed text where there are
+#: more.
 MAX_NAMES, FIRST, MORE = 6, 500, 20
-#: Letters of a name that are asked for.
+#: Letters of a name that are sent.
 MAX_LENGTH = 250
 
 
 class KnownModels:
-    """The service's answers about the names that were typed."""
+    """The service's responses about the typed names."""
 
     def __init__(self) -> None:
         #: The model of a name, or None where none exists.
         self.found: dict[str, RegisteredModel | None] = {}
-        #: Whether the first names were asked for, and whether these are all.
+        #: Whether the first names were requested, and whether these are all.
         self._listed = self._complete = False
-        #: Whether the last question had no answer.
+        #: Whether the last request failed.
         self.failed = False
 
     @property
@@ -34,7 +35,7 @@ class KnownModels:
         return not (self._listed or self.failed)
 
     async def ask(self, client: RegistryClient, registry: str, name: str) -> None:
-        """Asks for a model of this name, and for names like it. Raises RegistryError."""
+        """Requests the model with this name, and models with similar names. Raises RegistryError."""
         self.failed = False
         try:
             await self._ask(client, registry, name)
@@ -70,6 +71,6 @@ class KnownModels:
         ]
 
     def similar_to(self, typed: str) -> list[str]:
-        """A few names like what is typed, the best first."""
+        """A few names similar to the typed text, the best first."""
         names = [name for name, model in self.found.items() if model is not None and name != typed]
         return best(typed, names, str, MAX_NAMES)

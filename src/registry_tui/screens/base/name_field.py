@@ -1,4 +1,4 @@
-"""A field for the name of something: the names that match what is typed stand in a list below it."""
+"""A field for the name of something, with a list of the matching names below it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from registry_tui.screens.base.asking import Asking
 
-#: Names in the list, and seconds without a key before the service is asked.
+#: Names in the list, and seconds without a key before the service is queried.
 MOST, PAUSE = 50, 0.2
 
 
@@ -42,7 +42,7 @@ Find = Callable[[str], Awaitable[Iterable[Choice]]]
 
 
 def at_once(choices: Sequence[Choice]) -> Find:
-    """For names that are known without asking."""
+    """For names that are known without a request."""
 
     async def find(_: str) -> Sequence[Choice]:
         return choices
@@ -51,7 +51,7 @@ def at_once(choices: Sequence[Choice]) -> Find:
 
 
 def once(ask: Callable[[], Awaitable[Sequence[Choice]]]) -> Find:
-    """For names that one question brings, asked when the field is first used."""
+    """For names that come with one request, sent when the field is first used."""
     known: list[Sequence[Choice]] = []
 
     async def find(_: str) -> Sequence[Choice]:
@@ -63,15 +63,15 @@ def once(ask: Callable[[], Awaitable[Sequence[Choice]]]) -> Find:
 
 
 def named_row(label: str, field: NameField, *between: Widget) -> Vertical:
-    """A row of a form with a field for a name, and its list; `between` stands below the field, above the list."""
+    """A row of a form with a field for a name, and its list; `between` goes below the field, above the list."""
     return Vertical(row(label, field), *between, field.choices, classes="named")
 
 
 class NameField(Input):
     """↓ ↑ choose from the list, tab and enter take the chosen name, → takes the first, esc closes the list.
 
-    The form is not left meanwhile, nor sent. What is pressed before the service answered is done when it has: ↓ and
-    enter behind "Wine" take the first model of that name, however slow the service.
+    The form is neither left nor sent meanwhile. Keys pressed before the response are applied when it arrives: ↓ and
+    enter after "Wine" take the first model of that name, however slow the service is.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,13 +87,13 @@ class NameField(Input):
         self.choices = NameList(self)
         self._find, self._must_exist = find, must_exist
         self._known: dict[str, Choice] = {}
-        #: Texts that the service was asked for; the names in the list, and the text that it is for;
-        #: the text that was taken from it, or for which it was closed, last.
+        #: Texts that were queried; the names in the list, and the text they are for; the text that was last taken from
+        #: the list, or for which it was closed.
         self._answered: set[str] = set()
         self._offered: list[Choice] = []
         self._listed_for = ""
         self._taken: str | None = None
-        #: How often ↓ was pressed, and whether enter was, since before the names were there.
+        #: How often ↓ was pressed, and whether enter was, before the names were there.
         self._steps, self._enter = 0, False
         self._pause: Timer | None = None
 
@@ -108,13 +108,13 @@ class NameField(Input):
         return screen
 
     def ask_soon(self) -> None:
-        """Asks the service for what is typed, after a pause without keys."""
+        """Queries the service for the typed text, after a pause without keys."""
         if self._pause is not None:
             self._pause.stop()
         self._pause = self.set_timer(PAUSE, self.ask_now, name="names")
 
     def ask_now(self) -> None:
-        """Asks the service for what is typed, behind a question that is under way."""
+        """Queries the service for the typed text, behind a request in flight."""
         if self._pause is not None:
             self._pause.stop()
             self._pause = None
@@ -137,7 +137,7 @@ class NameField(Input):
             self.show_choices()
 
     def forget(self) -> None:
-        """Drops the names, because they belong to something else now; the next use asks for the new ones."""
+        """Drops the names, because they belong to another object now; the next use requests the new ones."""
         self._known.clear()
         self._answered.clear()
         self._offer([])
@@ -145,7 +145,7 @@ class NameField(Input):
     # -- the list -----------------------------------------------------------------------------------
 
     def show_choices(self) -> None:
-        """Lists what fits, and does what was pressed before the names were there."""
+        """Lists the matches, and applies the keys pressed before the names were there."""
         if not self.has_focus:
             self._offer([])
             return
@@ -158,7 +158,7 @@ class NameField(Input):
         # Nothing to choose: everything when nothing was typed, and the typed name alone.
         useless = (not typed and not waits) or [choice.name for choice in found] == [typed]
         if found and not useless:
-            # An answer that comes after a choice leaves it.
+            # A response that arrives after a choice does not change it.
             before = self.chosen if typed == self._listed_for else None
             self._offer(found)
             self._listed_for = typed
@@ -201,7 +201,7 @@ class NameField(Input):
     # -- keys ---------------------------------------------------------------------------------------
 
     def on_focus(self) -> None:
-        # What is filled in already is seldom changed: asked for once a key is pressed.
+        # A prefilled value is rarely changed: queried only once a key is pressed.
         if not self.value:
             self.ask_now()
 
@@ -237,7 +237,7 @@ class NameField(Input):
             raise SkipAction
 
     def take(self, name: str) -> None:
-        """Puts a name in place of what is typed."""
+        """Replaces the typed text with a name."""
         self._taken = self.value = name
         self.cursor_position = len(name)
         self._offer([])
@@ -259,7 +259,7 @@ class NameField(Input):
     def action_close(self) -> None:
         if not self._offered and not self._steps:
             raise SkipAction
-        # An answer that comes later does not open the list again.
+        # A response that arrives later does not open the list again.
         self._taken = self.value
         self._forget_keys()
         self._offer([])

@@ -1,4 +1,4 @@
-"""The form of what somebody names and keeps for some days: an API key, a token."""
+"""The form for a named object that is valid for some days: an API key, a token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from registry_tui.screens.base.form import Form, Result, row, whole
 
 
 class NamedForDays(Form[Result]):
-    """A name and how long it is good for. Subclasses give `TITLE_TEXT` or `title_text`, `PLACEHOLDER`, and `send`."""
+    """A name and a validity. Subclasses provide `TITLE_TEXT` or `title_text`, `PLACEHOLDER`, and `send`."""
 
     PLACEHOLDER = ""
     #: Characters that the name may have; 0 leaves that to the service.
@@ -32,12 +32,12 @@ class NamedForDays(Form[Result]):
 
     @property
     def named(self) -> str:
-        """The name that was typed."""
+        """The typed name."""
         return self.query_one("#name", Input).value.strip()
 
     @property
     def days(self) -> int:
-        """The days that were typed, once `problem_of` finds nothing."""
+        """The typed days, once `problem_of` finds no problem."""
         return int(self._days)
 
     @property

@@ -1,4 +1,4 @@
-"""Names that forms ask for."""
+"""Names in forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command box offers for what is typed: commands, pages, actions, visited places, and things by name."""
+"""The lines of the command box for the typed text: commands, pages, actions, visited places, and objects by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Lines in the list, and visited places before anything is typed.
 MOST, VISITS = 60, 8
-#: Kinds of things that the words behind a command name.
+#: Kinds of objects that a command's arguments name.
 _THINGS = frozenset({"project", "registry", "model", "deployment", "experiment", "run", "environment"})
 #: Kinds of lines: of equally good matches, the earlier ones come first.
 _GROUPS = ("page", "command", "action")
@@ -24,17 +24,17 @@ _GROUPS = ("page", "command", "action")
 
 @dataclass(frozen=True)
 class Offer:
-    """A line of the box: what it is called, and what happens when it is chosen."""
+    """A line of the box: its name, and its effect when chosen."""
 
     kind: str
     name: str
     note: str = ""
     #: The key that does the same on the page in view.
     key: str = ""
-    #: Where it goes, or the action of the page that it does; without either, `line` is obeyed.
+    #: Where it goes, or the action of the page that it runs; without either, `line` is run as a command.
     place: Place | None = None
     action: str = ""
-    #: The command that does the same: tab puts it into the field. One that ends with a space needs more words.
+    #: The command that does the same: tab puts it into the field. One that ends with a space needs more arguments.
     line: str = ""
 
     @property
@@ -47,7 +47,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Query:
-    """What the service is asked for. Without kinds, things of all kinds are wanted."""
+    """A query to the service. Without kinds, all kinds of objects are wanted."""
 
     text: str
     kinds: tuple[str, ...] = ()
@@ -57,11 +57,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Typed:
-    """What is typed, understood: text that is searched for, or words behind a command."""
+    """The parsed input: text to search for, or a command with arguments."""
 
     line: str
     query: Query | None
-    #: The command whose argument is being typed, the words before it, and its position.
+    #: The command whose argument is being typed, the arguments before it, and its position.
     command: Command | None = None
     before: tuple[str, ...] = ()
 
@@ -81,7 +81,7 @@ class Typed:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a command that can be obeyed as it is."""
+        """Whether it is a complete command that can be run."""
         try:
             parse(self.line)
         except CommandError:
@@ -134,12 +134,12 @@ def offers_of_commands() -> list[Offer]:
 
 
 def offers_of_visits(visits: Iterable[Visit]) -> list[Offer]:
-    """The places that were visited, by the names of what they show."""
+    """The visited places, by the names of their objects."""
     return [Offer(visit.place.kind, visit.name, visit.where, place=visit.place) for visit in visits]
 
 
 def offer_of(found: Found, typed: Typed) -> Offer:
-    """Something that the service found, as what is typed wants it."""
+    """An object that the service found, as a line that fits the input."""
     kind, note, name = str(found.kind), place_of(found), found.name
     command = typed.command
     if command is None:
@@ -154,7 +154,7 @@ def offer_of(found: Found, typed: Typed) -> Offer:
 
 
 def _place(found: Found) -> Place:
-    """Where a thing is shown."""
+    """Where an object is shown."""
     places: Mapping[str, Mapping[str, str | None]] = {
         "project": {"project": found.id},
         "registry": {"registry": found.id},
@@ -169,7 +169,7 @@ def _place(found: Found) -> Place:
 
 
 def _line(found: Found) -> str:
-    """The command that goes to a thing."""
+    """The command that goes to an object."""
     lines = {
         "model": f"model {found.registry_name} {found.name}",
         "experiment": f"runs {found.project_name} {found.name}",
@@ -184,19 +184,19 @@ def _line(found: Found) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """What can be offered: by the page in view, the program, and the service's answers."""
+    """All possible offers: of the page in view, of the program, and of the service's responses."""
 
     actions: Sequence[Offer] = ()
-    #: What can be done on every page, and what only moves about.
+    #: Actions that are on every page, and those that only move.
     moves: Sequence[Offer] = ()
     visits: Sequence[Offer] = ()
     themes: Sequence[str] = ()
-    #: Answers by what was asked for; the latest one last.
+    #: Responses by query; the latest one last.
     answers: Mapping[Query, Sequence[Found]] = field(default_factory=dict)
 
 
 def offers(typed: Typed, known: Known) -> list[Offer]:
-    """The lines for what is typed, the best first. The service's answer makes them complete."""
+    """The lines for the input, the best first. The service's response makes them complete."""
     if typed.command is not None:
         return _of_argument(typed, known)
     commands = [
@@ -216,7 +216,7 @@ def offers(typed: Typed, known: Known) -> list[Offer]:
 
 
 def weak(typed: Typed, offer: Offer) -> bool:
-    """Whether something better may well be found: the letters are only spread over its name."""
+    """Whether a better match is likely: the letters are only spread over its name."""
     found = match(typed.text, offer.name)
     return found is None or found[0] == SPREAD
 
@@ -233,12 +233,12 @@ def _of_argument(typed: Typed, known: Known) -> list[Offer]:
     if any(typed.text.lower() in (offer.name.lower(), offer.line.lower()) for offer in found):
         return _once(found)[:MOST]
     answered = typed.query is None or typed.query in known.answers
-    # What is typed whole is obeyed, unless the service knows that nothing has this name.
+    # A complete name is obeyed, unless the service knows no object of this name.
     return _once([*found, as_typed] if answered and typed.text else [as_typed, *found])[:MOST]
 
 
 def _things(typed: Typed, known: Known) -> list[tuple[Offer, bool]]:
-    """Things that were found for what is typed, or earlier for other letters; and whether they surely match."""
+    """Objects that were found for the input, or earlier for other letters; and whether they surely match."""
     query = typed.query
     if query is None:
         return []
@@ -266,7 +266,7 @@ def _ranked(text: str, offers: Iterable[Offer], things: Iterable[tuple[Offer, bo
 
 
 def _once(offers: Iterable[Offer]) -> list[Offer]:
-    """Each line once: a page by its best name, a thing where it was visited before."""
+    """Each line once: a page by its best name, an object as a visited place if it is one."""
     found: dict[tuple[str, ...], Offer] = {}
     for offer in offers:
         found.setdefault(offer.identity, offer)

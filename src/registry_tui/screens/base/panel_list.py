@@ -16,7 +16,7 @@ from registry_tui.widgets.virtual_table import VirtualTable
 
 
 class PanelListScreen(ListScreen):
-    """Subclasses also give `show_panel`; the page keeps whether the panel is open when it is left."""
+    """Subclasses also provide `show_panel`; the page keeps whether the panel is open when it is left."""
 
     def compose_content(self) -> Iterable[Widget]:
         yield Awaited(id="facts")
@@ -45,7 +45,7 @@ class PanelListScreen(ListScreen):
 
     @property
     def panel_text(self) -> Fitted:
-        """What stands in the panel."""
+        """The text widget of the panel."""
         return self.query_one("#panel-text", Fitted)
 
     def open_row(self, row: Any) -> None:

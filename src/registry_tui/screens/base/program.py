@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Owner(Protocol):
-    """The screen or dialog that asked for a change."""
+    """The screen or dialog that sends a change."""
 
     @property
     def is_attached(self) -> bool: ...
 
     def failed(self, error: Exception) -> None:
-        """Shows what went wrong."""
+        """Shows an error."""
 
 
 class Frame(Protocol):
@@ -32,7 +32,7 @@ class Frame(Protocol):
         """Shows a short message in the status line."""
 
     def refresh_soon(self) -> None:
-        """Asks the service again in a moment."""
+        """Reloads from the service in a moment."""
 
 
 class Program(Protocol):
@@ -40,12 +40,12 @@ class Program(Protocol):
 
     preferences: Preferences
     memory: Memory
-    #: Whether the service answered the last time it was asked.
+    #: Whether the service responded the last time.
     answering: bool
 
     @property
     def connecting(self) -> bool:
-        """Whether it is not known yet whether the service answers."""
+        """Whether it is unknown so far whether the service responds."""
 
     @property
     def client(self) -> RegistryClient:
@@ -61,13 +61,13 @@ class Program(Protocol):
         """Drills into a place; esc comes back from it."""
 
     def jump(self, place: Place) -> None:
-        """Goes somewhere else; esc goes up from there."""
+        """Goes to another place; esc goes up from there."""
 
     def back(self) -> None:
         """Goes to where the place was opened from, else one up."""
 
     def step_history(self, by: int) -> None:
-        """Goes through the places seen."""
+        """Moves through the visited places."""
 
     def missing(self, place: Place, error: Exception) -> None:
         """Leaves a place that does not exist, and shows why."""
@@ -85,25 +85,25 @@ class Program(Protocol):
         """Keeps a command that was given."""
 
     def obey(self, text: str) -> None:
-        """Does what a command says."""
+        """Runs a command."""
 
     def hold_keys(self) -> None:
-        """Keeps the keys typed until the next screen is shown, which gets them."""
+        """Queues the typed keys until the next screen is shown, which gets them."""
 
     def opening(self, begins: bool) -> None:
-        """Says that a question begins or ended, behind which a screen opens: keys wait as long as it does."""
+        """Marks the begin or the end of a request after which a screen opens: keys are queued in between."""
 
     def show_help(self) -> None:
         """Shows every action of the place in view."""
 
     def show_code(self) -> None:
-        """Shows what can be copied as code at the place in view."""
+        """Shows the texts that can be copied as code at the place in view."""
 
     def show_command_box(self) -> None:
-        """Shows the box that finds commands, pages, actions and things by name."""
+        """Shows the box that finds commands, pages, actions and objects by name."""
 
     def show_actions_menu(self) -> None:
-        """Shows what can be done with the selection or the place in view."""
+        """Shows the actions on the selection or the place in view."""
 
     # -- the service --------------------------------------------------------------------------------
 
@@ -113,10 +113,10 @@ class Program(Protocol):
 
     @property
     def me(self) -> User | None:
-        """The person who is signed in, with roles; None while not known."""
+        """The signed-in user, with roles; None while unknown."""
 
     def look_at_me(self) -> None:
-        """Asks again for the roles of the person who is signed in."""
+        """Requests the roles of the signed-in user again."""
 
     @property
     def running(self) -> int:
@@ -124,10 +124,10 @@ class Program(Protocol):
 
     @property
     def approvals_waiting(self) -> int:
-        """How many approvals wait for the decision of the person who is signed in."""
+        """How many approvals wait for the decision of the signed-in user."""
 
     def count_approvals(self) -> None:
-        """Counts again how many approvals wait for the person."""
+        """Counts the approvals that wait for the user again."""
 
     def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
         """(part, style, words) for the status line."""
@@ -138,15 +138,15 @@ class Program(Protocol):
     def send_change(
         self, words: str, owner: Owner, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]
     ) -> None:
-        """Sends a change once; `then` gets the answer while the owner is shown."""
+        """Sends a change once; `then` gets the response while the owner is shown."""
 
     # -- messages -----------------------------------------------------------------------------------
 
     def report(self, error: Exception) -> None:
-        """Shows what failed, and what to do."""
+        """Shows an error, and how to fix it."""
 
     def copy_text(self, text: str, tell: Callable[[str], None] | None = None) -> None:
-        """Copies to the terminal's clipboard, and shows what was copied; with `tell` only that gets the words."""
+        """Copies to the terminal's clipboard, and shows a message; with `tell` only that gets the message."""
 
     def paint_anew(self) -> None:
         """Sends the whole screen again."""

@@ -1,4 +1,4 @@
-"""Saving a text, or all rows of a table, in a file of a name that is asked for; nothing is ever written over."""
+"""Saving a text, or all rows of a table, in a file; existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Save(Form[Path]):
-    """Asks for a file's name and writes a text into it."""
+    """Asks for a file name and writes a text into the file."""
 
     OK = "Save"
     SENDS = False
@@ -41,7 +41,7 @@ class Save(Form[Path]):
 
     @property
     def path(self) -> Path:
-        """The file that is named now."""
+        """The currently named file."""
         typed = self.query_one("#file", Input).value.strip()
         return Path.cwd() / Path(typed).expanduser() if typed else Path()
 
@@ -53,7 +53,7 @@ class Save(Form[Path]):
         return None if self.path.parent.is_dir() else f"There is no folder {self.path.parent}"
 
     def check(self) -> None:
-        """Says at once what is wrong with the name."""
+        """Shows a problem with the name immediately."""
         super().check()
         why = self.problem_of()
         if why is not None and not self.complaint_holds():
@@ -82,7 +82,7 @@ class Export(Save):
     def __init__(
         self, table: VirtualTable[Any], name: str, told: Callable[[str], None], fetch: Fetch[Any] | None = None
     ) -> None:
-        """`told` is called with the result; `fetch` fetches the rows, where not as the table does."""
+        """`told` is called with the result; `fetch` fetches the rows, if not as the table does."""
         super().__init__("Export the table", f"{name}.csv", "")
         self._table, self._told, self._fetch = table, told, fetch
 
@@ -168,9 +168,10 @@ class ExportRows(Save):
 
 
 def file_name(text: str, other: str = "-") -> str:
-    """A file's name made of something's name: letters, digits, dots and hyphens. It is neither hidden nor a folder's.
+    """A file name derived from an object's name: letters, digits, dots and hyphens. It is neither hidden nor a
+    folder's.
 
-    `other` stands for every other character.
+    `other` replaces every other character.
     """
     kept = "".join(character if character.isalnum() or character in "._-" else other for character in text)
     short = kept.strip(".-")[:100].encode(errors="ignore")[:200].decode(errors="ignore")

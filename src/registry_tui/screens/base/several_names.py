@@ -30,7 +30,7 @@ class _PickField(NameField):
 
     def means(self, best: Choice, typed: str) -> bool:
         found = match(typed, best.name)
-        # A name that is not known yet can be given too: what only has its letters somewhere is something else.
+        # A name that is not known yet can be given too: a match of scattered letters is another name.
         return super().means(best, typed) and found is not None and found[0] != SPREAD
 
     def take(self, name: str) -> None:
@@ -51,7 +51,7 @@ class _Given(OptionList):
 
 
 class Names(Vertical):
-    """Enter adds what is typed or chosen; what is still in the field is `left_over`."""
+    """Enter adds the typed or chosen name; the text still in the field is `left_over`."""
 
     class Changed(Message):
         """Names were added or taken out."""
@@ -66,7 +66,7 @@ class Names(Vertical):
         whole: Callable[[str], str] = str,
         **options: Any,
     ) -> None:
-        """`find` completes names; `whole` returns the name that is meant by what is typed."""
+        """`find` completes names; `whole` returns the full name for the typed text."""
         super().__init__(id=id, classes="named")
         self._label, self._find, self._whole, self._options = label, find, whole, options
         self._names = list(names)
@@ -91,7 +91,7 @@ class Names(Vertical):
         self.call_later(self._show)
 
     def focus_field(self) -> None:
-        """Gives the keys to the field."""
+        """Focuses the field."""
         self.query_one(f"#{self.id}-field").focus()
 
     @property
@@ -101,11 +101,11 @@ class Names(Vertical):
 
     @property
     def left_over(self) -> str:
-        """What is typed and not added yet."""
+        """The typed text that is not added yet."""
         return self._field.value.strip() if self._field is not None else ""
 
     def remove_name(self, position: int) -> None:
-        """Takes a name out; the field has the keys once none is left."""
+        """Takes a name out; the field gets the focus when none is left."""
         if position < len(self._names):
             del self._names[position]
             self._show()
@@ -137,7 +137,7 @@ class Names(Vertical):
     def _submitted(self, event: Input.Submitted) -> None:
         name = event.value.strip()
         if name:
-            # With nothing typed, enter gives the form.
+            # With nothing typed, enter submits the form.
             event.stop()
             event.input.value = ""
             self._add(name)

@@ -1,4 +1,4 @@
-"""The fields of a form that say where a store is and how to sign in there; those of its kind are shown."""
+"""The fields of a form for a store's address and credentials; those of its kind are shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from registry_tui.wording.text import safe
 if TYPE_CHECKING:
     from registry_tui.schemas.stores import EnvironmentStore, Store, StoreSettings
 
-#: The ways to sign in at each kind of store, with the fields that each needs beside the address.
+#: The ways to sign in at each kind of store, with the fields that each needs in addition to the address.
 _WAYS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "s3": (
         ("machine", "the role of the service's machine", ()),
@@ -38,21 +38,21 @@ _WAYS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
         ("key", "a service account's key", ("key-file",)),
     ),
 }
-#: What the secret of each way is called.
+#: The label of the secret of each way.
 _SECRETS = {"s3": "Secret key", "sas": "SAS", "principal": "Client secret", "key": "Account key"}
 _OF_S3 = ("region",)
 _MORE_OF_S3 = ("addressing", "encryption", "kms-key")
 _KINDS_OF = {"s3": ("s3",), "azure": ("az",), "google": ("gs",), "directory": ("file",)}
-#: What the endpoint is where none is typed.
+#: The endpoint where none is typed.
 _ENDPOINTS = {"s3": "empty: AWS's own", "az": "empty: the account's own", "gs": "empty: Google's own"}
 ADDRESSES = "s3://bucket/prefix, az://account/container/prefix, gs://bucket/prefix, or a directory: /mnt/models"
 
 
 class StoreFields(Vertical):
-    """Where a store is, how to sign in there, and a button that tries it. Secrets are masked and never shown again."""
+    """A store's address, how to sign in there, and a button that tries it. Secrets are masked and never shown again."""
 
     def __init__(self, known: EnvironmentStore | None = None, *, key_only: bool = False) -> None:
-        """`known`: the store that is there, whose address stays; `key_only` leaves all but the signing in as it is."""
+        """`known`: the existing store, whose address stays; `key_only` changes only its credentials."""
         super().__init__(id="store-fields")
         self.known, self.key_only = known, key_only
 
@@ -108,7 +108,7 @@ class StoreFields(Vertical):
         return self._named(name, row(label, Select(options, value=value, allow_blank=False, compact=True, id=name)))
 
     def _way_of(self, kind: str) -> str | None:
-        """The way to sign in that is in use; None where another kind of store is. A new key is most likely a key."""
+        """The way to sign in that is in use; None for another kind of store. A new credential is most likely a key."""
         if self.key_only:
             return "sas" if kind == "az" else "key"
         if self.known is None or self.known.signs_in is None or kind not in _KINDS_OF.get(self.known.kind, ()):
@@ -125,15 +125,15 @@ class StoreFields(Vertical):
         self.show_kind()
 
     def focus_first(self) -> None:
-        """Gives the keys to the address, or where that stays, to the way to sign in."""
+        """Focuses the address, or where that stays, the way to sign in."""
         wanted = "store" if self.known is None else "try" if self.kind == "file" else f"{self.kind}-way"
         self.query_one(f"#{wanted}").focus()
 
-    # -- what is shown --------------------------------------------------------------------------------
+    # -- display -----------------------------------------------------------------------------------
 
     @property
     def address(self) -> str:
-        """The address as it is typed, or of the store that is there."""
+        """The typed address, or that of the existing store."""
         if self.known is not None:
             return self.known.uri.removeprefix("file://").rstrip("/")
         return self._entered("store")
@@ -147,14 +147,14 @@ class StoreFields(Vertical):
 
     @property
     def way(self) -> str:
-        """How to sign in, as it is chosen."""
+        """The chosen way to sign in."""
         return str(self.query_one(f"#{self.kind}-way", Select).value) if self.kind in _WAYS else ""
 
     @on(Input.Changed, "#store")
     @on(Select.Changed)
     @on(Tick.Changed, "#more")
     def show_kind(self) -> None:
-        """Shows the fields that count for this kind of store and this way to sign in."""
+        """Shows the fields for this kind of store and this way to sign in."""
         shown = self._shown()
         for each in self.query(".row"):
             name = (each.id or "row-store").removeprefix("row-")
@@ -188,21 +188,21 @@ class StoreFields(Vertical):
     def _entered(self, field: str) -> str:
         return self.query_one(f"#{field}", Input).value.strip()
 
-    # -- what is meant --------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------
 
     @property
     def changed_artifacts(self) -> bool | None:
-        """Where artifacts lie from now on; None while nobody changed that here: somebody else may have meanwhile."""
+        """The new location of artifacts; None while unchanged here: another user may have changed it meanwhile."""
         as_before = self.known is not None and self.known.artifacts is self.artifacts
         return None if as_before else self.artifacts
 
     @property
     def artifacts(self) -> bool:
-        """Whether the run artifacts of new projects lie in the store too."""
+        """Whether the run artifacts of new projects are in the store too."""
         return self.query_one("#artifacts", Tick).value
 
     def problem(self) -> str | None:
-        """Why the fields mean no store, or None; nothing typed means the embedded one."""
+        """Why the fields do not describe a store, or None; nothing typed means the embedded one."""
         if not self.address:
             return None
         for field, words in (
@@ -232,7 +232,7 @@ class StoreFields(Vertical):
         return self.query_one("#secret", Input).value.strip() if "secret" in self._shown() else ""
 
     async def store(self) -> Store | None:
-        """The store that is meant; None for the embedded one. Raises RegistryError for a key file that is none."""
+        """The described store; None for the embedded one. Raises RegistryError if a key file is not valid."""
         if not self.address:
             return None
         if "key-file" not in self._shown():
@@ -247,7 +247,7 @@ class StoreFields(Vertical):
         except (OSError, UnicodeDecodeError) as error:
             raise RegistryError(f"The key file {file} cannot be read", action=action) from error
         except ValidationError as error:
-            # Not as the cause: its text holds parts of the file.
+            # Not as the cause: its text contains parts of the file.
             detail = f"The key file {file} is not the key of a service account: {mistakes(error)[0]}"
             raise RegistryError(detail, action=action) from None
 

@@ -12,7 +12,7 @@ from registry_tui.widgets.virtual_table import Empty, Sort, VirtualTable
 if TYPE_CHECKING:
     from textual.widget import Widget
 else:
-    # Textual takes a class's styles from the first widget among its bases, which is the one beside this mixin.
+    # Textual takes a class's styles from the first widget among its bases, which must be the one next to this mixin.
     Widget = object
 
 
@@ -21,7 +21,7 @@ class TableList(Widget):
 
     FILTERS: ClassVar[tuple[Filter, ...]] = ()
     EMPTY: ClassVar[Empty] = Empty("Nothing here")
-    #: By how many columns at once the source can sort.
+    #: How many columns the source can sort by.
     SORT_COLUMNS: ClassVar[int] = 1
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
@@ -33,7 +33,7 @@ class TableList(Widget):
         raise NotImplementedError
 
     def key_of(self, row: Any) -> str:
-        """The name of a row, which it keeps over refreshes."""
+        """The key of a row, which stays the same over refreshes."""
         return str(row.id)
 
     def open_row(self, row: Any) -> None:
@@ -50,7 +50,7 @@ class TableList(Widget):
 
     @property
     def orders(self) -> list[str]:
-        """`field` or `-field` of each sorted column, the first counts most."""
+        """`field` or `-field` of each sorted column, the most significant first."""
         fields = {column.key: column.sort for column in self.table.columns}
         return [
             f"-{field}" if down else field
@@ -64,7 +64,7 @@ class TableList(Widget):
         return next(iter(self.orders), None)
 
     def sort(self, key: str, down: bool | None = None, *, add: bool = False) -> None:
-        """Sorts by a column, with `add` after those sorted already; by the same again turns its direction."""
+        """Sorts by a column, with `add` after the already sorted ones; the same column again reverses its direction."""
         now = dict(self.table.sorted_by)
         down = down if down is not None else now.get(key) is False
         if add and self.SORT_COLUMNS > 1:
@@ -74,7 +74,7 @@ class TableList(Widget):
             self.sort_by([(key, down)])
 
     def sort_by(self, columns: Sequence[Sort]) -> None:
-        """Sorts by several columns, the first counts most."""
+        """Sorts by several columns, the most significant first."""
         self.table.sorted_by = tuple(columns)
         self.restart()
 

@@ -1,4 +1,4 @@
-"""The names of people, for fields that take a user."""
+"""The names of users, for fields that take a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_USERS = 1000
 
 
 def every_user(form: Dialog[Any]) -> Find:
-    """Everybody known here, asked for when the field is first used."""
+    """All known users, requested when the field is first used."""
 
     async def ask() -> Sequence[Choice]:
         return [Choice(user.name) for user in (await form.program.client.users(page_size=MOST_USERS)).items]
@@ -23,7 +23,7 @@ def every_user(form: Dialog[Any]) -> Find:
 
 
 def everybody_but(form: Dialog[Any], name: str) -> Find:
-    """Everybody known here apart from one person."""
+    """All known users except one."""
     find = every_user(form)
 
     async def others(typed: str) -> Sequence[Choice]:

@@ -25,7 +25,7 @@ class View(Dialog[None]):
     def __init__(self, title: str, text: str, *, note: str = "") -> None:
         super().__init__()
         self.title_text, self.text, self.note = title, text, note
-        #: The same as YAML, when the text is JSON; `y` turns from one to the other.
+        #: The same as YAML, when the text is JSON; `y` switches between them.
         self.other: str | None = None
         self.form = "text"
         if text[:1] in "{[":

@@ -30,10 +30,11 @@ class Working(Asking):
         return cast(Program, self.app)  # type: ignore[attr-defined]
 
     def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
-        """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
+        """Runs it; the group's earlier work is cancelled first, so that no stale response arrives."""
         guarded = self._guarded(work)
         self.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[attr-defined]
-        # Behind the worker's first step: what was cancelled before it is closed, not left for Python to warn of.
+        # After the worker's first step: a coroutine cancelled before that is closed, or Python would warn that it was
+        # never awaited.
         asyncio.get_running_loop().call_soon(_close_unstarted, guarded, work)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -43,7 +44,7 @@ class Working(Asking):
             self.failed(error)
 
     def change(self, words: str, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
-        """Sends what changes something, once: see `changes.Changes.send_change`."""
+        """Sends a change, once: see `changes.Changes.send_change`."""
         self.program.send_change(words, self, send, then)
 
     def failed(self, error: Exception) -> None:

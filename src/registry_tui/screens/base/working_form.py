@@ -1,4 +1,4 @@
-"""A form whose OK begins long work: it turns into the work's progress, and can be left while that goes on."""
+"""A form whose OK starts long work: it turns into the work's progress, and can be left while the work continues."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Seconds between looks at the progress.
+#: Seconds between checks of the progress.
 EVERY = 0.3
 
 
 class Left(Exception):
-    """The form was left before its work began: nobody follows it here."""
+    """The form was left before its work began: nothing follows the work here."""
 
 
 class WorkingForm(Form[Result]):
@@ -41,7 +41,7 @@ class WorkingForm(Form[Result]):
         return (bar, step)
 
     async def follow(self, workflow: Workflow, failure: str) -> None:
-        """Shows how far the work is until it is done. Raises RegistryError, which begins with `failure`."""
+        """Shows the progress until the work is done. Raises RegistryError, which begins with `failure`."""
         from registry_tui.client import RegistryError
 
         if self.left:
