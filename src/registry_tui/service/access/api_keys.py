@@ -72,11 +72,10 @@ def list_keys(
 
 
 def limit_key(service: Service, principal: Principal, key_id: str, limits: KeyLimits) -> ApiKey:
-    """Sets what may be sent with a key from now on, in place of the limits before: of one's own key, or as
-    administrator of anybody's.
+    """Replaces the limits of a key from now on: of one's own key, or as administrator of anybody's.
 
-    `key_id` is its ID, how it begins, or the whole key. Limits that an administrator set on somebody's key stay that
-    administrator's: the owner gets NotPermitted. Raises Missing, AlreadyRevoked, PartUnavailable.
+    `key_id` is its ID, the beginning of the key, or the whole key. Limits that an administrator set on somebody's key
+    stay that administrator's: the owner gets NotPermitted. Raises Missing, AlreadyRevoked, PartUnavailable.
     """
     key_id = id_of(key_id)
     with events.recording(service, principal, "key.limit", Resource("key", key_id, key_id)) as event:
@@ -150,7 +149,7 @@ def _missing(key_id: str) -> Missing:
 
 
 def to_schema(row: ApiKeyRow, use: Use | None = None) -> ApiKey:
-    """A key without its hash, and what was sent with it."""
+    """A key without its hash, and its use."""
     use = use or Use()
     return ApiKey(
         id=row.id,

@@ -17,7 +17,7 @@ from registry_tui.service.publishing import mlflow as routing
 
 
 def list_collaborators(service: Service, principal: Principal, project: str) -> Page[Collaborator]:
-    """Everybody who works in a project, by name. Raises Missing, NotPermitted."""
+    """The collaborators of a project, by name. Raises Missing, NotPermitted."""
     with service.database.reading() as session:
         row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, Action.PROJECT_READ)
@@ -74,7 +74,7 @@ def get_credentials(service: Service, principal: Principal, project: str) -> Pro
 
 
 def _make_known(service: Service, principal: Principal, user: str) -> None:
-    """Makes a new user, for who may. Raises Missing, InvalidInput."""
+    """Makes a new user, if the principal may. Raises Missing, InvalidInput."""
     identity.check_user_name(service, user)
     with service.database.reading() as session:
         if session.get(UserRow, user) is not None:

@@ -1,6 +1,6 @@
-"""Device codes (RFC 8628) that the service asks for itself, since it alone has the secret of its client.
+"""Device codes (RFC 8628). The service requests them itself, since only it has the secret of its client.
 
-People's machines never get the secret: whoever had it could ask the issuer in the name of this service.
+People's machines never get the secret: with it, they could act as this service towards the issuer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _REMEMBERED = 10_000
 
 
 class Questions:
-    """When the issuer was asked about each code: nobody who is not signed in may have it asked without a pause.
+    """When the issuer was polled for each code: people who are not signed in cannot make the service poll without a
+    pause.
 
     Codes are kept as digests, and in this process only.
     """
@@ -54,14 +55,14 @@ class Questions:
         digest, now = _digest(device_code), self._clock()
         with self._guard:
             interval, last = self._codes.get(digest, (_INTERVAL, None))
-            # Half of it: requests of who keeps to the interval may come closer together than they were sent.
+            # Half of it: requests of clients that keep to the interval may arrive closer together than they were sent.
             if last is not None and now - last < interval / 2:
                 return True
             self._keep(digest, interval, now)
             return False
 
     def forget(self, device_code: str) -> None:
-        """The code has ended: the issuer says so again when it is asked, and refusals are counted elsewhere."""
+        """Forgets a code that has ended: the issuer reports that again if polled; refusals are counted elsewhere."""
         with self._guard:
             self._codes.pop(_digest(device_code), None)
 
@@ -88,9 +89,9 @@ def new_code(service: Service) -> DeviceCode:
 
 
 def sign_in(service: Service, request: DeviceCodeProof, request_id: str) -> DeviceSignedIn:
-    """A token for the person who allowed the sign-in; before, why to ask again.
+    """A token for the person who allowed the sign-in; before that, the reason to poll again.
 
-    Who asks again too soon is let wait without a question to the issuer.
+    Clients that poll too soon are answered "pending" without a request to the issuer.
 
     Raises Missing, SignInRefused, UserSuspended, IssuerUnavailable.
     """

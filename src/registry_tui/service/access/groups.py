@@ -1,4 +1,4 @@
-"""Groups of people, who get roles in environments together, and of machine users."""
+"""Groups of people, which get roles in environments together, and of machine users."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
                 raise missing(name)
             machines = machine_members.members_of(session, name)
         idempotency.takes_elsewhere(service, row.id)
-        # What the object store enforces goes first: the group is then in the way of no machine user.
+        # Removed from the object store's policies first: the group then blocks no machine user.
         for each in machines:
             machine_members.remove(service, name, each)
         if named := forgetting.forget(service, "groups", name, principal.name):

@@ -28,7 +28,7 @@ from registry_tui.service.access.issuer_answers import IssuerUnavailable, config
 from registry_tui.service.core.context import Service
 from registry_tui.service.errors import NotPermitted
 
-#: What an ID token may be signed with: by an issuer's private key only, never with a secret or not at all.
+#: Accepted signature algorithms of ID tokens: by an issuer's private key only, never HMAC or none.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 #: Characters that a header may have: some issuers put the certificates of their key there.
 _LONGEST_HEADER = 8192
@@ -46,7 +46,7 @@ _AGAIN = "Sign in again: `registry-tui login URL --oidc`"
 
 
 class SignInRefused(NotPermitted):
-    """Somebody is not let in by what the issuer says of them."""
+    """The issuer's claims about somebody do not let them in."""
 
     code, title = "sign-in-refused", "The sign-in was refused"
 
@@ -66,7 +66,7 @@ class IssuerKeys:
         self.clock = clock
         self._last: _Fetched | None = None
         self._fetches: deque[float] = deque(maxlen=MOST_FETCHES)
-        #: Why the last fetch failed, and when: people who wait for an issuer that is away must not wait in a row.
+        #: The last failure to fetch, and its time: people who wait for an unreachable issuer must not queue up.
         self._failed: tuple[float, IssuerSettings, IssuerUnavailable] | None = None
 
     def of(self, settings: IssuerSettings) -> KeySet:
@@ -74,7 +74,7 @@ class IssuerKeys:
         return self._known(settings).keys
 
     def configuration_of(self, settings: IssuerSettings) -> Configuration:
-        """What it says of itself. Raises IssuerUnavailable."""
+        """The issuer's OpenID configuration. Raises IssuerUnavailable."""
         return self._known(settings).configuration
 
     def forget(self) -> None:
@@ -120,14 +120,14 @@ def forget(service: Service) -> None:
 
 
 def configuration(service: Service, settings: IssuerSettings) -> Configuration:
-    """What the issuer says of itself. Raises IssuerUnavailable."""
+    """The issuer's OpenID configuration. Raises IssuerUnavailable."""
     known = service.kept.of(IssuerKeys)
     with service.locks.of("issuer keys"):
         return known.configuration_of(settings)
 
 
 def claims_of(service: Service, settings: IssuerSettings, id_token: str) -> Mapping[str, Any]:
-    """What an ID token says of a person, once it is known to be the issuer's, for this service, and new.
+    """The claims of an ID token, after checks that it is the issuer's, for this service, and new.
 
     Raises SignInRefused, IssuerUnavailable.
     """
@@ -212,7 +212,7 @@ def _check_claims(settings: IssuerSettings, claims: dict[str, Any]) -> None:
 
 
 def _wrong(settings: IssuerSettings, claims: Mapping[str, Any]) -> str:
-    """In words, what a claim that is not accepted means."""
+    """The reason for a claim that is not accepted, in words."""
     if claims["iss"] != settings.url:
         return f"is not one of {settings.url}"
     audience = claims["aud"]

@@ -1,4 +1,4 @@
-"""Questions of the service to an OpenID provider: its description, its keys, device codes, and what became of one."""
+"""Requests of the service to an OpenID provider: its configuration, keys, device codes, and the state of a code."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class IssuerClient:
         return _read(url, body, DeviceCode)
 
     def tokens(self, device_code: str) -> str | DeviceWait:
-        """The ID token of a person who allowed the sign-in, or why to ask again.
+        """The ID token of a person who allowed the sign-in, or the reason to poll again.
 
         Raises RefusedByIssuer, IssuerUnavailable.
         """
@@ -115,7 +115,7 @@ class IssuerClient:
 
 
 def configuration_of(url: str, authority: str) -> Configuration:
-    """What an issuer says of itself. Raises IssuerUnavailable, also for one that cannot give device codes."""
+    """An issuer's OpenID configuration. Raises IssuerUnavailable, also for one without device codes."""
     found = fetch(issuers.configuration_url(url), authority, Configuration)
     if not issuers.same(found.issuer, url):
         raise IssuerUnavailable(
@@ -192,7 +192,7 @@ def _client(url: str, authority: str) -> httpx.Client:
 
 
 def _trusted_by(authority: str) -> ssl.SSLContext:
-    """What an issuer's certificate is checked with. Raises IssuerUnavailable."""
+    """The TLS context that checks an issuer's certificate. Raises IssuerUnavailable."""
     try:
         return tls.trusting(authority)
     except (ssl.SSLError, ValueError) as error:

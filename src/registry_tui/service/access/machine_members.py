@@ -1,4 +1,4 @@
-"""Machine users in groups: what policies and mappings give a group, the object store then gives them, and takes."""
+"""Machine users in groups: the object store gives them the rights that policies and mappings give the group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry_tui.service.ranger.timing import Timers
 
 @dataclass(frozen=True)
 class MachineUser:
-    """A registry's machine user, and who decides what it may."""
+    """A registry's machine user, and the system that decides on its rights."""
 
     registry_id: str
     name: str
@@ -27,7 +27,7 @@ class MachineUser:
 
 
 def find(session: Session, name: str) -> MachineUser | None:
-    """A machine user by its whole name, the last part of it, or its CRN; None where there is none."""
+    """A machine user by its whole name, the last part of it, or its CRN; None unless exactly one fits."""
     named = RegistryRow.machine_user_workload_name
     query = (
         select(RegistryRow)
@@ -70,7 +70,7 @@ def _of(row: RegistryRow) -> MachineUser:
 
 
 def _change(service: Service, group: str, user: MachineUser, *, belongs: bool, asked: bool = False) -> None:
-    """Keeps it and has it enforced; where that fails, it is taken back, and what is kept is enforced soon."""
+    """Writes a membership and has it enforced; on failure reverts it, and schedules enforcing the reverted state."""
     obey = _obeying(service, user)
     before = _write(service, group, user, belongs, idempotency.takes if asked else None)
     if before == belongs:

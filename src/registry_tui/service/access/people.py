@@ -43,9 +43,9 @@ def put_user(service: Service, principal: Principal, name: str, change: UserChan
 
 
 def change_user(service: Service, principal: Principal, name: str, change: UserChange) -> User:
-    """Changes a user's name, e-mail, state or sign-in: from the next request on, every door refuses who is suspended.
+    """Changes a user's name, e-mail, state or sign-in: suspended users are refused everywhere from the next request on.
 
-    When MLflow does not answer, a suspension counts at the other doors already, and whoever is to be let in stays
+    When MLflow does not respond, a suspension already applies everywhere else, and a user to be reinstated stays
     suspended: PartUnavailable, try again. Raises Missing, NotPermitted, InUse.
     """
     action = "user.change" if change.state is None else _ACTIONS[change.state]
@@ -75,7 +75,7 @@ def whoami(service: Service, principal: Principal) -> User:
 
 
 def get_user(service: Service, principal: Principal, name: str) -> User:
-    """One user, as an administrator, oneself or who shares a project sees them. Raises Missing."""
+    """One user, visible to administrators, themselves and people who share a project with them. Raises Missing."""
     permissions.require(principal, Action.USERS_SEE)
     with service.database.reading() as session:
         row = session.scalars(_seen(principal).where(UserRow.name == name)).first()
@@ -87,7 +87,7 @@ def get_user(service: Service, principal: Principal, name: str) -> User:
 def list_users(
     service: Service, principal: Principal, *, page_size: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
 ) -> Page[User]:
-    """People by name: an administrator sees everybody, others themselves and those who share a project with them.
+    """People by name: an administrator sees everybody, others see themselves and people who share a project with them.
 
     Raises InvalidInput for a wrong token.
     """
@@ -118,7 +118,7 @@ def _missing(name: str) -> Missing:
 
 
 def _write(service: Service, name: str, change: UserChange) -> str:
-    """Writes what is to change; returns the state before. Raises Missing."""
+    """Writes the change; returns the state before. Raises Missing."""
     with service.database.session() as session:
         row = session.get(UserRow, name)
         if row is None:

@@ -1,4 +1,4 @@
-"""Signing in at the issuer: its ID token names a person, who gets a token of this service."""
+"""Signing in at the issuer: its ID token names a person, and that person gets a token of this service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Person:
     """Somebody as the issuer knows them."""
 
     name: str
-    #: What the issuer gives to nobody else, now or later; a name it may.
+    #: The issuer never gives it to anybody else, unlike a name.
     subject: str
     full_name: str
     email: str
@@ -49,7 +49,7 @@ class _Person:
 
 
 def sign_in(service: Service, request: IdToken, request_id: str) -> NewUserToken:
-    """A token for the person whom a new ID token of the issuer's names; each ID token gives one.
+    """A token for the person named by a new ID token of the issuer; each ID token gives one.
 
     Raises Missing, SignInRefused, UserSuspended, IssuerUnavailable.
     """
@@ -105,8 +105,8 @@ def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[st
     if (isinstance(elsewhere, dict) and claim in elsewhere) or not (
         isinstance(named, list) and all(isinstance(each, str) for each in named)
     ):
-        # Issuers leave out a long list, and say where it could be asked for instead. A claim that is missing altogether
-        # (a scope was forgotten, say) must take nobody out of their groups.
+        # Issuers leave out a long list, and name an endpoint for it instead. A claim that is missing altogether (for
+        # example for want of a scope) must not remove anybody from their groups.
         raise SignInRefused(
             f"The ID token's claim {claim!r} does not list the person's groups",
             action="Have the issuer list the groups that matter here, and an empty list for somebody in none of them",
@@ -116,7 +116,7 @@ def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[st
 
 
 def _user(service: Service, settings: IssuerSettings, person: _Person, request_id: str) -> Principal:
-    """The user who signs in, made when the administrator said so. Raises SignInRefused, UserSuspended."""
+    """The user of a sign-in; made if the administrator allows that. Raises SignInRefused, UserSuspended."""
     if person.name == identity.owner_name(service):
         raise SignInRefused(
             f"{person.name} is the administrator of this installation, and signs in with a token only",
@@ -194,8 +194,8 @@ def _token(
     service: Service, settings: IssuerSettings, principal: Principal, person: _Person, id_token: str
 ) -> NewUserToken:
     """Writes the person's groups and the token. Raises SignInRefused for an ID token that was used before."""
-    # Named by what was signed: an ID token gives one token, also around a restart. The signature itself may be
-    # spelled in several ways.
+    # The ID is a hash of the signed part: an ID token gives one token, also across a restart. The signature itself has
+    # several valid encodings.
     signed = id_token.rpartition(".")[0]
     id_ = hashlib.sha256(f"sign-in\0{signed}".encode()).hexdigest()[:12]
     _, fresh, sha256 = new_key(TOKEN_PREFIX)
@@ -212,7 +212,7 @@ def _token(
     with service.locks.of("sign-in"), service.database.session() as session:
         if session.get(UserTokenRow, id_) is not None:
             raise SignInRefused("The ID token was used before", action="Sign in again: `registry-tui login URL --oidc`")
-        # Suspended in this moment: the token would be refused too, but the event must say so.
+        # Suspended a moment ago: the token would be refused too, but the event must record it.
         user = session.get(UserRow, person.name)
         if user is None or user.state == UserState.SUSPENDED.value:
             raise SignInRefused(f"The user {person.name} was suspended or deleted in this moment")

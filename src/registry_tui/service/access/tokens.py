@@ -34,7 +34,7 @@ def principal_of(service: Service, token: str, request_id: str) -> Principal:
     moment = now()
     with service.database.reading() as session:
         row = session.get(UserTokenRow, id_) if prefix == TOKEN_PREFIX else None
-        # Compared also when there is no such token, so that both take as long.
+        # Compared also without a token of this ID, so that both cases take the same time.
         same = hmac.compare_digest(digest(secret), "" if row is None else row.sha256)
         user = None if row is None or not same else session.get(UserRow, row.user)
     if row is None or user is None:

@@ -1,7 +1,7 @@
 """People and their roles, mirrored to MLflow's own auth app.
 
 A role of ours is a role in the project's MLflow workspace, and another in its registry's, named after the project, so
-that somebody who works in two projects keeps the registry when leaving one of them.
+that people in two projects keep the registry when they leave one of them.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ class Access:
     def __init__(
         self, mlflow: Mlflow, installation: Secrets, account: Callable[[str], str | None] = lambda user: user
     ) -> None:
-        """`account` gives what a person's password is made from, and None for whoever is to be refused."""
+        """`account` returns the text that a person's password is derived from; None for people to refuse."""
         self._mlflow = mlflow
         self._secrets = installation
         self._account = account
         self._lock = threading.Lock()
         self._guard = threading.Lock()
-        #: By user: an account is made, changed and taken away by one at a time, who looks first whether it may be.
+        #: By user: accounts are made, changed and removed under this lock, after a check that the user may have one.
         self._accounts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        #: Users whose password was proved since this service started, and what it was made from: another process may
-        #: delete somebody, and make somebody else of the name.
+        #: Users whose password was proved since this service started, with the text that it was derived from: another
+        #: process may delete a user, and make another one of the same name.
         self._proved: dict[str, str] = {}
         #: Passwords that are new already while people's passwords are rotated.
         self._changed: dict[str, str] = {}
@@ -69,7 +69,7 @@ class Access:
     def ensure_user(self, user: str) -> None:
         """Makes the MLflow user with this installation's password for it.
 
-        Raises InvalidInput for the service's own, UserSuspended also for who was deleted.
+        Raises InvalidInput for the service's own account, UserSuspended also for deleted users.
         """
         if user == self._secrets.mlflow_admin_user:
             raise InvalidInput(f"'{user}' is the service's own account")
@@ -164,14 +164,14 @@ class Access:
                 self._mirror(workspace, collaborators, registry)
 
     def _mirror(self, workspace: str, collaborators: Mapping[str, Role], registry: str | None) -> None:
-        """Raises Missing for who has no account when MLflow carries it out."""
+        """Raises Missing for a user whose account is gone when MLflow carries it out."""
         collaborators = {user: role for user, role in collaborators.items() if self._may_have_account(user)}
         roles = [
             {"workspace": workspace_, "name": name, "grants": grants, "members": _having(collaborators, role)}
             for role in Role
             for workspace_, name, grants in _places(role, workspace, registry)
         ]
-        # Who left, or may only look now, loses what MLflow granted for experiments that they made.
+        # People who left, or are viewers now, lose MLflow's grants for experiments that they made.
         writers = sorted(user for user, role in collaborators.items() if role is not Role.VIEWER)
         body = {"project": workspace, "roles": roles, "writers": writers}
         self._mlflow.call("PUT", _PROJECT_ROLES, json=body)

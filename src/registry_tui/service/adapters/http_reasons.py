@@ -10,9 +10,9 @@ _MOST_WORDS = 500
 
 
 def reason_of(error: httpx.HTTPError | httpx.InvalidURL) -> str:
-    """The words of an error for people, events and logs, without what was to be sent.
+    """The text of an error for people, events and logs, without the content of the request.
 
-    HTTPX quotes a header that it cannot send, and thus the credentials in it.
+    HTTPX quotes a header that it cannot send, with the credentials in it.
     """
     if isinstance(error, httpx.LocalProtocolError):
         return "the request cannot be sent over HTTP"
@@ -21,7 +21,7 @@ def reason_of(error: httpx.HTTPError | httpx.InvalidURL) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            break  # the whole text says what is wrong with a certificate
+            break  # the whole text describes the problem of the certificate
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror[:1].lower() + cause.strerror[1:]
         cause = cause.__cause__ or cause.__context__

@@ -36,8 +36,8 @@ class NotLetIn(ServiceError):
 class Mlflow:
     """Calls in any MLflow workspace. Threads may share it.
 
-    Every method may raise a ServiceError: Missing, AlreadyThere, InvalidInput, NotPermitted or WrongState as MLflow
-    says, PartUnavailable when MLflow does not answer (also while it restarts).
+    Every method may raise a ServiceError: Missing, AlreadyThere, InvalidInput, NotPermitted or WrongState by MLflow's
+    error code, PartUnavailable when MLflow does not respond (also while it restarts).
     """
 
     def __init__(self, ports: Ports, secrets: Secrets, home: Home | None = None) -> None:
@@ -183,7 +183,7 @@ class Mlflow:
     def set_version_status(
         self, registry_workspace: str, name: str, version: int | str, status: str, message: str = ""
     ) -> None:
-        """Sets a version's status and says why, and whether it still waits for its archive."""
+        """Sets a version's status with its reason, and whether it still waits for its archive."""
         self._set_version_tag(
             registry_workspace,
             name,

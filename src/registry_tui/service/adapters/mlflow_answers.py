@@ -1,4 +1,4 @@
-"""Answers of MLflow servers that others run: what they must hold, and lists in pages, which have to end."""
+"""Responses of MLflow servers that others run: their required fields, and lists in pages, which have to end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from registry_tui.service.errors import WrongState
 
 logger = logging.getLogger(__name__)
 
-#: Pages of one list. Whoever asks for a whole list asks for 100 entries or more at a time.
+#: Most pages of one list. Callers of whole lists request 100 entries or more per page.
 MOST_PAGES = 2000
-#: What an answer holds of what was asked for: a path of keys, or a list's key and such a path in each entry.
+#: Required fields of a response: a path of keys, or a list's key and such a path in each entry.
 _ONE: Mapping[str, tuple[str, ...]] = {
     "runs/get": ("run", "info", "run_id"),
     "experiments/get": ("experiment", "experiment_id"),
@@ -41,7 +41,7 @@ class OddAnswer(NotMlflow):
 
 @contextmanager
 def as_mlflow_does(url: str) -> Iterator[None]:
-    """Around what reads a server's answers: raises OddAnswer for fields that are missing or of another kind."""
+    """Wraps code that reads a server's response: raises OddAnswer for fields that are missing or of another type."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -50,7 +50,7 @@ def as_mlflow_does(url: str) -> Iterator[None]:
 
 
 def check_answer(url: str, path: str, answer: Mapping[str, Any]) -> None:
-    """Raises OddAnswer for an answer without what every version of MLflow puts into it."""
+    """Raises OddAnswer for a response without the fields that every version of MLflow includes."""
     with as_mlflow_does(url):
         if path in _ONE:
             _require(answer, _ONE[path])
@@ -82,7 +82,7 @@ def pages(where: str, ask: Callable[[str], Mapping[str, Any]]) -> Iterator[Mappi
 
 
 def odd_answer(url: str) -> OddAnswer:
-    """What to raise for an answer that cannot be read."""
+    """The exception for a response that cannot be read."""
     return OddAnswer(
         f"MLflow at {url} answers otherwise than MLflow does", action="Look at what it answers, and at its version"
     )

@@ -35,7 +35,7 @@ def mlflow_order(order_by: str, fields: Mapping[str, str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string in MLflow's filter language, which knows no escapes: what it cannot hold matches any character."""
+    """A string in MLflow's filter language, without escapes: a quote that cannot be written becomes a wildcard."""
     if "'" not in text:
         return f"'{text}'"
     if '"' not in text:
@@ -57,7 +57,7 @@ def metric_value(value: Any) -> float:
 
 
 def moment_or_none(milliseconds: Any) -> datetime | None:
-    """MLflow's time: milliseconds since 1970; 0 and values out of range are None."""
+    """MLflow's time (milliseconds since 1970) as a datetime; None for 0 and values out of range."""
     try:
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
     except (OverflowError, ValueError, OSError):
@@ -89,7 +89,7 @@ def fields_of_run(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fields_of_item(item: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `schemas.tracking.Run` from an item of what our route in MLflow's server answers."""
+    """The fields of `schemas.tracking.Run` from an item of our route in MLflow's server."""
     return {
         **item,
         "started_at": _read_moment(item["started_at"]),

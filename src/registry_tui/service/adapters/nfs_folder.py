@@ -1,7 +1,7 @@
-"""Work in a folder of an NFS, done by a process of its own that is ended when it does not go on.
+"""Work in a folder of an NFS, done by a separate process that is killed when it makes no progress.
 
-A server of NFS that is gone holds whoever asks it, perhaps so that not even a signal ends the process. No thread of the
-service asks it.
+A lost NFS server blocks its callers, perhaps so that not even a signal ends the process. No thread of the service calls
+it.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class NfsFolder:
         except NfsFault:
             raise
         except BaseException:
-            # Cancelled, or the bytes did not come: the process removes what it has written. Nobody waits for that.
+            # Cancelled, or the bytes did not come: the process removes its unfinished files. Nobody waits for that.
             clears_up = request["work"] == "unpack"
             raise
         finally:
@@ -164,7 +164,7 @@ class _Conversation:
             self._process.stdin.close()
 
     def wait_for_the_end(self) -> None:
-        """Waits until the process has said all. Raises NfsFault when it does not go on."""
+        """Waits until the process has sent its last line. Raises NfsFault when it makes no progress."""
         self._check = lambda: None
         while self._open:
             self._wait(writing=False)
@@ -199,7 +199,7 @@ class _Conversation:
         return True
 
     def answer(self) -> Mapping[str, Any]:
-        """What the process found. Raises NfsFault."""
+        """The result of the process. Raises NfsFault."""
         while self._last is None and self._open:
             self._wait(writing=False)
         if self._last is None:

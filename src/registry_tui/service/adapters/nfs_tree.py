@@ -1,4 +1,4 @@
-"""What lies in folders of an NFS, by their descriptors: names and paths, and how it is removed. Follows no link.
+"""Content of folders of an NFS, by their descriptors: lists names and paths, and removes them. Follows no link.
 
 Only the standard library is imported: the process that works there starts quickly.
 """
@@ -19,23 +19,23 @@ from typing import Any
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: How names of files begin that are made for a moment, to try the server.
 PROBE = ".registry-tui-"
-#: Seconds after which nobody writes on what is unfinished: a host that was switched off left it.
+#: Seconds after which an unfinished folder is abandoned: left behind by a host that was switched off.
 ABANDONED = 900.0
 _REMOVED = "removed-"
-#: Seconds between signs that a folder is being written, and between lines that say that work goes on.
+#: Seconds between updates of the time of a folder being written, and between lines that report progress.
 _SIGN_EVERY, _TELL_EVERY = 5.0, 0.5
 
 
 def say(line: Mapping[str, Any]) -> None:
-    """Writes a line of JSON to whoever has started this process."""
+    """Writes a line of JSON to the parent process."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 class Telling:
-    """Says that work goes on: by lines, and by the time of the folder that is being written.
+    """Reports progress: by lines, and by the time of the folder that is being written.
 
-    `alone`: the work goes on when nobody reads the lines any more.
+    `alone`: the work continues when nobody reads the lines any more.
     """
 
     def __init__(self, own: int | None = None, *, alone: bool = False) -> None:
@@ -71,7 +71,7 @@ def names(folder: int) -> list[str]:
 
 
 def paths(folder: int, telling: Telling, prefix: str = "") -> Iterator[str]:
-    """Everything below a folder that is not a folder: files, links, and what else may lie there."""
+    """Yields the paths below a folder that are not folders: files, links, and special files."""
     for name, is_folder in entries(folder):
         telling(0)
         if is_folder:
@@ -85,7 +85,7 @@ def paths(folder: int, telling: Telling, prefix: str = "") -> Iterator[str]:
 
 
 def sweep(unfinished: int) -> float:
-    """Removes what nobody writes on any more; returns the time by the clock of the server, which sets files' times."""
+    """Removes abandoned folders; returns the time by the clock of the server, which sets files' times."""
     os.utime(unfinished)
     moment = os.fstat(unfinished).st_mtime
     for name in names(unfinished):
@@ -94,7 +94,7 @@ def sweep(unfinished: int) -> float:
             if name.startswith(_REMOVED):
                 remove_tree(unfinished, name)
             elif age > ABANDONED:
-                # Under another name first: whoever still writes there, after a long pause, cannot publish it.
+                # Under another name first: a process that still writes there, after a long pause, cannot publish it.
                 put_away(unfinished, name, unfinished)
     return moment
 

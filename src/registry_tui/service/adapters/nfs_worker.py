@@ -1,10 +1,10 @@
-"""`python -m registry_tui.service.adapters.nfs_worker`: one piece of work in a folder of an NFS, in its own process.
+"""`python -m registry_tui.service.adapters.nfs_worker`: one job in a folder of an NFS, in its own process.
 
-A server of NFS that is gone holds whoever asks it, for as long as it is gone. `nfs_folder.py` starts this process, asks
-it by one line of JSON on its standard input, and ends it when it does not go on. Answers are lines of JSON.
+A lost NFS server blocks its callers until it is back. `nfs_folder.py` starts this process, sends it one line of JSON on
+its standard input, and kills it when it makes no progress. Responses are lines of JSON.
 
 Layout, below the NFS: `registry-tui-<registry>/<model>/<version>-<digest>/` holds `files/` and `manifest.json`; folders
-get these names when they are whole. `.unfinished` holds what is being written, and what is being removed.
+get these names when they are whole. `.unfinished` holds folders that are being written or removed.
 
 Everything goes through descriptors of folders and follows no link: others may be able to write there. Only the standard
 library and rules are imported, so that it starts quickly.
@@ -42,7 +42,7 @@ from registry_tui.service.adapters.nfs_tree import (
 
 UNFINISHED = ".unfinished"
 _CHUNK = 1 << 20
-#: Bytes after which the server has to have what was written: nothing that takes long is left for the end.
+#: Bytes after which written data is synced to the server, so that the end does not take long.
 _SYNC_EVERY = 32 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS: Mapping[int, str] = {
@@ -55,11 +55,11 @@ Users = frozenset[int]
 
 
 class Refused(Exception):
-    """Work that must not be done there; the text says why."""
+    """Work that must not be done there, with the reason."""
 
 
 class Damaged(Exception):
-    """What lies there is not what the manifest says."""
+    """The files differ from the manifest."""
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
         if problem := file_paths.problem(entry["path"]):
             raise Refused(f"The manifest names {entry['path'][:200]!r}, whose path {problem}")
     with _opened(request) as (folder, users):
-        # What was left behind may have taken the room.
+        # Abandoned files may have taken the room.
         _sweep(folder, top, users)
         free = os.fstatvfs(folder)
         if free.f_bavail * free.f_frsize < request["needed"]:
@@ -156,7 +156,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
 
 
 def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
-    """Removes all of a registry, of a model, or of a version, whatever its digest, as far as it is there."""
+    """Removes all of a registry, of a model, or of a version with any digest, as far as it exists."""
     top, *below = request["path"]
     with suppress(FileNotFoundError), _opened(request) as (folder, users):
         if not below:
@@ -205,7 +205,7 @@ def _opened(request: Mapping[str, Any]) -> Iterator[tuple[int, Users]]:
 
 
 def _require_kept(folder: str, mount: str) -> None:
-    """Raises Refused where other accounts may rename what is in a folder, or in one above it up to the mount."""
+    """Raises Refused where other accounts may rename entries of a folder, or of one above it up to the mount."""
     while True:
         mode = Path(folder).lstat().st_mode
         if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
@@ -219,7 +219,7 @@ def _require_kept(folder: str, mount: str) -> None:
 
 @contextmanager
 def _entered(folder: int, name: str, users: Users, *, make: bool = False) -> Iterator[int]:
-    """A folder of ours in a folder. Raises Refused for a link, and for what another account could change."""
+    """Opens a folder of ours in a folder. Raises Refused for a link, or a folder that another account could change."""
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=folder)
@@ -241,7 +241,7 @@ def _entered(folder: int, name: str, users: Users, *, make: bool = False) -> Ite
 
 
 def _own_users(folder: int) -> Users:
-    """The accounts under which the server keeps what this process makes: it may map them to another one."""
+    """The accounts that own the files that this process makes: the server may map its account to another one."""
     users = {os.getuid()}
     with suppress(OSError):
         name = f"{PROBE}{token_hex(16)}"
@@ -254,7 +254,7 @@ def _own_users(folder: int) -> Users:
 
 
 def _sweep(folder: int, top: str, users: Users) -> None:
-    """Removes what others left there in the middle of their work on a registry."""
+    """Removes unfinished folders that others left in a registry."""
     with (
         suppress(FileNotFoundError),
         _entered(folder, top, users) as above,

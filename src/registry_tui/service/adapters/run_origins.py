@@ -1,4 +1,4 @@
-"""Where runs came from, as our route in MLflow's server says it, or as MLflow's own objects do."""
+"""The origins of runs, from our route in MLflow's server or from MLflow's own objects."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Gives the disk back what was deleted in the embedded object store, which keeps deleted bytes until it compacts.
+"""Frees the disk space of objects deleted in the embedded object store, which keeps deleted bytes until it compacts.
 
-SeaweedFS compacts by itself every 14 minutes and only volumes with 30 % garbage; its master does so at once when it is
-asked (`/vol/vacuum`, SeaweedFS's wiki, Master Server API). The master's port wants the store's own certificate.
+SeaweedFS compacts by itself every 14 minutes and only volumes with 30 % garbage; its master does so at once on request
+(`/vol/vacuum`, SeaweedFS's wiki, Master Server API). The master's port requires the store's own certificate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from registry_tui.service.errors import PartUnavailable
 
 #: Volumes with a smaller share of garbage are left.
 _GARBAGE = 0.001
-#: Looks, a pause apart: the store removes what was deleted from its volumes a moment later.
+#: Attempts, and the pause between them: the store removes deleted objects from its volumes a moment later.
 _TRIES, _PAUSE = 8, 1.0
 _TIMEOUT = 600.0
 #: Fewer bytes are not waited for: nobody misses them, and other work on the resource would wait.

@@ -15,7 +15,7 @@ from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batche
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 from registry_tui.service.stores.s3_bucket import S3Bucket
 
-#: Seconds before each list of what is deleted. A list that shows nothing is the last one.
+#: Seconds of pause before each listing of the objects to delete. An empty listing ends the deletion.
 _PAUSES = (0.0, 0.2, 0.6, 1.8)
 #: Objects deleted in one request.
 _BATCH = 1000
@@ -69,10 +69,10 @@ def delete_at(service: Service, location: Location) -> Usage:
 
 
 def delete_in(store: Bucket, folder: str) -> Usage:
-    """Deletes everything in a folder (with `/` at its end) of a store; returns how much that was.
+    """Deletes everything in a folder (with `/` at its end) of a store; returns the number of objects and bytes.
 
-    A list may lag: what was stored last appears in a later one, what was deleted last goes from a later one. Lists
-    follow until one is empty, after pauses that grow.
+    Listings may lag: objects stored or deleted a moment ago show up in, or vanish from, a later one. Listings are
+    repeated with growing pauses until one is empty.
     """
     objects = bytes_ = 0
     # Keys that a list which lags may show again. Not all of them: a folder may hold millions.

@@ -30,7 +30,7 @@ class Principal:
     name: str
     crn: str
     request_id: str
-    #: The owner of this installation's socket, who may do everything.
+    #: The owner of this installation's socket; may do everything.
     administrator: bool = False
 
     @property
@@ -84,7 +84,7 @@ class Workflows(Protocol):
         """Calls `observer` around each step, with "before" or "after", the kind and the step's name."""
 
     def take_over(self, lives: Callable[[str], bool]) -> None:
-        """Goes on with what other processes have left; `lives` says whether a process of a name is there."""
+        """Takes over the work of processes that ended; `lives` returns whether the process with a name still runs."""
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stops taking up work; steps that look up are interrupted and go on at the next start."""

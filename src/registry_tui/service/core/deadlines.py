@@ -15,7 +15,7 @@ class TooLate(TimeoutError):
 
 
 def within(seconds: float, work: Callable[[], T], name: str) -> T:
-    """Does the work in a thread of this name. Raises TooLate, and what the work raises."""
+    """Runs the work in a thread of this name. Raises TooLate, and the work's own exceptions."""
     answer: Future[T] = Future()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Events: who did what, when, to which resource, with which outcome; and the log lines behind them."""
+"""Events: actor, action, time, resource and outcome; and the log lines behind them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def event_row(
     duration_ms: int | None = None,
     detail: str = "",
 ) -> EventRow:
-    """An event to add to a session of the caller's, so that it is written together with what it tells of."""
+    """An event to add to the caller's session, so that it is written in one transaction with the change it records."""
     return EventRow(
         actor=principal.name,
         actor_crn=principal.crn,
@@ -112,7 +112,7 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
 def refusals(
     service: Service, principal: Principal, action: str, resource: Resource, *, also_at_the_door: bool = False
 ) -> Iterator[None]:
-    """Records an event when the block is refused; what begins is recorded by the workflow itself.
+    """Records an event when the block is refused; workflows that begin record their own events.
 
     `also_at_the_door`: the listener writes its own event as well, because only it knows the caller's address.
     """

@@ -1,9 +1,9 @@
-"""Mutations with an `Idempotency-Key`: each key is carried out once, also around a crash of the service.
+"""Mutations with an `Idempotency-Key`: the request of a key is carried out once, also across a crash of the service.
 
-A request with a key writes a row before it begins and its answer at its end. The first row that it makes in the
-service's database is noted in the same transaction (`note`), so that a request that was cut off is answered from what
-it made, and one that made nothing runs again. Answers are kept for a day, encrypted with a key that is derived from the
-header's value: the database alone does not reveal an API key that was shown once.
+A request with a key writes a row before it begins, and its response into it at the end. The first row that it makes in
+the service's database is noted in the same transaction (`note`), so that a request that was cut off is answered from
+the row that it made, and one that made nothing runs again. Responses are kept for a day, encrypted with a key that is
+derived from the header's value: the database alone does not reveal an API key that was shown once.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ LARGEST_ANSWER = 1 << 20
 #: How `made` begins, with an ID behind it, where a request takes something away: it found that, and may take it away.
 TAKES = "takes"
 
-#: Among a workflow's arguments: what the answer to its request shows of a resource that the workflow may delete.
+#: Key in a workflow's arguments: the resource in the response to its request, which the workflow may delete.
 SHOWN = "shown"
 
 #: The ID of the keyed request that this code runs for.
 current: ContextVar[str | None] = ContextVar("current_keyed_request", default=None)
 
-#: What a request can be answered from, in the order in which one is chosen when a transaction makes several.
+#: The tables whose rows a response can be made from, in order of preference when a transaction makes several.
 _KINDS: tuple[tuple[type, str], ...] = (
     (WorkflowRow, "workflow"),
     (AttachedServerRow, "attached-server"),
@@ -87,7 +87,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Begun:
-    """The request is to be carried out; `made` names what an attempt before made or took away, as `<kind>:<ID>`."""
+    """The request is to be carried out; `made` names the thing that an earlier attempt made or took: `<kind>:<ID>`."""
 
     made: str | None = None
 
@@ -159,10 +159,10 @@ def refused(service: Service, request: Keyed) -> None:
 
 
 def takes(session: Session, id_: str = "") -> None:
-    """Notes that the keyed request found what it takes away, by its ID, and may do so.
+    """Notes the ID of the thing that the keyed request takes away, and that it may do so.
 
     Call it before anything changes, or in the transaction that takes a row away; there a row may have no ID. Raises
-    Missing where an attempt before took something else away: somebody made another one of the name since then.
+    Missing where an earlier attempt took something else away: another one of the same name was made since then.
     """
     request = current.get()
     if request is None:

@@ -21,7 +21,7 @@ from registry_tui.service.errors import InvalidInput, NotPermitted, UserSuspende
 #: The actor of events about requests whose sender is not known; it cannot be a user's name.
 NOBODY = "(not signed in)"
 USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
-#: Followed by the name of a user who was deleted: a fact of the installation.
+#: Prefix of a key in the installation's table, before the name of a deleted user.
 _FORMER = "former-user:"
 #: The form of each resource's CRN (the documented system's; `modelregistry` is ours).
 _CRN = {
@@ -36,7 +36,7 @@ _CRN = {
 
 
 def owner_name(service: Service) -> str:
-    """The operating system's user who runs this installation, its administrator."""
+    """The operating system's user that runs this installation: its administrator."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run as a number without a name
@@ -63,7 +63,7 @@ def crn(session: Session, kind: str, id_: str) -> str:
 
 
 def owner_principal(service: Service, request_id: str | None = None) -> Principal:
-    """The installation's owner acting, also for what the service does by itself."""
+    """The installation's owner as principal, also for the service's own actions."""
     with service.database.reading() as session:
         row = session.get(UserRow, owner_name(service))
     if row is None:
@@ -109,14 +109,14 @@ def require_own_name(principal: Principal, named: str | None) -> None:
 
 
 def suspended(session: Session) -> frozenset[str]:
-    """The names of the people whom every door refuses."""
+    """The names of the suspended people, refused everywhere."""
     return frozenset(session.scalars(select(UserRow.name).where(UserRow.state == UserState.SUSPENDED.value)))
 
 
 def mlflow_account(database: Database, name: str) -> str | None:
-    """What a person's MLflow password is made from; None for whoever is suspended, or no user.
+    """The text that a person's MLflow password is derived from; None for suspended people and unknown names.
 
-    That is the name; where somebody who was deleted had it before, also the person's own ID.
+    It is the name, followed by the person's ID where a deleted user had the same name before.
     """
     with database.reading() as session:
         row = session.get(UserRow, name)
@@ -127,7 +127,7 @@ def mlflow_account(database: Database, name: str) -> str | None:
 
 
 def forget_user(session: Session, name: str) -> None:
-    """Deletes a user's row; whoever gets the name later gets another MLflow password."""
+    """Deletes a user's row; a later user of the same name gets another MLflow password."""
     session.execute(delete(UserRow).where(UserRow.name == name))
     session.merge(InstallationRow(key=f"{_FORMER}{name}", value=now().isoformat()))
 

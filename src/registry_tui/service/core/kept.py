@@ -48,7 +48,7 @@ class Locks:
             yield
 
     def across(self, *names: str) -> AbstractContextManager[object]:
-        """Locks against other processes only, for what the threads of this one do not do at the same time."""
+        """Locks against other processes only; the threads of this process never contend for it."""
         return nullcontext()
 
     def keep(self, name: str) -> bool:
@@ -56,7 +56,7 @@ class Locks:
         return True
 
     def give_up(self, name: str) -> None:
-        """Gives up what `keep` took."""
+        """Releases a lock that `keep` took."""
 
     def close(self) -> None:
         """Gives up everything that was kept."""

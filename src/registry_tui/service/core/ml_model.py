@@ -144,7 +144,7 @@ def _check_example(described: Any) -> None:
 
 
 def _named_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each entry of a flavour that names a file or folder, with what it names."""
+    """Yields the key and value of each entry of a flavour that names a file or folder."""
     for key in _PATHS:
         if (value := settings.get(key)) is not None:
             yield key, value

@@ -1,7 +1,8 @@
-"""The existing NFS of a registry on this machine: whether it is mounted as the registry says, answers, and is writable.
+"""The existing NFS of a registry on this machine: whether it is mounted as configured, responds, and is writable.
 
-The mounts are read from the kernel's own list whenever somebody looks, which asks no server. Whether the server answers
-is tried by a process of its own (`adapters/nfs_folder.py`), when somebody opens the details and before files go there.
+The mounts are read from the kernel's own list on each request, without contacting the server. A separate process
+(`adapters/nfs_folder.py`) tries whether the server responds: when somebody opens the details, and before files are
+written.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MOUNT_BELOW = "/mnt"
 
 
 class WithNfs(Protocol):
-    """What is asked of a registry's row."""
+    """The columns of a registry's row that are used here."""
 
     id: str
     name: str
@@ -47,7 +48,7 @@ class _Tried:
 
 
 class Shares:
-    """What is known of this machine's mounts."""
+    """The known state of this machine's mounts."""
 
     def __init__(self) -> None:
         #: The kernel's list of mounts.
@@ -76,7 +77,7 @@ class Shares:
 
 
 def look(service: Service, row: WithNfs) -> NfsStatus | None:
-    """How a registry's NFS is now, by the mounts and the last try; asks no server. None where there is no NFS."""
+    """The state of a registry's NFS by the mounts and the last try, without contacting the server; None without NFS."""
     if not row.existing_nfs:
         return None
     shares = service.kept.of(Shares)
@@ -87,9 +88,9 @@ def look(service: Service, row: WithNfs) -> NfsStatus | None:
 
 
 def try_again(service: Service, row: WithNfs, max_age: float) -> NfsStatus | None:
-    """The same, after a new try when the last one is older, in seconds; answers within a few seconds.
+    """The same, after a new try if the last one is older than `max_age` seconds; returns within a few seconds.
 
-    Who waited for another one's try takes that.
+    Threads that waited for another thread's try use its result.
     """
     if not row.existing_nfs:
         return None
@@ -128,7 +129,7 @@ def why_not(status: NfsStatus) -> str:
 
 
 def _found(shares: Shares, row: WithNfs) -> NfsFound | NfsStatus:
-    """Where an NFS is mounted as the registry says; or what is mounted instead."""
+    """The mount of a registry's NFS; or a status that describes the mount found instead."""
     source, version = row.existing_nfs or "", row.nfs_protocol_version or ""
     if has_climbing_part(source):
         return NfsStatus(state=NfsState.NOT_USABLE, detail=f"The path of {source} holds . or .. as a folder")
@@ -153,7 +154,7 @@ def _found(shares: Shares, row: WithNfs) -> NfsFound | NfsStatus:
         if known[0].folder == mount.point:
             command = f"umount {shlex.quote(mount.point)} && {_mount_command(mount.source, version, mount.point)}"
         else:
-            # Others may use the rest of what is mounted there.
+            # Others may use the rest of this mount.
             detail = f"{detail}; its folder can be mounted apart, with that version"
             command = _mount_command(source, version, f"{_MOUNT_BELOW}/{row.name}")
         return NfsStatus(state=NfsState.OTHER_VERSION, detail=detail, folder=known[0].folder, mount_command=command)
@@ -201,5 +202,5 @@ def registry_folder(registry_id: str) -> str:
 
 
 def pending_removals(service: Service) -> Path:
-    """The folder of files that name what is still to be removed from an NFS."""
+    """The folder of files that name the NFS folders still to be removed."""
     return service.home.serving / "nfs-removals"

@@ -97,7 +97,7 @@ def store_of(raw: Mapping[str, Any]) -> Store:
 
 
 def place_of(store: Store) -> str:
-    """What tells one store from another: its endpoint and its address; of a directory, where its links lead."""
+    """Identifies a store: its endpoint and its address; for a directory, its path with links resolved."""
     if isinstance(store, DirectoryStore):
         return f"file://{str(Path(store.address.path).resolve()).rstrip('/')}/"
     return f"{endpoint_of(store).rstrip('/')} {uri_of(store)}".strip()
@@ -154,7 +154,7 @@ def shown(row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
 
 
 def require_usable(store: Store) -> tuple[Bucket, list[StoreProblem]]:
-    """Opens a store and tries every verb; returns what else is worth knowing. Raises InvalidInput."""
+    """Opens a store and tries every verb; returns it with the problems that are not fatal. Raises InvalidInput."""
     bucket = open_store(store)
     problems = list(bucket.probe())
     fatal = [each for each in problems if each.fatal]
@@ -216,7 +216,7 @@ def require_there(bucket: Bucket, environment_id: str) -> None:
 
 
 def release(bucket: Bucket, environment_id: str) -> None:
-    """Takes the mark of an environment away; what else lies there stays."""
+    """Removes the mark of an environment; other objects stay."""
     with suppress(Missing):
         if _is_of(bucket, environment_id):
             bucket.delete([MARK])
@@ -238,7 +238,7 @@ def forget(service: Service, environment_id: str) -> None:
 
 
 def _patiently(bucket: Bucket, ask: Callable[[], T]) -> T:
-    """What `ask` returns. Raises PartUnavailable when that takes too long; the thread that asks stays then."""
+    """Returns the result of `ask`. Raises PartUnavailable when that takes too long; its thread then keeps running."""
     try:
         return within(_PATIENCE, ask, "own-store")
     except TimeoutError as error:
@@ -271,7 +271,7 @@ def _holds_archives(bucket: Bucket, environment_id: str) -> bool:
 
 
 def _names(bucket: Bucket, environment_id: str) -> bool:
-    """Whether the mark is the environment's. Raises Missing where there is none."""
+    """Whether the mark is the environment's. Raises Missing without a mark."""
     body = bucket.read(MARK)
     try:
         found = json.loads(body)

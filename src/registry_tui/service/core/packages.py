@@ -23,7 +23,7 @@ _CONSTRAINS = re.compile(r"(?:-c|--constraint)[=\s]*(\S+)")
 _EDITABLE = re.compile(r"(?:-e|--editable)[=\s]+(\S.*)")
 _EGG = re.compile(r"#egg=([A-Za-z0-9._-]+)")
 
-#: Gives a file of the model by its path; None where there is none.
+#: Returns the content of a model's file by path; None if it does not exist.
 Read = Callable[[str], bytes | None]
 
 
@@ -38,7 +38,7 @@ class Wanted:
 
 
 def read(read_file: Read) -> list[Wanted] | None:
-    """Everything that a model asks for; None where it does not say so."""
+    """All requirements of a model; None if it declares none."""
     found: list[Wanted] = []
     limits: dict[str, SpecifierSet] = {}
     if read_file("requirements.txt") is not None:
@@ -166,7 +166,7 @@ def _beside(path: str, other: str) -> str:
 
 
 def _wanted(line: str) -> Wanted | None:
-    """A requirement; None for options and for what other systems and Pythons need alone."""
+    """A requirement; None for options and for requirements whose marker excludes this system or Python."""
     line = line.strip()
     if edited := _EDITABLE.fullmatch(line):
         egg = _EGG.search(edited[1])

@@ -94,7 +94,7 @@ def keyset_page(
 ) -> Keyset[Row]:
     """One page of a query of whole rows, sorted by `keys`. Raises InvalidInput for a wrong token or page size.
 
-    `scope` must tell lists with other filters apart, for example `projects:<workspace>`; the order is added here.
+    `scope` must be unique for each combination of filters, for example `projects:<workspace>`; the order is added here.
     """
     check_page_size(page_size)
     scope = "|".join([scope, *(f"{'-' if key.descending else ''}{key.column.key}" for key in keys)])

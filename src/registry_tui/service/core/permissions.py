@@ -1,6 +1,7 @@
-"""Decides by the table of `contracts/permissions.py`: the administrator may do everything, others what their roles say.
+"""Decides by the table of `contracts/permissions.py`: the administrator may do everything, others what their roles
+allow.
 
-Roles are read with each decision, so that a change counts from the next one on, also in work that goes on.
+Roles are read for each decision, so a change applies from the next one on, also in running work.
 """
 
 from __future__ import annotations
@@ -49,14 +50,15 @@ def require_recorded(
 
 
 def own_only(principal: Principal, action: Action) -> bool:
-    """Whether the principal may do something only with what belongs to themselves."""
+    """Whether the principal may do something only to their own things."""
     return not (principal.administrator or RULES[action].allows(()))
 
 
 def may_for(principal: Principal, action: Action, person: str) -> bool:
-    """Whether the principal may do something with what belongs to a person.
+    """Whether the principal may do something to a person's things.
 
-    `person` is a name for what ends with the user, and a CRN for what is kept: later, somebody else may have the name.
+    `person` is a name for things deleted with the user, a CRN for things kept after that: the name may be given to
+    somebody else later.
     """
     held = (Holder.ONESELF,) if person in (principal.name, principal.crn) else ()
     return principal.administrator or RULES[action].allows(held)
@@ -90,7 +92,7 @@ def require_in(session: Session, principal: Principal, action: Action, environme
 
 
 def _held_in_environments(session: Session, name: str) -> dict[str, set[Holder]]:
-    """What a person is in each environment, by the environment's ID."""
+    """The roles of a person in each environment, by the environment's ID."""
     groups = select(GroupMemberRow.group).where(GroupMemberRow.user == name)
     roles = select(EnvironmentRoleRow.environment_id, EnvironmentRoleRow.role).where(
         or_(EnvironmentRoleRow.user == name, EnvironmentRoleRow.group.in_(groups))
@@ -127,7 +129,7 @@ def find_project(session: Session, principal: Principal, name_or_id: str) -> Pro
 
 
 def known_of(session: Session, principal: Principal, found: Sequence[tuple[Row, ProjectRow]]) -> list[Row]:
-    """Of rows with their projects, those that the principal may know of, as `find_project` says."""
+    """Of rows with their projects, those that the principal may know of, by the rules of `find_project`."""
     own = [row for row, project in found if is_collaborator(session, principal, project)]
     if own or not found:
         return own

@@ -20,7 +20,7 @@ from registry_tui.service.errors import NotPermitted, ServiceError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that somebody who looks waits for others who look at the same environment.
+#: Seconds that a request waits for others that probe the same environment.
 LONGEST_WAIT = 10.0
 
 
@@ -52,9 +52,9 @@ class Tries:
 
     @contextmanager
     def turn(self, environment_id: str, seconds: float = LONGEST_WAIT) -> Iterator[bool]:
-        """One of those who look at an environment; whether the turn came within so many seconds.
+        """Locks the probing of an environment; yields whether the lock was acquired within so many seconds.
 
-        A store that accepts and does not answer must not keep a thread of the service for each who looks.
+        A store that accepts connections and does not respond must not block a thread of the service for each request.
         """
         with self._guard:
             turn = self._turns.setdefault(environment_id, threading.Lock())
@@ -91,9 +91,9 @@ def settle_access(service: Service, environment_id: str) -> None:
 
 
 def note_access_again(service: Service, environment_id: str, max_age: float) -> None:
-    """Notes it again when the last try began more than `max_age` seconds ago; one try at a time for an environment.
+    """Notes it again if the last try began more than `max_age` seconds ago; one try at a time for an environment.
 
-    Who waited for a try that began meanwhile takes that. Who waits for others for long goes on with what is known.
+    Callers that waited for a try that began meanwhile use its result. After a timeout the last known result stays.
     """
     asked = now()
     tries = service.kept.of(Tries)
@@ -110,7 +110,7 @@ def note_access_again(service: Service, environment_id: str, max_age: float) -> 
 
 
 def _lock_of(environment_id: str) -> str:
-    """Of tries: one that began before a change of policies must not note what it found after the change's own."""
+    """The lock of tries: one begun before a change of policies must not overwrite the result noted after the change."""
     return f"probe:{environment_id}"
 
 
@@ -138,7 +138,7 @@ def _try(service: Service, environment_id: str) -> None:
     try:
         granted = _decided(service, environment, registry, key) and store_keys.works(service, registry.id)
     except ServiceError as error:
-        # A store that is full or away says nothing about who may use it.
+        # A full or unreachable store gives no information about permissions.
         logger.warning("the access of %s could not be tried: %s", registry.machine_user_workload_name, error.detail)
         service.kept.of(Tries).keep(environment_id, Tried(begun, error.detail))
         return
@@ -161,7 +161,7 @@ def _registry(service: Service, environment_id: str) -> tuple[EnvironmentRow, Re
 
 
 def _decided(service: Service, environment: EnvironmentRow, registry: RegistryRow, key: AccessKey) -> bool:
-    """What policies and mappings give the machine user, as the embedded store enforces them. Raises ServiceError."""
+    """Whether policies and mappings let the machine user in, as the embedded store enforces it. Raises ServiceError."""
     try:
         service.stores.users.probe_prefix(key, environment.bucket, registry.prefix, registry.name)
     except NotPermitted:

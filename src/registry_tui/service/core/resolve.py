@@ -1,4 +1,4 @@
-"""Finds what a request names: by ID, by name, or by `parent/name`."""
+"""Finds the resource that a request names by ID, by name, or by `parent/name`."""
 
 from __future__ import annotations
 

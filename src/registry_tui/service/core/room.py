@@ -1,4 +1,4 @@
-"""Whether the disk under the embedded object store has room, and the error that says so."""
+"""Whether the disk under the embedded object store has room, and the error for a full disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
 
 def require_room(service: Service, needed: int, folder: Folder) -> None:
-    """Makes sure that so many bytes can be stored in a folder; other stores say themselves. Raises StorageFull."""
+    """Checks that so many bytes can be stored in a folder; other stores report that themselves. Raises StorageFull."""
     if isinstance(folder, Place) and (full := storage_full(service, needed)) is not None:
         raise full
 
@@ -25,9 +25,9 @@ def storage_full(service: Service, needed: int = 0) -> StorageFull | None:
 
 @contextmanager
 def storing(service: Service, folder: Folder | None = None) -> Iterator[None]:
-    """Around what writes to the embedded store, or to a folder, which may be in another store.
+    """Wraps code that writes to the embedded store, or to a folder, which may be in another store.
 
-    Raises StorageFull where the embedded one only says that it cannot do it now.
+    Raises StorageFull where the embedded store only reports that it is unavailable.
     """
     try:
         yield

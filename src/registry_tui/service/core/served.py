@@ -1,4 +1,4 @@
-"""Keeps what each deployment served from when to when: written together with what it tells of, never changed later."""
+"""Keeps the periods in which each deployment served a version: written together with the change, never edited later."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def stopped(session: Session, deployment_id: str, who: str) -> None:
 
 
 def deleted(session: Session, deployment_id: str, who: str) -> None:
-    """A deployment is gone; `who` is empty where it went with its project."""
+    """Records that a deployment was deleted; `who` is empty where it was deleted with its project."""
     _close(session, deployment_id, None, "deleted", who)
     of = ServedRow.deployment_id == deployment_id
     session.execute(update(ServedRow).where(of).values(deleted_at=now(), deleted_by=who))

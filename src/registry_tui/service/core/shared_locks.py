@@ -20,10 +20,10 @@ _KEY = "hashtextextended(%(name)s, 0)"
 
 
 class SharedLocks(Locks):
-    """Each is a lock of this process first, so that one of its threads at a time waits for other processes.
+    """Each is a lock within this process first, so that only one of its threads at a time waits for other processes.
 
-    The server gives a lock up when its connection ends. Whoever held it goes on: unique columns of the tables are what
-    keeps two from making the same then.
+    The server releases a lock when its connection ends. Its holder goes on: then unique constraints of the tables keep
+    two processes from making the same row.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,9 +37,9 @@ class SharedLocks(Locks):
         return self._held(name)
 
     def keep(self, name: str) -> bool:
-        """Takes a lock for as long as this process lives, or says that another one has it. Raises SQLAlchemyError.
+        """Takes a lock for the life of this process; returns False if another process has it. Raises SQLAlchemyError.
 
-        To be asked again and again: a lock whose connection ended is lost.
+        Call it repeatedly: a lock is lost when its connection ends.
         """
         with self._kept_guard:
             if (connection := self._kept.get(name)) is not None:
@@ -60,7 +60,7 @@ class SharedLocks(Locks):
             return False
 
     def give_up(self, name: str) -> None:
-        """Gives up what `keep` took."""
+        """Releases a lock that `keep` took."""
         with self._kept_guard:
             if (connection := self._kept.pop(name, None)) is not None:
                 _end(connection)

@@ -1,4 +1,4 @@
-"""What was found when an environment's own store was tried last; kept until the service ends."""
+"""The results of the last check of each environment's own store; kept until the service ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from registry_tui.service.database.tables import EnvironmentStoreRow
 
 @dataclass(frozen=True)
 class Check:
-    """What one trial found, of the store as it was reached then."""
+    """The result of one check, and the generation of the store's settings that it used."""
 
     generation: int
     problems: tuple[StoreProblem, ...]
@@ -31,7 +31,7 @@ class _Checks:
 
 
 def note(service: Service, environment_id: str, generation: int, problems: Sequence[StoreProblem]) -> None:
-    """Keeps what a trial found, unless one of a later change of the store is known, or the environment is gone."""
+    """Keeps the result of a check, unless a later change of the store was checked, or the environment is gone."""
     checks = service.kept.of(_Checks)
     with checks.guard:
         known = checks.known.get(environment_id)
@@ -45,14 +45,14 @@ def note(service: Service, environment_id: str, generation: int, problems: Seque
 
 
 def forget(service: Service, environment_id: str) -> None:
-    """Lets go of what is known about the store of an environment that is gone."""
+    """Forgets the last check of the store of a deleted environment."""
     checks = service.kept.of(_Checks)
     with checks.guard:
         checks.known.pop(environment_id, None)
 
 
 def shown(service: Service, row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
-    """A store as people see it, with what was found last."""
+    """A store as people see it, with the problems found by the last check."""
     found = own_stores.shown(row)
     if row is None or found is None:
         return None

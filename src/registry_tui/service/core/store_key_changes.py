@@ -42,10 +42,11 @@ _TRIAL_SECONDS = 300
 
 
 def follow(service: Service, registry_id: str, *, granted: bool, mend: bool = False) -> None:
-    """Gives a registry access to its environment's own store, or takes it, as policies and mappings have decided.
+    """Gives a registry access to its environment's own store, or revokes it, as policies and mappings have decided.
 
-    A store without users, or one that does not let the environment's credentials make any, leaves the registry with
-    these, and says why. `mend` replaces a key that the store refuses. Raises PartUnavailable, NotPermitted.
+    Where the store has no users, or the environment's credentials may not make any, the registry uses these
+    credentials, and the reason is kept. `mend` replaces a key that the store refuses. Raises PartUnavailable,
+    NotPermitted.
     """
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = rows_of(service, registry_id)
@@ -139,7 +140,7 @@ def forget(service: Service, registry_id: str) -> None:
 
 
 def remove(service: Service, registry_id: str) -> None:
-    """Takes what was made in a store for a registry that goes. Raises PartUnavailable, NotPermitted."""
+    """Removes a registry's user and access from the store when it is deleted. Raises PartUnavailable, NotPermitted."""
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = rows_of(service, registry_id)
         if row is None or store is None or row.store_key is None:
@@ -265,7 +266,7 @@ def _take(service: Service, row: RegistryRow, store: Store, key: RegistryStoreKe
 
 
 def _reaches_more(bucket: Bucket) -> bool:
-    """Whether a key may list what lies beside the registry's folder."""
+    """Whether a key may list objects outside the registry's folder."""
     try:
         next(iter(bucket.list()), None)
     except ServiceError:

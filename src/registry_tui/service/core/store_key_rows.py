@@ -1,4 +1,4 @@
-"""The rows of registries' keys: what each holds, encrypted with a secret of the home."""
+"""The rows of registries' keys, with their content encrypted with a secret of the home."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How registries reach the stores that their environments brought along: each with a key of its own where it can.
+"""How registries reach their environments' own stores: each with a key of its own where possible.
 
-A store with IAM gets a user for the registry, whose policy opens the folder of its archives alone. Where there is none,
-an administrator gives a key; until then the environment's credentials are used, and the registry says so.
+A store with IAM gets a user for the registry, whose policy opens the folder of its archives alone. Without IAM an
+administrator sets a key; until then the environment's credentials are used, and the registry reports that.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def keyed_store(service: Service, environment_id: str) -> Bucket | None:
             f"Model Registry {registry.name} has no access to {store_uri(service, environment_id)} now", registry.name
         )
     opened = service.kept.of(_Opened)
-    # A SAS is made anew half-way to its end, so that what is under way goes on with the one before.
+    # A SAS is renewed halfway to its end, so that requests under way finish with the previous one.
     turn = int(time.time() / (_SAS_SECONDS / 2)) if key.way == StoreKeyWay.SAS else 0
     generations = (store.generation, key.generation, turn)
     with opened.guard:
@@ -168,6 +168,6 @@ def _open(
     if isinstance(found, S3Store) and key.way == StoreKeyWay.USER:
         credentials = S3Credentials.model_validate_json(raw)
         opened.keys[registry_id] = AccessKey(credentials.access_key_id, credentials.secret_access_key)
-        # What is under way goes on with the next key when this one is rotated.
+        # Requests under way continue with the next key when this one is rotated.
         return open_s3(found.address, credentials, lambda: opened.keys[registry_id])
     return open_store(_STORES.validate_python(found.model_dump() | {"credentials": json.loads(raw)}))

@@ -37,7 +37,7 @@ answer with `Idempotency-Replayed: true`. While the first is under way a repetit
 
 
 def create_app(service: Service, background: Background, hub: Hub | None = None) -> FastAPI:
-    """The app that answers for a service. It starts nothing by itself. `hub` tells of changes."""
+    """The ASGI app of a service. It starts nothing by itself. `hub` publishes changes to clients that follow."""
     app = FastAPI(
         title="Registry TUI",
         version=registry_tui.__version__,

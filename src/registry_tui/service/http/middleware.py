@@ -34,7 +34,7 @@ _USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 HEALTH = "/api/v1/health"
 #: Below it, bodies are files that pass through, of any size.
 _FILES = "/api/v1/internal/artifacts/"
-#: What the platform's other parts ask, which let nobody in while the doors are shut.
+#: Addresses that the platform's other parts call; these parts let nobody in while the doors are shut.
 _OF_PARTS = (HEALTH, "/api/v1/internal/")
 
 #: The ID of the request that this code runs for, for log lines.
@@ -42,8 +42,8 @@ current_request_id: ContextVar[str] = ContextVar("current_request_id", default="
 
 
 class RequestMiddleware:
-    """Takes `X-Request-ID` or makes one, refuses foreign web pages, and people while `doors` are shut, limits the
-    body, logs the access, turns what nobody foresaw into problems.
+    """Takes `X-Request-ID` or makes one; refuses foreign web pages, and people while `doors` are shut; limits the body;
+    logs the access; turns unexpected exceptions into problem details.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RequestMiddleware:
         return None if problem is None else not_yet(problem, path, request_id)
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
-        """Counts what arrives, since a body may come without a length."""
+        """Counts the received bytes, since a body may come without a length."""
         announced = headers.get("content-length", "0")
         too_large = not announced.isdigit() or int(announced) > self._max
         arrived = 0
@@ -142,7 +142,7 @@ class RequestMiddleware:
 
 
 def _refusal(scope: Scope, headers: Headers, request_id: str) -> Response | None:
-    """The answer to what a web page of another site could send."""
+    """The refusal of a request that another site's web page could send; None for others."""
     if (problem := web_pages.problem(scope["method"], headers, on_socket=True)) is not None:
         return foreign_page(problem, scope["path"], request_id)
     if scope["method"] not in ("GET", "HEAD") and web_pages.is_simple(content_type := headers.get("content-type", "")):

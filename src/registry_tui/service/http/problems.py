@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 problem details, with the request's ID and what to do."""
+"""Every error as RFC 9457 problem details, with the request's ID and the action to take."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def foreign_page(detail: str, instance: str, request_id: str) -> Response:
 
 
 def not_yet(problem: PlatformError, instance: str, request_id: str) -> Response:
-    """The answer to people whom nobody lets in yet."""
+    """The response to people while the platform is not yet open to anybody."""
     return problem_response(
         status=503,
         code="part-unavailable",

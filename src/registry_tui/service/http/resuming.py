@@ -1,4 +1,4 @@
-"""Answers to keyed requests that were cut off between what they made and their answer."""
+"""Responses to keyed requests that were cut off between the change they made and their response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from registry_tui.service.places import attached_servers, environments, projects
 from registry_tui.service.ranger import policies
 from registry_tui.service.registries import lifecycle as registries
 
-#: What only the answer shows that was lost.
+#: Things with a secret that only the lost response contained.
 _SHOWN_ONCE: Mapping[str, type[ApiKeyRow | UserTokenRow | WebhookRow]] = {
     "key": ApiKeyRow,
     "token": UserTokenRow,
@@ -34,9 +34,9 @@ _SHOWN_ONCE: Mapping[str, type[ApiKeyRow | UserTokenRow | WebhookRow]] = {
 
 
 def answer_from(service: Service, principal: Principal, made: str, kind: Any) -> BaseModel | None:
-    """The answer to a request that made `made` (see `idempotency.Begun`); None when it has to be carried out again.
+    """The response to a request that made `made` (see `idempotency.Begun`); None when it has to be carried out again.
 
-    `kind` is what the route answers. Raises Missing when what it made is gone by now, PartUnavailable.
+    `kind` is the route's response model. Raises Missing when the thing it made is gone by now, PartUnavailable.
     """
     what, _, id_ = made.partition(":")
     if what == "workflow":
@@ -62,7 +62,8 @@ def answer_from(service: Service, principal: Principal, made: str, kind: Any) ->
 
 
 def answer_behind(service: Service, principal: Principal, names: Mapping[str, Any], kind: Any) -> BaseModel | None:
-    """What a request answers that took something away, which `names` of its address name; None: nothing is known.
+    """The response to a request that took away the thing named by `names` in its address; None if nothing is known of
+    it.
 
     Raises Missing, NotPermitted.
     """

@@ -1,4 +1,4 @@
-"""What a text in a request's body may not hold, at every address that changes something."""
+"""Checks of the text values in a request's body, at every address that changes something."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def require_storable(body: bytes) -> None:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        return  # the route says what is wrong with it
+        return  # the route reports the error
     if _holds_nul(found):
         raise InvalidInput("A text holds the character NUL", action="Take it out: texts cannot be kept with it")
 

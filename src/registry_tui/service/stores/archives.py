@@ -3,11 +3,11 @@
 Pure functions over boto3 S3 clients of the embedded store, and over environments' own stores (`base.py: Bucket`); they
 know nothing of MLflow or of workflows.
 
-What vouches for an archive: every copy names the source's ETag, so that a file that changed since it was listed is
+How an archive is verified: every copy names the source's ETag, so that a file that changed since it was listed is
 refused; every stored file is then read back whole, its length compared with the source's, and its SHA-256 put into the
-manifest. A copy between two stores passes through here, is hashed on the way, and the stored file must have the
-same sum. In a copy within one store the bytes never leave the store, so that no sum of the source is known: reading it
-as well would take as long as the copying again. There the store's own check of what it reads counts.
+manifest. A copy between two stores passes through here, is hashed on the way, and the stored file must have the same
+hash. In a copy within one store the bytes never leave the store, so the source's hash is not known: reading it as well
+would take as long as the copy. There the store's own checksums of its reads must suffice.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def copy_files(
     """Copies files.
 
     Within one store the store copies, and files that are at the target already, in full length, are left. Between
-    stores the bytes are streamed through here in constant memory, and the SHA-256 of what passed is returned by path;
-    a file that is there already is stored again, since nothing else tells its sum.
+    stores the bytes are streamed through here in constant memory, and the SHA-256 of each copied file is returned by
+    path; a file that is there already is stored again, since its hash is not known otherwise.
 
     Raises ServiceError; WrongState when a source file changed.
     """
@@ -132,8 +132,8 @@ def store_files(
 ) -> dict[str, str]:
     """Stores files whose bytes `read` gives, piece by piece in constant memory; returns the SHA-256 of each by path.
 
-    A file that is there already is stored again, since nothing else tells its sum. Raises ServiceError, what `read`
-    raises too; WrongState when it gives another number of bytes than a file has.
+    A file that is there already is stored again, since its hash is not known otherwise. Raises ServiceError and the
+    errors of `read`; WrongState when it yields another number of bytes than the file has.
     """
     _abort_uploads(target)
     if isinstance(target, StoreFolder):
@@ -210,7 +210,7 @@ def _in_parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 def _pass_through(
     files: Sequence[StoredFile], source: Folder, target: Folder, advance: Advance, check: Check
 ) -> dict[str, str]:
-    """Copies files between stores; returns the SHA-256 of what passed, by path."""
+    """Copies files between stores; returns the SHA-256 of each file by path."""
     sums = {}
 
     def copy_small(file: StoredFile) -> tuple[StoredFile, str]:
@@ -236,7 +236,7 @@ def pass_files(
     advance: Advance = lambda _bytes, _files: None,
     check: Check = lambda: None,
 ) -> dict[str, str]:
-    """Copies files through here, between stores and within one; returns the SHA-256 of what passed, by path.
+    """Copies files through here, between stores and within one; returns the SHA-256 of each file by path.
 
     The source's own key reads and the target's writes. A file that is there already is stored again. Raises
     ServiceError; WrongState when a source file changed.
@@ -246,7 +246,7 @@ def pass_files(
 
 
 def beside(archive: Folder) -> list[StoredFile]:
-    """What lies beside an archive's manifest, without the signatures. Raises ServiceError."""
+    """The files next to an archive's manifest, without the signatures. Raises ServiceError."""
     other = (f"{FILES}/", f"{OTHERS}/")
     return [
         file for file in list_files(archive) if not (file.path in (MANIFEST, BUNDLE) or file.path.startswith(other))
@@ -378,7 +378,7 @@ def delete_archive(
 
 
 def _named(archive: StoreFolder) -> dict[str, int]:
-    """What an archive consists of by its manifest, with sizes in bytes; nothing where that cannot be read."""
+    """The files of an archive by its manifest, with sizes in bytes; empty where the manifest cannot be read."""
     try:
         manifest = read_manifest(archive)
     except (Missing, WrongState):
@@ -433,7 +433,7 @@ def _copy_large(file: StoredFile, source: Place, target: Place, advance: Advance
 
 
 def _stream(file: StoredFile, source: Folder, target: Folder, advance: Advance, check: Check) -> str:
-    """Copies one large file through here; returns the SHA-256 of what passed."""
+    """Copies one large file through here; returns its SHA-256."""
     sha = hashlib.sha256()
 
     def passing(step: int) -> Iterator[bytes]:
@@ -473,7 +473,7 @@ def _upload(target: Place, key: str) -> Iterator[str]:
         try:
             with clear_errors(target):
                 target.client.abort_multipart_upload(Bucket=target.bucket, Key=key, UploadId=upload)
-        except ServiceError as error:  # the first error is the one to tell; the next copy aborts what stayed
+        except ServiceError as error:  # raise the first error; the next copy aborts the rest
             logger.warning("The parts of %s%s stay for now: %s", target.uri, key, error.detail)
         raise
 
@@ -506,5 +506,5 @@ def abort_outside(store: Bucket, folder: str) -> None:
     try:
         store.abort_uploads(folder)
     except ServiceError as error:
-        # What has to be done there does not depend on it.
+        # The work there does not depend on it.
         logger.warning("parts of unfinished uploads may stay in %s%s: %s", store.uri, folder, error.detail)

@@ -64,7 +64,7 @@ _DELETE_BATCH = 256
 _LIST_PAGE = 1000
 #: Seconds for putting the blocks of a blob together.
 _COMMIT_SECONDS = 120
-#: Of a SAS: its version, and what it opens: read, add, create, write, delete, list.
+#: Of a SAS: its version, and its permissions: read, add, create, write, delete, list.
 _SAS_VERSION, _SAS_MAY = "2021-12-02", "racwdl"
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 #: Put by a probe, and never put.
@@ -163,7 +163,7 @@ def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig
 
 @dataclass(frozen=True)
 class AzureContainer:
-    """What is below a prefix of a container."""
+    """The blobs below a prefix of a container."""
 
     store: AzureStore
     uri: str
@@ -172,7 +172,7 @@ class AzureContainer:
     #: Where the account answers, empty for its public address; and the file with the authorities trusted there.
     endpoint: str = ""
     ca_bundle: str = ""
-    #: What signs addresses of blobs where a SAS opens the container.
+    #: Signs URLs of blobs where a SAS opens the container.
     signer: AzureStore | None = None
 
     def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
@@ -280,7 +280,7 @@ class AzureContainer:
             raise PartUnavailable(f"Azure did not store {self.uri}{key} (HTTP {answer.status_code})")
 
     def abort_upload(self, key: str, upload: str) -> None:
-        """Azure throws away by itself, after a week, what was not put together."""
+        """Does nothing: Azure discards uncommitted blocks after a week."""
 
     def abort_older(self, folder: str, before: datetime) -> int:
         return 0
@@ -318,7 +318,7 @@ class AzureContainer:
 
     @contextmanager
     def _untyped(self, folder: str) -> Iterator[None]:
-        """As `_translated`, for lists and batches, whose errors have no type: a HEAD says what is not permitted."""
+        """As `_translated`, for lists and batches, whose errors have no type: a HEAD finds the missing permission."""
         try:
             with self._translated(folder):
                 yield
@@ -329,7 +329,7 @@ class AzureContainer:
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Turns obstore's errors into service errors that say what to do."""
+        """Turns obstore's errors into service errors with an action."""
         try:
             yield
         except FileNotFoundError as error:
@@ -373,7 +373,7 @@ def without_folders(found: Iterable[StoredObject]) -> Iterator[StoredObject]:
     """
     waiting: deque[StoredObject] = deque()
     for each in found:
-        # What is below `a` follows it, but not at once: `a.txt` lies between `a` and `a/b`.
+        # The objects below `a` follow it, but not at once: `a.txt` comes between `a` and `a/b`.
         waiting = deque(other for other in waiting if other.size or not each.key.startswith(f"{other.key}/"))
         waiting.append(each)
         while waiting and (waiting[0].size or each.key > f"{waiting[0].key}/"):

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-#: What a signed URL is for.
+#: The method of a signed URL.
 Method = Literal["GET", "PUT"]
 
-#: The store's codes for keys that it does not know, and what to do then.
+#: S3 error codes for keys that the store does not know, and the action to take then.
 UNKNOWN_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
 RESTORE = "The key does not belong to this store's data: restore secrets.json and the folders of this home together"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object, its size in bytes, and what changes with its content."""
+    """One object: its key, size in bytes, time, and an ETag that changes with its content."""
 
     key: str
     size: int
@@ -37,7 +37,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class StoredFolder:
-    """What the objects in a folder have in common: a key that ends with `/`."""
+    """The common prefix of the objects in a folder: a key that ends with `/`."""
 
     key: str
 
@@ -71,7 +71,7 @@ def changed_meanwhile(place: str) -> WrongState:
 
 
 class Bucket(Protocol):
-    """Where objects lie: a bucket, a container or a directory, or what is below a prefix of one. Threads may share it.
+    """A place of objects: a bucket, a container or a directory, or a prefix of one. Threads may share it.
 
     Keys are relative to it. An object appears whole or not at all. Every method but `put_new` may be repeated, and may
     raise Missing, NotPermitted, InvalidInput, WrongState, StorageFull, or PartUnavailable when waiting helps.
@@ -82,14 +82,14 @@ class Bucket(Protocol):
         """Its address, for messages; ends with `/`."""
 
     def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
-        """Stores an object in the place of one with this key; pieces are sent on in constant memory.
+        """Stores an object, replacing one with this key; pieces are streamed in constant memory.
 
-        `size` is in bytes, and is needed for more than 80 GB in pieces. What the pieces raise ends it, and nothing is
-        stored.
+        `size` is in bytes, and is needed for more than 80 GB in pieces. An exception of the pieces is passed on, and
+        nothing is stored.
         """
 
     def put_new(self, key: str, body: bytes) -> None:
-        """Stores an object where there is none. Raises AlreadyThere: of several callers one succeeds."""
+        """Stores an object if the key is free. Raises AlreadyThere: of several callers one succeeds."""
 
     def read(self, key: str, start: int = 0, size: int | None = None, *, etag: str = "") -> bytes:
         """Bytes of an object from `start` on, at most `size`; fewer at its end, none behind it.
@@ -107,7 +107,7 @@ class Bucket(Protocol):
         """
 
     def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
-        """The objects in a folder, and the folders there that hold any; what lies in those is not listed."""
+        """The objects in a folder, and its subfolders that hold any; the content of those is not listed."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; those that do not exist are left out."""
@@ -128,7 +128,7 @@ class Bucket(Protocol):
         """The objects in a folder and below."""
 
     def probe(self) -> Sequence[StoreProblem]:
-        """Tries all that is needed with an object of its own; returns what is missing, in words. Raises nothing."""
+        """Tries all required operations with an object of its own; returns the problems, in words. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class SignsParts(Protocol):
 
 
 class Objects(Protocol):
-    """Buckets and what they hold. Methods may be repeated, and may raise NotPermitted, WrongState, PartUnavailable."""
+    """Buckets and their objects. Methods may be repeated, and may raise NotPermitted, WrongState, PartUnavailable."""
 
     def s3(self, key: AccessKey | None = None) -> S3Client:
         """A client with this key, or the administrator's. Its errors are boto3's own."""
@@ -187,7 +187,7 @@ class Objects(Protocol):
         """Whether there is anything in a bucket."""
 
     def delete_prefix(self, bucket: str, prefix: str) -> Usage:
-        """Deletes everything below a prefix; returns what that was."""
+        """Deletes everything below a prefix; returns the number of objects and bytes."""
 
     def holds(self, bucket: str, key: str) -> bool:
         """Whether there is an object with this key."""
@@ -196,11 +196,11 @@ class Objects(Protocol):
         """The objects below a prefix."""
 
     def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
-        """Sets who may do what with a bucket, besides what users may anywhere; nothing without statements."""
+        """Sets the policy of a bucket, in addition to the users' own policies; removes it without statements."""
 
 
 class MachineUsers(Protocol):
-    """Machine users, whose keys reach what their policy says. Methods raise as those of `Objects`."""
+    """Machine users, whose keys have the rights of their policy. Methods raise as those of `Objects`."""
 
     def create_user(self, name: str) -> None:
         """Makes a user; one that exists is kept."""
@@ -215,7 +215,7 @@ class MachineUsers(Protocol):
         """Ends all keys of a user but `kept`, with which clients of the old one go on."""
 
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
-        """Sets what a user may do."""
+        """Sets a user's policy."""
 
     def delete_policy(self, name: str) -> None:
         """Takes all access from a user."""

@@ -1,6 +1,6 @@
-"""Files below a folder of the embedded store or of an environment's own: how to list and read them.
+"""Lists and reads files below a folder of the embedded store or of an environment's own.
 
-What the embedded store's errors mean is here too; those of other stores come translated (`base.py: Bucket`).
+Translates the embedded store's errors too; those of other stores come translated (`base.py: Bucket`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Result = TypeVar("Result")
 MIB = 1 << 20
 #: Files up to this size are read in one request each, larger ones in ranges of this size.
 RANGE_BYTES = 8 * MIB
-#: Requests under way at the same time; what is kept of them in memory is (`READERS` + 1) × `RANGE_BYTES`.
+#: Requests under way at the same time; they keep at most (`READERS` + 1) × `RANGE_BYTES` in memory.
 READERS = 3
-#: A model never has more files. It bounds the manifest and what a workflow keeps.
+#: Most files of a model. Bounds the manifest and the state of a workflow.
 MAX_FILES = 100_000
 
 
@@ -111,9 +111,10 @@ def list_files(place: Folder) -> list[StoredFile]:
 
 
 def files_there(place: Folder, wanted: Iterable[str], *, check: Callable[[], None] = lambda: None) -> list[StoredFile]:
-    """As `list_files`; where a store's list differs from the wanted paths, each file is asked for by its name.
+    """As `list_files`; where a store's list differs from the wanted paths, each such file is looked up by its name.
 
-    A list may lag behind what was stored and deleted. Raises ServiceError, and what `check` raises between requests.
+    Listings may lag behind writes and deletions. Raises ServiceError, and the errors of `check`, called between
+    requests.
     """
     listed = {file.path: file for file in list_files(place)}
     if not isinstance(place, StoreFolder):
@@ -238,7 +239,7 @@ def in_parallel(
 
 @contextmanager
 def clear_errors(place: Place) -> Iterator[None]:
-    """Turns the object store's errors into ServiceErrors that say what to do: PartUnavailable when waiting helps."""
+    """Turns the object store's errors into ServiceErrors with an action: PartUnavailable when waiting helps."""
     try:
         yield
     except ClientError as error:

@@ -1,7 +1,7 @@
 """A directory as a store, which may be a mounted NFS.
 
-Files are written beside the objects and renamed, so that an object appears whole. Symbolic links are not followed:
-who can write into a shared directory could otherwise show the service's own files.
+Files are written next to the objects and renamed, so that an object appears whole. Symbolic links are not followed:
+other writers of a shared directory could otherwise expose the service's own files.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Directory:
         for key in keys:
             with self._translated(key):
                 path = self._path(key)
-                # A folder is not an object, so there is none with its name.
+                # A folder is not an object, so no object has its name.
                 with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                     path.unlink()
                 for folder in path.parents:
@@ -116,7 +116,7 @@ class Directory:
                         break
 
     def abort_uploads(self, folder: str) -> None:
-        """Does nothing: what was left is removed when the next file is written."""
+        """Does nothing: unfinished files are removed when the next file is written."""
 
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         with self._translated(source), self._opened(source) as descriptor:
@@ -241,7 +241,7 @@ class Directory:
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Turns the system's errors into service errors that say what to do."""
+        """Turns the system's errors into service errors with an action."""
         try:
             yield
         except OSError as error:
@@ -275,7 +275,7 @@ def _new_file(file: Path) -> BinaryIO:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Removes files that processes left which were killed while they wrote; what cannot be removed stays."""
+    """Removes files left by processes that were killed while they wrote; files that cannot be removed stay."""
     with suppress(OSError), os.scandir(folder) as found:
         for each in found:
             with suppress(OSError):  # another process removes it too

@@ -55,8 +55,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _CHUNK_BYTES = 8 << 20
 #: Deletions under way at the same time: the library's batches would end at the first object that does not exist.
 _DELETERS = 8
-#: Seconds for a request; and of repetitions, which are for what passes in a moment: workflows wait for longer by
-#: themselves.
+#: Timeout of a request, in seconds; and its retries, for errors of a moment: workflows retry for longer by themselves.
 _SECONDS = 60
 #: Objects of parts, below the prefix; and how many objects Google puts together at once.
 _PARTS, _COMPOSED = ".registry-tui-parts/", 32
@@ -102,7 +101,7 @@ def _credentials(credentials: GoogleCredentials) -> Any:
 
 @dataclass(frozen=True)
 class GoogleBucket:
-    """What is below a prefix of a bucket. `prefix` is empty or ends with `/`. ETags are generations."""
+    """The objects below a prefix of a bucket. `prefix` is empty or ends with `/`. ETags are generations."""
 
     client: Any
     bucket: str
@@ -312,7 +311,7 @@ class GoogleBucket:
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Turns the library's errors into service errors that say what to do."""
+        """Turns the library's errors into service errors with an action."""
         try:
             yield
         except exceptions.NotFound as error:

@@ -1,4 +1,4 @@
-"""Opens a store by its kind; a store whose library is not installed says so."""
+"""Opens a store by its kind; reports the library to install where it is missing."""
 
 from __future__ import annotations
 

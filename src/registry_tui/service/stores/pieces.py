@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Pieces:
-    """An iterator that remembers what its source raised: stores wrap or translate it."""
+    """An iterator that remembers the exception of its source: stores wrap or translate it."""
 
     def __init__(self, source: Iterable[bytes]) -> None:
         self._source = iter(source)
@@ -28,7 +28,7 @@ class Pieces:
 
 @contextmanager
 def own_errors(source: Iterable[bytes]) -> Iterator[Pieces]:
-    """Pieces to hand to a store; what their source raises leaves the block as it was raised."""
+    """Pieces to hand to a store; an exception of their source leaves the block unchanged."""
     pieces = Pieces(source)
     try:
         yield pieces

@@ -1,4 +1,4 @@
-"""Trying a bucket: each verb once, on an object of its own, and what the refusals mean."""
+"""Trying a bucket: each verb once, on an object of its own, and the meaning of refusals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROBE_FOLDER = ".registry-tui-probe/"
 
 
 def try_verbs(bucket: Bucket) -> list[StoreProblem]:
-    """What cannot be done in a bucket, in words. Stops where the rest would only repeat the first reason.
+    """The operations that fail in a bucket, in words. Stops where the rest would only repeat the first reason.
 
-    A right that is missing is no such reason: each is said.
+    A missing right does not stop it: each is reported.
     """
     problems: list[StoreProblem] = []
     key = f"{PROBE_FOLDER}{token_hex(8)}"
@@ -61,7 +61,7 @@ def _look_at_none(bucket: Bucket, key: str) -> None:
 
 
 def _replaces(bucket: Bucket, key: str) -> StoreProblem | None:
-    """What is wrong with storing an object only where there is none; `key` is there."""
+    """The problem with storing an object only if the key is free; None if that works. `key` exists."""
     try:
         bucket.put_new(key, _BODY)
     except AlreadyThere:

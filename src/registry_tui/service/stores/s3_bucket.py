@@ -1,4 +1,4 @@
-"""A bucket of an S3 store, by boto3: what the embedded store and all others that speak S3 share."""
+"""A bucket of an S3 store, by boto3: the common part of the embedded store and all others with the S3 API."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _DELETE_BATCH, _MAX_PARTS = 1000, 10_000
 #: Bytes of a part, and the parts under way at the same time: together, the memory of a transfer.
 _PART_BYTES, _PARTS_AT_ONCE = 8 * _MIB, 4
 
-#: By S3's error code: the error, what is wrong, what to do. `{bucket}` and `{place}` are filled in.
+#: By S3's error code: the exception, its text and its action. `{bucket}` and `{place}` are filled in.
 _WORDS: Mapping[str, tuple[type[ServiceError], str, str]] = {
     "NoSuchBucket": (Missing, "There is no bucket {bucket}", "Make the bucket, or mend its name"),
     "NoSuchKey": (Missing, "There is no object {place}", ""),
@@ -84,13 +84,13 @@ _WORDS: Mapping[str, tuple[type[ServiceError], str, str]] = {
     ),
 }
 _WRONG_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
-#: HEAD has no body, so that only the status says what is wrong.
+#: HEAD responses have no body: only the status describes the error.
 _CODES = {"404": "NoSuchKey", "412": "PreconditionFailed", "ExpiredTokenException": "ExpiredToken"}
 
 
 @dataclass(frozen=True)
 class S3Bucket:
-    """What is below a prefix of a bucket. `prefix` is empty or ends with `/`."""
+    """The objects below a prefix of a bucket. `prefix` is empty or ends with `/`."""
 
     client: S3Client
     bucket: str
@@ -147,7 +147,7 @@ class S3Bucket:
             try:
                 found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
             except ClientError as error:
-                if _code(error) == "400":  # of expired credentials, say: an answer to a list names the reason
+                if _code(error) == "400":  # for example expired credentials: a list's response names the reason
                     self._reached()
                 raise
             return StoredObject(key, found["ContentLength"], found["LastModified"], found["ETag"])
@@ -259,7 +259,7 @@ class S3Bucket:
         try:
             answer: Any = self._reached()
         except RightMissing:
-            answer = {}  # the list among the verbs says it
+            answer = {}  # the list among the verbs reports it
         except ServiceError as error:
             return [StoreProblem(text=error.detail, action=error.action or "")]
         problems = s3_checks.wrong_region(self.client, self.bucket) or [*try_verbs(self), *self._unfinished()]
@@ -275,14 +275,14 @@ class S3Bucket:
             text = f"Parts of uploads that were cut off stay, and take room: {error.detail}"
             yield StoreProblem(text=text, action=error.action or "", fatal=False)
         except ServiceError:
-            pass  # what is wrong with the store is said by the verbs
+            pass  # the verbs report the store's problems
 
     @contextmanager
     def _looking_for(self, key: str) -> Iterator[None]:
         """As `_translated`, for an object that may be away.
 
-        S3 answers 403 for one that is not there unless it lets the credentials list the whole bucket; a list of that
-        name alone says then whether it is there.
+        S3 answers 403 for a missing one unless the credentials may list the whole bucket; a list of that name alone
+        then shows whether it exists.
         """
         try:
             with self._translated(key):
@@ -322,7 +322,7 @@ class S3Bucket:
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Turns boto3's errors into service errors that say what to do."""
+        """Turns boto3's errors into service errors with an action."""
         try:
             yield
         except ClientError as error:
@@ -368,7 +368,7 @@ class S3Bucket:
         return WrongState(f"The store refuses to work on {self.uri}{key} ({said})")
 
     def _allow(self, right: str) -> str:
-        """What to do about a right that is missing."""
+        """The action for a missing right."""
         kms = ", and kms:GenerateDataKey and kms:Decrypt on its key" if "SSEKMSKeyId" in self.put_options else ""
         where = self.bucket if right in s3_checks.OF_BUCKET else f"{self.bucket}/{self.prefix}*"
         return (

@@ -1,4 +1,4 @@
-"""What is worth knowing about a bucket of S3 beside whether its verbs work, and the rights that each verb needs."""
+"""Checks of an S3 bucket besides its verbs, and the rights that each verb needs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def keeps_what_is_deleted(client: S3Client, bucket: str) -> Iterator[StoreProble
 
 
 def wrong_clock(answer: Mapping[str, Any]) -> Iterator[StoreProblem]:
-    """Says that this machine's clock goes wrong while the store still lets it."""
+    """Reports that this machine's clock is off before the store refuses its requests."""
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     if date is None:
         return

@@ -1,7 +1,7 @@
-"""Users of an S3 store beside its objects: AWS's IAM, and stores that answer its API at their S3 endpoint.
+"""Users of an S3 store: AWS's IAM, and stores that serve its API at their S3 endpoint.
 
 Each user reaches one folder of one bucket. On AWS users lie below a path of their own and bear a tag; SeaweedFS 4.48
-keeps neither (tried), so there the name alone says whose a user is: it ends with 64 random bits.
+keeps neither (tried), so there only the name shows the user's registry: it ends with 64 random bits.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from registry_tui.service.errors import AlreadyThere, InvalidInput, NotPermitted
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
-#: Where our users lie on AWS; what is elsewhere is never touched.
+#: The IAM path of our users on AWS; users elsewhere are never touched.
 PATH = "/registry-tui/"
 TAG = "registry-tui-registry"
 _POLICY = "registry-tui-archives"
-#: What an administrator lets the environment's credentials do, so that registries get users of their own.
+#: The calls that an administrator allows the environment's credentials, so that registries get users of their own.
 CALLS = (
     "iam:CreateUser",
     "iam:GetUser",
@@ -43,11 +43,11 @@ _GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 
 class NoUsers(WrongState):
-    """The store makes no users; `action` says what is done instead."""
+    """The store makes no users; `action` is the alternative."""
 
 
 def archives_statements(bucket: str, folder: str, mark: str, kms_key: str = "") -> list[dict[str, Any]]:
-    """What opens a folder (with `/` at its end) of a bucket and one object beside it, for reading, and nothing else."""
+    """The policy statements that open a folder (ends with `/`) of a bucket, and one more object for reading, only."""
     here = f"arn:aws:s3:::{bucket}"
     return [
         {"Effect": "Allow", "Action": list(ON_OBJECTS), "Resource": [f"{here}/{folder}*"]},
@@ -73,7 +73,7 @@ class S3Users:
     where: str
 
     def create(self, name: str, registry_id: str) -> None:
-        """Makes a user who may nothing; one of this registry that exists is kept. Raises AlreadyThere for another."""
+        """Makes a user without rights; an existing one of this registry is kept. Raises AlreadyThere for another."""
         with self._translated("iam:CreateUser"):
             try:
                 tags: Any = [{"Key": TAG, "Value": registry_id}]
@@ -90,7 +90,7 @@ class S3Users:
             )
 
     def put_policy(self, name: str, statements: list[dict[str, Any]]) -> None:
-        """Sets what a user may."""
+        """Sets a user's policy."""
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         with self._translated("iam:PutUserPolicy"):
             self.client.put_user_policy(UserName=name, PolicyName=_POLICY, PolicyDocument=document)

@@ -1,6 +1,6 @@
 """The object store: buckets, and machine users whose keys reach their registry's prefix only (S3 and IAM).
 
-What SeaweedFS makes of IAM policies was tried on 4.48: a policy counts from the next request on; a prefix of a list
+SeaweedFS's handling of IAM policies was tried on 4.48: a policy applies from the next request on; a prefix of a list
 needs a condition on `s3:prefix`; an unknown action makes the whole policy malformed.
 """
 
@@ -168,12 +168,12 @@ class ObjectStore:
             self._delete_keys(name, kept)
 
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
-        """Sets what a user may, from the next request on."""
+        """Sets a user's policy, from the next request on."""
         with _translated(f"the policy of {name}"):
             self._iam().put_user_policy(UserName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(policy))
 
     def delete_policy(self, name: str) -> None:
-        """Leaves a user who may nothing; without a policy or a user that is so already."""
+        """Removes a user's policy, and so all rights; does nothing without a policy or a user."""
         with _translated(f"the policy of {name}", ("NoSuchEntity",)):
             self._iam().delete_user_policy(UserName=name, PolicyName=_POLICY)
 
@@ -211,7 +211,7 @@ class ObjectStore:
             return known
 
     def _newest(self, key: AccessKey) -> Callable[[], AccessKey]:
-        """What came after a key, asked for each request: whoever works with it goes on while it is replaced."""
+        """The successor of a key, looked up for each request: its clients continue while it is replaced."""
         for name in ("object_store_admin", "object_store_mlflow"):
             if key == getattr(self._secrets, name):
                 return lambda: cast(AccessKey, getattr(self._secrets, name))

@@ -1,4 +1,4 @@
-"""Admission rules of environments, what they say of a version, and exceptions from them."""
+"""Admission rules of environments, their verdicts on a version, and exceptions from them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_rules(
         NameIn | None, Query(description="With the purpose promote: the registry whose environment's rules are asked")
     ] = None,
 ) -> RulesCheck:
-    """What the environment's rules say of a version, before anything is done with it."""
+    """The verdicts of the environment's rules on a version, before anything is done with it."""
     return rules.check(service, principal, registry, model, version, purpose, alias, to)
 
 

@@ -10,7 +10,7 @@ from registry_tui.service.stores.content import Content
 
 
 def content_response(content: Content, path: str) -> StreamingResponse:
-    """200 with the whole file or 206 with the part asked for. Browsers must not run what people logged."""
+    """200 with the whole file or 206 with the requested range. Browsers must not execute logged files."""
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(content.length),

@@ -96,7 +96,7 @@ def delete_deployment(
 
 @router.post(f"{_ONE}/stop", status_code=202)
 def stop_deployment(service: ServiceIn, principal: Acting, deployment: str) -> Accepted[Deployment]:
-    """Ends all replicas once they have answered what is under way."""
+    """Ends all replicas once they have answered the requests under way."""
     return deployments.stop_deployment(service, principal, deployment)
 
 
@@ -148,7 +148,7 @@ def served_at(
     deployment: str,
     time: Annotated[datetime, Query(description="RFC 3339; without a zone UTC")],
 ) -> ServedAt:
-    """Which version served at a time, who let it, what ran before and after; also of deleted deployments, by name."""
+    """The version that served at a time, who allowed it, and its neighbours; also of deleted deployments, by name."""
     return history.served_at(service, principal, deployment, time)
 
 
@@ -179,7 +179,7 @@ def get_example(service: ServiceIn, principal: Acting, deployment: str) -> Deplo
 
 @router.post(f"{_ONE}/test")
 def test_deployment(service: ServiceIn, principal: Acting, deployment: str, request: TestRequest) -> TestAnswer:
-    """Sends a request to a replica, and says how to do the same with curl and Python."""
+    """Sends a request to a replica, and shows how to do the same with curl and Python."""
     return trying.send(service, principal, deployment, request)
 
 
@@ -212,7 +212,7 @@ def create_key(service: ServiceIn, principal: Acting, request: ApiKeyCreate) -> 
 
 @router.put("/keys/{key}/limits")
 def limit_key(service: ServiceIn, principal: Acting, key: str, request: KeyLimits) -> ApiKey:
-    """Sets what may be sent with an API key from now on."""
+    """Sets the limits of requests with an API key from now on."""
     return api_keys.limit_key(service, principal, key, request)
 
 

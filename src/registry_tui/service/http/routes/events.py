@@ -72,7 +72,7 @@ def event_links(
     page: PageIn,
     after: Annotated[int, Query(ge=0, lt=1 << 63, description="The event behind which to begin")] = 0,
 ) -> Page[ChainLink]:
-    """The hash chain over the events, oldest first: sums without what the events say."""
+    """The hash chain over the events, oldest first: hashes without the content of the events."""
     return event_chain.event_links(service, principal, after, page_size=page.page_size, page_token=page.page_token)
 
 

@@ -42,7 +42,7 @@ def delete_idbroker_mappings(service: ServiceIn, principal: Acting, request: Del
 
 @router.post(f"{_API}/syncIdBrokerMappings")
 def sync_idbroker_mappings(service: ServiceIn, principal: Acting, request: IdBrokerEnvironment) -> CdpEmpty:
-    """Makes the object store enforce the mappings; the status of the synchronization says how that ended."""
+    """Makes the object store enforce the mappings; the status of the synchronization shows the outcome."""
     synchronizing.synchronize(service, principal, request.environment_name)
     return CdpEmpty()
 

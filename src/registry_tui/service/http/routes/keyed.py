@@ -30,12 +30,12 @@ from registry_tui.service.http.texts import require_storable
 logger = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
-#: Tells that an answer is the one that was given before.
+#: Response header: the response is a repetition of an earlier one.
 REPLAYED = "Idempotency-Replayed"
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: For `openapi_extra` of a POST that only reads: keys would cost it two transactions and give nothing.
 READS_ONLY = {"x-reads-only": True}
-#: For `openapi_extra` of an operation that answers people who are not signed in: its keys are nobody's.
+#: For `openapi_extra` of an operation for people who are not signed in: its keys belong to nobody.
 FOR_NOBODY = {"x-for-nobody": True}
 #: Seconds that a repetition waits for the request that is being carried out.
 PATIENCE = 20.0
@@ -117,7 +117,7 @@ class KeyedRoute(APIRoute):
             key = request.headers.get(HEADER)
             if key is None or not re.fullmatch(_PATTERN, key):
                 return await handle(request)
-            # With a key, what a first attempt has done is found.
+            # With a key, the changes of the first attempt are found.
             return await _again_when_cut_off(partial(keyed, key))(request)
 
         async def keyed(key: str, request: Request) -> Response:
@@ -160,7 +160,7 @@ class KeyedRoute(APIRoute):
         return None if answer is None else answer.model_dump_json().encode()
 
     def _taken(self, service: Service, request: Request, error: ServiceError) -> bytes:
-        """The answer about what is gone, as the attempt would have given it that took it away. Raises ServiceError."""
+        """The response about a removed thing, as the attempt that removed it would have given. Raises ServiceError."""
         if self.status_code == 204:
             return b""
         principal = principal_of_request(request)
@@ -189,8 +189,9 @@ class KeyedRoute(APIRoute):
             await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
             return self._answer(self._status, answer)
         except Exception as error:
-            # After an error of the platform it is not known how far it came: the row stays, as after a crash. So it
-            # does where an attempt before may have taken something away: the next one must not take what came after.
+            # After an error of the platform it is not known how far the request came: the row stays, as after a crash.
+            # It also stays where an earlier attempt may have taken something away: the next one must not take a thing
+            # made after that.
             if _status_of(error) < 500 and not took_before:
                 await run_in_threadpool(idempotency.refused, service, asked)
             raise

@@ -1,4 +1,4 @@
-"""Lineage: what a thing came from and what depends on it."""
+"""Lineage: the origins and the dependents of a thing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def get_lineage(
     each: Annotated[int, Query(ge=1, le=MAX_EACH, description="Children that are listed of a node")] = EACH,
     direction: Annotated[Direction | None, Query(description="Default: both")] = None,
 ) -> Response:
-    """A tree of what a thing came from and what depends on it; what you may not see is counted."""
+    """The tree of a thing's origins and dependents; those that you may not see are only counted."""
     found = graph.get_tree(service, principal, node, depth=depth, each=each, direction=direction)
     # Ten thousand nodes at most: FastAPI would make a dict of each, and text of these.
     return Response(found.model_dump_json(), media_type="application/json")
@@ -55,7 +55,7 @@ def get_lineage(
 def list_neighbours(
     service: ServiceIn, principal: Acting, page: PageIn, node: NodeIn, direction: Direction
 ) -> Page[LineageNode]:
-    """What a thing came from, or what depends on it, directly; a page at a time."""
+    """The direct origins or the direct dependents of a thing; a page at a time."""
     return graph.list_neighbours(
         service, principal, node, direction, page_size=page.page_size, page_token=page.page_token
     )
@@ -63,19 +63,18 @@ def list_neighbours(
 
 @router.get("/lineage/dependents")
 def get_dependents(service: ServiceIn, principal: Acting, node: NodeIn) -> Dependents:
-    """What breaks if a thing is deleted, in sentences with counts and the first names.
+    """The effects of deleting a thing, in sentences with counts and the first names.
 
-    Besides what has a lineage: `user:NAME`, `group:NAME`, `member:GROUP/USER`, `roles:ENVIRONMENT/user/NAME` or
+    Besides things with a lineage: `user:NAME`, `group:NAME`, `member:GROUP/USER`, `roles:ENVIRONMENT/user/NAME` or
     `…/group/NAME`, `token:USER/ID`, `collaborator:PROJECT/USER`, `workspace:NAME`, `server:WORKSPACE`, `webhook:NAME`,
-    `signing-key:ENVIRONMENT/NAME`, `policy:ID`, `ranger-role:NAME`, `mappings:ENVIRONMENT`. What ends
-    without being deleted: `storage-access:REGISTRY`, `ranger-source:ENVIRONMENT`, `workflow:ID`, `webhook-secret:NAME`,
-    `exception:REGISTRY/MODEL/VERSION/RULE`, `secrets:KIND`,
-    `deleted-runs:PROJECT/DAYS`.
+    `signing-key:ENVIRONMENT/NAME`, `policy:ID`, `ranger-role:NAME`, `mappings:ENVIRONMENT`. Things that end without
+    being deleted: `storage-access:REGISTRY`, `ranger-source:ENVIRONMENT`, `workflow:ID`, `webhook-secret:NAME`,
+    `exception:REGISTRY/MODEL/VERSION/RULE`, `secrets:KIND`, `deleted-runs:PROJECT/DAYS`.
     """
     return dependents.get_dependents(service, principal, [node])
 
 
 @router.post("/lineage/dependents", openapi_extra=READS_ONLY)
 def get_dependents_of_all(service: ServiceIn, principal: Acting, request: DependentsAsked) -> Dependents:
-    """What breaks if several things are deleted together; what depends on two of them is counted once."""
+    """The effects of deleting several things together; things that depend on two of them are counted once."""
     return dependents.get_dependents(service, principal, request.nodes)

@@ -44,7 +44,7 @@ class _Uploads:
 
 @router.get("/{project}/files")
 def files(service: ServiceIn, principal: Acting, project: str, path: str = "") -> Page[Artifact]:
-    """What lies in a folder; no folder has no entries."""
+    """The entries of a folder; empty if the folder does not exist."""
     return Page(items=mlflow_files.entries(service, principal, project, path))
 
 
@@ -81,7 +81,7 @@ async def store(
     except ClientDisconnect:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
     except ServiceError:
-        # Who is still sending would not see the answer.
+        # A client that is still sending would not read the response.
         async for _ in chunks:
             pass
         raise

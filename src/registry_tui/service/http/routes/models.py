@@ -168,7 +168,7 @@ def get_version(service: ServiceIn, principal: Acting, registry: str, model: str
 def update_version(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: VersionUpdate
 ) -> ModelVersion:
-    """Changes notes and tags; for who registered it and the model's owner."""
+    """Changes notes and tags; for the person who registered it and the model's owner."""
     return versions.update_version(service, principal, registry, model, version, request)
 
 
@@ -203,19 +203,19 @@ def verify_archive(
 def begin_verification(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> Accepted[ModelVersion]:
-    """The same as a workflow, which tells how far it is, can be cancelled, and fails when something is wrong."""
+    """The same as a workflow, which reports its progress, can be cancelled, and fails when something is wrong."""
     return version_archives.begin_verification(service, principal, registry, model, version)
 
 
 @router.get(f"{VERSION}/scan")
 def get_scan(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionScan:
-    """Which formats lie in the archive and what loading them imports, as the newest scan found."""
+    """The formats in the archive and the imports of loading them, as found by the newest scan."""
     return scans.get_scan(service, principal, registry, model, version)
 
 
 @router.post(f"{VERSION}/scan")
 def scan_version(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionScan:
-    """Scans the archive again; for who registered it and the model's owner. Answers when that is done."""
+    """Scans the archive again; for the person who registered it and the model's owner. Responds when that is done."""
     return scans.scan_version(service, principal, registry, model, version)
 
 
@@ -223,7 +223,7 @@ def scan_version(service: ServiceIn, principal: Acting, registry: str, model: st
 def get_signatures(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> VersionSignatures:
-    """Who signed the version, each signature checked against its manifest and the environment's trust store."""
+    """The version's signers, with each signature checked against its manifest and the environment's trust store."""
     return signing.get_signatures(service, principal, registry, model, version)
 
 
@@ -246,19 +246,19 @@ def read_signature(
 
 @router.get(f"{VERSION}/bom")
 def get_bom(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionBom:
-    """What the version is made of, as a CycloneDX document."""
+    """The version's bill of materials, as a CycloneDX document."""
     return boms.get_bom(service, principal, registry, model, version)
 
 
 @router.post(f"{VERSION}/bom")
 def make_bom(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionBom:
-    """Makes that document again; for who registered it and the model's owner."""
+    """Makes that document again; for the person who registered it and the model's owner."""
     return boms.make_bom(service, principal, registry, model, version)
 
 
 @router.get(f"{VERSION}/card")
 def get_card(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> ModelCard:
-    """The version's card, in Markdown: as a person wrote it, else as it is made from what is known."""
+    """The version's card, in Markdown: as a person wrote it, else as generated from the known facts."""
     return cards.get_card(service, principal, registry, model, version)
 
 
@@ -266,7 +266,7 @@ def get_card(service: ServiceIn, principal: Acting, registry: str, model: str, v
 def set_card(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: CardChange
 ) -> ModelCard:
-    """Keeps a card that you wrote; for who registered the version and the model's owner."""
+    """Keeps a card that you wrote; for the person who registered the version and the model's owner."""
     return cards.set_card(service, principal, registry, model, version, request)
 
 

@@ -22,7 +22,7 @@ def whoami(service: ServiceIn, principal: Acting) -> User:
 
 @router.get("/users")
 def list_users(service: ServiceIn, principal: Acting, page: PageIn) -> Page[User]:
-    """Everybody who is known here, by name; for others than administrators those who share a project with them."""
+    """All users, by name; non-administrators see only people who share a project with them."""
     return people.list_users(service, principal, page_size=page.page_size, page_token=page.page_token)
 
 
@@ -40,13 +40,13 @@ def put_user(service: ServiceIn, principal: Acting, user: str, change: UserChang
 
 @router.patch("/users/{user}")
 def change_user(service: ServiceIn, principal: Acting, user: str, change: UserChange) -> User:
-    """Changes a user's full name, e-mail or state; for administrators. Every door refuses who is suspended."""
+    """Changes a user's full name, e-mail or state; for administrators. Suspended users are refused everywhere."""
     return people.change_user(service, principal, user, change)
 
 
 @router.delete("/users/{user}", status_code=204)
 def delete_user(service: ServiceIn, principal: Acting, user: str, to: NameIn) -> None:
-    """Deletes a user, for administrators: what they own goes to `to`, their tokens, API keys and roles end."""
+    """Deletes a user, for administrators: their things go to `to`; their tokens, API keys and roles end."""
     leaving.delete_user(service, principal, user, to)
 
 

@@ -66,13 +66,13 @@ def change_backend(service: ServiceIn, principal: Acting, environment: str, requ
 
 @router.post("/environments/{environment}/store/check", tags=["environments"], openapi_extra=READS_ONLY)
 def check_environment_store(service: ServiceIn, principal: Acting, environment: str) -> Environment:
-    """Tries an environment's own store, and says in its notes what was found; for administrators."""
+    """Tries an environment's own store, and keeps the problems in its notes; for administrators."""
     return checking_stores.check_environment_store(service, principal, environment)
 
 
 @router.post("/stores/check", tags=["environments"], openapi_extra=READS_ONLY)
 def check_store(principal: Acting, request: StoreCheck) -> StoreReport:
-    """Tries a store with an object of its own, and says in words what is missing; for administrators."""
+    """Tries a store with an object of its own, and describes the problems; for administrators."""
     return checking_stores.check_store(principal, request)
 
 
@@ -152,7 +152,7 @@ def delete_project(
 
 @router.get("/projects/{project}/collaborators", tags=["projects"])
 def list_collaborators(service: ServiceIn, principal: Acting, project: str) -> Page[Collaborator]:
-    """Everybody who works in a project."""
+    """The collaborators of a project."""
     return collaborators.list_collaborators(service, principal, project)
 
 

@@ -31,7 +31,7 @@ _VERSION = "/registries/{registry}/models/{model}/versions/{version}"
 def set_stage(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: StageChange
 ) -> ModelVersion:
-    """Moves a version to a stage: the model's owner and MLAdmins may; up to QA also who registered it."""
+    """Moves a version to a stage: the model's owner and MLAdmins may; up to QA also the person who registered it."""
     return promoting.set_stage(service, principal, registry, model, version, request)
 
 
@@ -98,7 +98,7 @@ def get_approval(service: ServiceIn, principal: Acting, approval: str) -> Approv
 
 @router.put("/approvals/{approval}/decision")
 def decide_approval(service: ServiceIn, principal: Acting, approval: str, request: ApprovalDecision) -> Approval:
-    """Approves, rejects or withdraws, once; where the registry says so, the asker cannot approve."""
+    """Approves, rejects or withdraws, once; if the registry is set so, the requester cannot approve."""
     return promoting.decide_approval(service, principal, approval, request)
 
 

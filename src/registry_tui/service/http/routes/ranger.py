@@ -35,7 +35,7 @@ ZoneQuery = Annotated[
 
 
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
-    """The acting principal, who may change policies; asked before the request's own mistakes are looked for."""
+    """The acting principal, checked to be allowed to change policies before the request is validated."""
     words = {"POST": "create", "PUT": "update", "DELETE": "delete"}
     verb = "apply" if request.url.path.endswith("/policy/apply") else words[request.method]
     path, query = request.path_params, request.query_params
@@ -178,7 +178,7 @@ def update_ranger_policy(
 
 @router.delete(f"{_API}/policy/{{policy}}", status_code=204)
 def delete_ranger_policy(service: ServiceIn, principal: Changing, policy: int) -> None:
-    """Deletes a policy; what only it gave is refused from the next request on."""
+    """Deletes a policy; access that only it gave is refused from the next request on."""
     ranger.delete_policy(service, principal, policy)
 
 

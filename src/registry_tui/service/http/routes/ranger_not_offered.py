@@ -1,6 +1,6 @@
-"""Ranger's calls about what does not exist here: security zones, tags, and services or definitions of one's own.
+"""Ranger's calls about things that do not exist here: security zones, tags, and services or definitions of one's own.
 
-Whoever looks for them finds none. A change is refused with the reason: the stock client takes 404 for an empty answer.
+Reads find none. A change is refused with the reason: the stock client takes 404 for an empty response.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ router = new_router("ranger")
 
 
 def seeing_dependency(principal: Acting) -> Principal:
-    """The acting principal, who may see policies."""
+    """The acting principal, after the check that they may see policies."""
     permissions.require(principal, Action.POLICIES_SEE)
     return principal
 
 
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
-    """The acting principal, who may change policies; nobody else learns why a change is refused."""
+    """The acting principal, who may change policies; nobody else learns the reason of a refusal."""
     kind = request.url.path.removeprefix(f"{_API}/").partition("/")[0]
     named = next(iter(request.path_params.values()), "new")
     action = f"{_KINDS.get(kind, 'ranger-zone')}.{_VERBS[request.method]}"
@@ -50,7 +50,7 @@ Changing = Annotated[Principal, Depends(changing_dependency)]
 
 @router.post(f"{_API}/servicedef", name="create_service_definition", openapi_extra=READS_ONLY)
 def refuse_new_definition(principal: Changing) -> None:
-    """Refuses to add a kind of service, and says why."""
+    """Refuses to add a kind of service, with the reason."""
     raise _fixed_definitions()
 
 
@@ -63,13 +63,13 @@ def refuse_new_definition(principal: Changing) -> None:
     f"{_API}/servicedef/name/{{definition}}", name="delete_service_definition_by_name", openapi_extra=READS_ONLY
 )
 def refuse_definition_change(principal: Changing, definition: str) -> None:
-    """Refuses to change or delete a kind of service, and says why."""
+    """Refuses to change or delete a kind of service, with the reason."""
     raise _fixed_definitions()
 
 
 @router.post(f"{_API}/service", name="create_ranger_service", openapi_extra=READS_ONLY)
 def refuse_new_service(principal: Changing) -> None:
-    """Refuses to add a service, and says why."""
+    """Refuses to add a service, with the reason."""
     raise NotOffered(
         "A service of Ranger belongs to a RAZ-enabled environment, and is made with it",
         action="Create an environment instead: `registry-tui environments create NAME --raz`",
@@ -83,7 +83,7 @@ def refuse_new_service(principal: Changing) -> None:
     f"{_API}/service/name/{{ranger_service}}", name="delete_ranger_service_by_name", openapi_extra=READS_ONLY
 )
 def refuse_service_change(principal: Changing, ranger_service: str) -> None:
-    """Refuses to change or delete a service, and says why."""
+    """Refuses to change or delete a service, with the reason."""
     raise NotOffered(
         "A service of Ranger belongs to a RAZ-enabled environment: it stays as it is, and goes with it",
         action="Change its policies instead, or delete the environment",
@@ -140,7 +140,7 @@ def find_no_resources(principal: Seeing, zone: str, ranger_service: str) -> Rang
 @router.post(f"{_API}/zones", name="create_security_zone", openapi_extra=READS_ONLY)
 @router.post(f"{_API}/zones-v2", name="create_security_zone_v2", openapi_extra=READS_ONLY)
 def refuse_new_zone(principal: Changing) -> None:
-    """Refuses to make a security zone, and says why."""
+    """Refuses to make a security zone, with the reason."""
     raise NotOffered(
         f"No security zone can be made: {_NO_ZONES}", action="Name the places in the resources of policies instead"
     )
@@ -152,7 +152,7 @@ def refuse_new_zone(principal: Changing) -> None:
 @router.delete(f"{_API}/zones/{{zone}}", name="delete_security_zone", openapi_extra=READS_ONLY)
 @router.delete(f"{_API}/zones/name/{{zone}}", name="delete_security_zone_by_name", openapi_extra=READS_ONLY)
 def refuse_zone_change(principal: Changing, zone: str) -> None:
-    """Refuses to change or delete a security zone, and says why."""
+    """Refuses to change or delete a security zone, with the reason."""
     raise NotOffered(f"There is no security zone {zone[:100]!r}: {_NO_ZONES}")
 
 
@@ -167,7 +167,7 @@ def get_service_tags(service: ServiceIn, principal: Seeing, ranger_service: str)
 
 @router.put(f"{_API}/service/{{ranger_service}}/tags", name="import_service_tags", openapi_extra=READS_ONLY)
 def refuse_tags(principal: Changing, ranger_service: str) -> None:
-    """Refuses to keep tags of resources, and says why."""
+    """Refuses to keep tags of resources, with the reason."""
     raise NotOffered(
         "Tags of resources are not kept here: no policy is about tags", action="Name paths in policies instead"
     )
@@ -176,7 +176,7 @@ def refuse_tags(principal: Changing, ranger_service: str) -> None:
 @router.delete(f"{_API}/server/policydeltas", name="delete_policy_deltas", openapi_extra=READS_ONLY)
 @router.delete(f"{_API}/server/purge/records", name="purge_ranger_records", openapi_extra=READS_ONLY)
 def refuse_purge(principal: Changing) -> None:
-    """Refuses to delete records of Ranger's own, and says why."""
+    """Refuses to delete records of Ranger's own, with the reason."""
     raise NotOffered("Deltas of policies and records of Ranger's own are not kept here: there is nothing to delete")
 
 

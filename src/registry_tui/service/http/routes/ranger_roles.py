@@ -20,7 +20,7 @@ router = new_router("ranger")
 
 
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
-    """The acting principal, who may change roles; asked before the request's own mistakes are looked for."""
+    """The acting principal, checked to be allowed to change roles before the request is validated."""
     verb = {"POST": "create", "PUT": "update", "DELETE": "delete"}[request.method]
     for word in ("grant", "revoke"):
         if request.url.path.startswith(f"{_API}/{word}/"):

@@ -16,7 +16,7 @@ router = new_router("ranger")
 
 
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
-    """The acting principal, who may set where policies come from; asked before all else."""
+    """The acting principal, checked to be allowed to set the source of policies before anything else."""
     verb = "set" if request.method == "PUT" else "delete"
     sources.require_source_change(service, principal, verb, str(request.path_params["environment"])[:200])
     return principal

@@ -64,7 +64,7 @@ def get_registry(service: ServiceIn, principal: Acting, registry: str) -> ModelR
 
 @router.post("/registries/{registry}/synchronize", status_code=202)
 def synchronize_registry(service: ServiceIn, principal: Acting, registry: str) -> Accepted[ModelRegistry]:
-    """Tells every workspace of the environment about the registry; follow the workflow."""
+    """Configures the registry in every workspace of the environment; follow the workflow."""
     return registries.synchronize_registry(service, principal, registry)
 
 

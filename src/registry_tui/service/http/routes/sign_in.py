@@ -40,7 +40,7 @@ def sign_in_ways(service: ServiceIn) -> SignInWays:
 
 @router.post("/sign-in/id-token", status_code=201, openapi_extra=FOR_NOBODY)
 def sign_in(service: ServiceIn, request_id: RequestId, request: IdToken) -> NewUserToken:
-    """A token for the person whom a new ID token of the issuer's names; this answer alone holds it."""
+    """A token for the person named by a new ID token of the issuer; only this response contains it."""
     return signing_in.sign_in(service, request, request_id)
 
 
@@ -52,7 +52,7 @@ def new_device_code(service: ServiceIn) -> DeviceCode:
 
 @router.post("/sign-in/device-token", openapi_extra=FOR_NOBODY)
 def sign_in_with_device_code(service: ServiceIn, request_id: RequestId, request: DeviceCodeProof) -> DeviceSignedIn:
-    """A token for the person who allowed the sign-in with a code; before that, why to ask again."""
+    """A token for the person who allowed the sign-in with a code; before that, the reason to poll again."""
     return device_codes.sign_in(service, request, request_id)
 
 

@@ -27,7 +27,7 @@ def add_signing_key(service: ServiceIn, principal: Acting, environment: str, req
 
 @router.post(f"{_KEYS}/rotate", status_code=201)
 def rotate_signing_key(service: ServiceIn, principal: Acting, environment: str) -> SigningKey:
-    """Makes a new key, which signs from now on; what earlier ones signed stays valid."""
+    """Makes a new key, which signs from now on; earlier signatures stay valid."""
     return trust.rotate_key(service, principal, environment)
 
 

@@ -1,4 +1,4 @@
-"""Health, the platform's status, and what MLflow's plugin asks for."""
+"""Health, the platform's status, and the endpoints of MLflow's plugin."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = new_router("system")
 
 
 class Health(Schema):
-    """The service answers; `waiting_for` says what its start still needs, and is empty once it is done."""
+    """The service responds; `waiting_for` describes the remaining step of its start, and is empty once it is done."""
 
     status: str = "ok"
     version: str = Field(default=registry_tui.__version__)
@@ -71,8 +71,8 @@ async def follow(
 ) -> StreamingResponse:
     """Server-sent events: workflows that move, events as they are recorded, parts whose state changes.
 
-    The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again. The stream ends when the
-    person who follows would be refused now: at the next change, after 15 seconds at most.
+    The first are the changes missed since `Last-Event-ID`, or `resync`: reload everything. The stream ends once the
+    person's access would be refused: at the next change, after 15 seconds at most.
     """
     permissions.require(principal, Action.STATUS_SEE)
     hub: Hub = request.app.state.hub
@@ -98,7 +98,7 @@ def _still_acting(request: Request, principal: Principal) -> bool:
 def read_metrics(service: ServiceIn, principal: Acting) -> Response:
     """Prometheus metrics of the platform and of every deployment; for the administrator.
 
-    The gateway passes them on at `/metrics` to who shows an API key of the administrator's.
+    The gateway serves them at `/metrics` to clients with an API key of the administrator.
     """
     return Response(metrics.render(service, principal), media_type=CONTENT_TYPE_LATEST)
 
@@ -134,7 +134,7 @@ async def pending_versions(request: Request) -> None:
 
 @router.get("/internal/archives/{registry}/files", include_in_schema=False)
 def archive_entries(service: ServiceIn, principal: Acting, registry: str, path: str) -> Page[Artifact]:
-    """What lies in a folder of an environment's own store, for MLflow's server; no folder has no entries."""
+    """The entries of a folder of an environment's own store, for MLflow's server; empty if there is no such folder."""
     return Page(items=archives.entries_for_mlflow(service, principal, registry, path))
 
 

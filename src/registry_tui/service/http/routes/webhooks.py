@@ -1,4 +1,4 @@
-"""Webhooks, and what was delivered to them."""
+"""Webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def list_webhooks(
 ) -> Page[Webhook]:
     """The webhooks of the environments that you administer, and those that you made for your models; the oldest first.
 
-    With `registry` or `model` those that hear of it.
+    With `registry` or `model` those that are notified of it.
     """
     return subscriptions.list_webhooks(
         service,
@@ -46,9 +46,9 @@ def list_webhooks(
 
 @router.post("/webhooks", status_code=201)
 def create_webhook(service: ServiceIn, principal: Acting, request: WebhookCreate) -> WebhookSecret:
-    """Makes a webhook of an environment; the answer alone has its secret.
+    """Makes a webhook of an environment; only this response contains its secret.
 
-    For the environment's administrators; for a model's owner one that hears of that `model` only.
+    For the environment's administrators; for a model's owner one that is notified of that `model` only.
     """
     return subscriptions.create_webhook(service, principal, request)
 
@@ -73,13 +73,13 @@ def delete_webhook(service: ServiceIn, principal: Acting, webhook: str) -> None:
 
 @router.post("/webhooks/{webhook}/pause")
 def pause_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
-    """Sends nothing for a while; what happens meanwhile waits."""
+    """Sends nothing for a while; messages about events meanwhile are queued."""
     return subscriptions.pause_webhook(service, principal, webhook)
 
 
 @router.post("/webhooks/{webhook}/resume")
 def resume_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
-    """Goes on to send, what has waited first. Messages tell what you may see when its creator may have it no more."""
+    """Resumes sending, queued messages first; in your name if its creator may no longer have the webhook."""
     return subscriptions.resume_webhook(service, principal, webhook)
 
 
@@ -91,7 +91,7 @@ def rotate_webhook_secret(service: ServiceIn, principal: Acting, webhook: str) -
 
 @router.post("/webhooks/{webhook}/test")
 def test_webhook(service: ServiceIn, principal: Acting, webhook: str) -> WebhookDelivery:
-    """Sends a message of type `webhook.test`; its delivery tells what came of it."""
+    """Sends a message of type `webhook.test`; its delivery shows the outcome."""
     return subscriptions.test_webhook(service, principal, webhook)
 
 
@@ -105,7 +105,7 @@ def replay_webhook(service: ServiceIn, principal: Acting, webhook: str, request:
 def list_webhook_deliveries(
     service: ServiceIn, principal: Acting, page: PageIn, webhook: str, state: DeliveryState | None = None
 ) -> Page[WebhookDelivery]:
-    """What was sent to a webhook and what waits, the newest first."""
+    """The deliveries of a webhook, sent and queued, the newest first."""
     return subscriptions.list_deliveries(
         service, principal, webhook, state=state, page_size=page.page_size, page_token=page.page_token
     )

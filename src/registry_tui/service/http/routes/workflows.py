@@ -48,7 +48,7 @@ def workflow_logs(service: ServiceIn, principal: Acting, page: PageIn, workflow:
 
 @router.post("/workflows/{workflow}/cancel")
 def cancel_workflow(service: ServiceIn, principal: Acting, workflow: str) -> Workflow:
-    """Cancels a workflow: what it did is undone."""
+    """Cancels a workflow: its steps are undone."""
     return queries.cancel_workflow(service, principal, workflow)
 
 
