@@ -10,7 +10,7 @@ import secrets
 PREFIX = "rtk"
 #: The start of every person's token.
 TOKEN_PREFIX = "rt"
-#: A whole key or token: what names it, and its secret.
+#: A whole key or token: its public part, then its secret.
 _WHOLE = re.compile(rf"\b((?:{PREFIX}|{TOKEN_PREFIX})_[0-9a-f]{{12}})_[A-Za-z0-9_-]+")
 
 

@@ -14,13 +14,13 @@ _CHUNK = 1 << 20
 
 
 class ArchiveDamaged(Exception):
-    """A file is missing, has other bytes than the manifest says, or does not belong to the archive."""
+    """A file is missing, does not match the manifest, or does not belong to the archive."""
 
 
 def check(folder: Path, advance: Callable[[], None] = lambda: None) -> Path:
     """Reads every file of the archive in `folder`; returns the model's folder. Raises ArchiveDamaged, OSError.
 
-    `advance` is called for each name that was listed, and for each piece that was read.
+    `advance` is called for each listed name and for each piece read.
     """
     expected = _expected(folder)
     files = folder / FILES
@@ -37,7 +37,7 @@ def check(folder: Path, advance: Callable[[], None] = lambda: None) -> Path:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file by its path, as the manifest in `folder` says. Raises ArchiveDamaged, OSError."""
+    """The SHA-256 of every file by its path, from the manifest in `folder`. Raises ArchiveDamaged, OSError."""
     return {path: sum_ for path, (_, sum_) in _expected(folder).items()}
 
 

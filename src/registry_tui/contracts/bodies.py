@@ -8,10 +8,10 @@ from typing import Any
 
 from registry_tui.contracts.counts import counted
 
-#: Seconds that may pass without a byte of a body. A client that goes on slowly is not ended.
+#: Seconds that may pass without a byte of a body. A client that is slow but steady is not cut off.
 PIECE_SECONDS = 60.0
-#: Seconds in which a client takes a piece of an answer, and the most bytes of such a piece. What the system buffers
-#: goes in steps of megabytes, so that one that reads slowly seems to stand still in between.
+#: Seconds in which a client takes a piece of a response, and the most bytes of such a piece. System buffers drain in
+#: steps of megabytes, so a slow reader seems to stand still in between.
 UNREAD_SECONDS, UNREAD_BYTES = 600.0, 1 << 20
 #: Files that are uploaded at the same time, and those of one person. Each holds up to a part of a file in memory, and a
 #: large one holds a thread.
@@ -27,9 +27,9 @@ class Unread(OSError):
 
 
 def in_time(receive: _Receive, seconds: float, stalled: Callable[[], Exception]) -> _Receive:
-    """ASGI's `receive` that raises what `stalled` makes when no more of the body comes for so many seconds.
+    """ASGI's `receive`, which raises the error of `stalled` when no more of the body arrives for so many seconds.
 
-    To whoever asks again after that, the client has left. What comes after the body is waited for without limit.
+    Later calls return `http.disconnect`. Messages after the body are awaited without a timeout.
     """
     whole = gone = False
 

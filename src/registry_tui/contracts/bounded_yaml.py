@@ -1,4 +1,4 @@
-"""YAML from outside, parsed as PyYAML's safe loader does, with bounds on its depth and on what aliases expand to."""
+"""YAML from outside, parsed as PyYAML's safe loader does, with bounds on its depth and on the expansion of aliases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(data: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InvalidYaml(f"is not valid YAML: {error.problem or error.context}{line}") from error
-    # Constructors of dates, numbers and binary values raise whatever Python raises for them.
+    # Constructors of dates, numbers and binary values raise any of Python's errors.
     except Exception as error:
         raise InvalidYaml(f"is not valid YAML: {str(error).partition(chr(10))[0]}") from error
 

@@ -9,7 +9,7 @@ IPV6_PREFIX = 64
 
 
 def source_of(address: str) -> str:
-    """The caller that an address belongs to: the address, of IPv6 its network; what is not an address is itself."""
+    """The caller that an address belongs to: the address, for IPv6 its network. Other text is returned unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

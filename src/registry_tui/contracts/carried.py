@@ -1,4 +1,4 @@
-"""What a node of a cluster gets to serve a version with: the spec, the archive's addresses and sums, what to install.
+"""A version as sent to a node of a cluster: the spec, addresses and sums of the archive, and the packages to install.
 
 Standard library only: the service writes it, nodes read it.
 """
@@ -11,11 +11,11 @@ from typing import Any
 
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 
-#: The header with which the gateway and the service show a replica in a cluster that they may call it.
+#: The header with the secret that the gateway and the service present to a replica in a cluster.
 SECRET_HEADER = "X-Registry-Secret"
-#: The header of every answer that a replica gave itself; Serve's own answers do not have it.
+#: The header of every response from a replica itself; Serve's own responses do not have it.
 REPLICA_HEADER = "X-Replica"
-#: Where a replica in a cluster says how it is.
+#: The path of a replica's status in a cluster.
 STATUS_PATH = "/-/replica"
 
 
@@ -39,7 +39,7 @@ class Carried:
     trusted_keys: str = ""
     #: Bytes that one replica may use.
     memory_bytes: int = 0
-    #: Who calls a replica shows this.
+    #: The secret that callers of a replica present.
     secret: str = field(default="", repr=False)
 
     def to_values(self) -> dict[str, Any]:

@@ -25,11 +25,11 @@ class Clock:
         self.known = False
 
     def note(self, date: str, asked: float, answered: float) -> None:
-        """Notes the `Date` of an answer (RFC 9110, 6.6.1), made between two times of this machine (`time.time`).
+        """Notes the `Date` of a response (RFC 9110, 6.6.1), received between two times of this machine (`time.time`).
 
-        An answer that was long on its way says little; what several say together is more exact.
+        A response that was long on its way narrows the range little; several together are more exact.
         """
-        # Ten modules that the first paint does not need; whoever has an answer has loaded them.
+        # Ten modules that the first paint does not need; callers with a response have loaded them.
         from email.utils import parsedate_to_datetime
 
         try:
@@ -38,7 +38,7 @@ class Clock:
             return
         least, most = there - answered, there + _WHOLE - asked
         both = max(least, self._least), min(most, self._most)
-        # Apart: one of the clocks was set meanwhile.
+        # Disjoint: one of the clocks was set meanwhile.
         self._least, self._most = both if self.known and both[0] <= both[1] else (least, most)
         self.known = True
 

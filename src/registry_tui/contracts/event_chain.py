@@ -1,8 +1,8 @@
 """The hash chain over events: each event keeps a hash of itself and of the one before it.
 
-The format, which `docs/evidence.md` describes for who verifies without us: an event's digest is the SHA-256 of its
-fields as JSON in ASCII, with sorted keys and without spaces; its hash is the SHA-256 of the hash before it, a space,
-the digest, and a newline, all in hexadecimal. The chain begins with `GENESIS`.
+The format, described in `docs/evidence.md` for independent verifiers: an event's digest is the SHA-256 of its fields as
+JSON in ASCII, with sorted keys and without spaces; its hash is the SHA-256 of the hash before it, a space, the digest,
+and a newline, all in hexadecimal. The chain begins with `GENESIS`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIELDS = (
 
 
 _text = json.JSONEncoder().encode
-#: Each field in the order of its digest, with what stands before its value.
+#: Each field in the order of its digest, with the text before its value.
 _SORTED = tuple((name, f'"{name}":') for name in sorted(FIELDS))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MEDIA_TYPE = "text/event-stream"
-#: What ends a stream that is whole.
+#: The end of a complete stream.
 DONE = b"data: [DONE]\n\n"
 #: The end of an error's event. Data comes before it: MLflow's client refuses a name, after it gave the data on.
 _ERROR_END = b"\nevent: error\n\n"

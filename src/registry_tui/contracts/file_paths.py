@@ -1,7 +1,7 @@
 """Paths of files below a folder of the object store: which can be stored, and which cannot exist together.
 
 One rule for everything that writes or reads them. A path's bytes are kept as they are: nothing is decoded and nothing
-is normalized. What a client or proxy on the way could take for another path is refused.
+is normalized. A path that a client or proxy could take for another one is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_KEY_BYTES = 1024
 def problem(path: str, *, decode: bool = True) -> str | None:
     """The problem with a file's or folder's relative path, as the end of "The path …"; None for a sound one.
 
-    Without `decode`, what decoding would make of it is not looked at: for reading what was stored under any name.
+    Without `decode`, the decoded form is not checked: for reading files stored under any name.
     """
     if not path:
         return "must not be empty"

@@ -1,6 +1,6 @@
-"""What a process imports and builds at its start stays until its end: Python's search for garbage leaves it out.
+"""Keeps objects of a process's start, which live until its end, out of Python's garbage collection.
 
-Such a search takes a third of the CPU time of a start, and as much again at the end, for nothing.
+Collecting them takes a third of the CPU time of a start, and as much again at the end, for nothing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ THRESHOLD = 20_000
 
 @contextmanager
 def lasting() -> Iterator[None]:
-    """Around a start: looks for no garbage meanwhile, and never among what was made until then."""
+    """Disables garbage collection during a start, and excludes the objects made until its end from then on."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        # With Python's own 700, looking for garbage goes through a page of thousands of rows a dozen times.
+        # With Python's own 700, a page of thousands of rows is traversed a dozen times.
         gc.set_threshold(THRESHOLD, 10, 10)
         gc.enable()
 
 
 def none_at_the_end() -> None:
-    """Has this process end without a last search for garbage: its memory goes with it.
+    """Has this process end without a last collection: its memory goes with it.
 
-    Call it first: what others arranged for the end comes before.
+    Call it first: exit handlers registered later run before.
     """
     atexit.register(gc.freeze)

@@ -18,7 +18,7 @@ class Replica:
 
     name: str
     socket: str
-    #: What is shown to replicas in a cluster, whose address others reach too.
+    #: The secret presented to replicas in a cluster, whose address others reach too.
     secret: str = field(default="", repr=False)
 
     @property
@@ -69,10 +69,10 @@ class Route:
     replicas: tuple[Replica, ...]
     #: A port of 127.0.0.1 of its own, for clients that know a host and a port only.
     port: int | None = None
-    #: Why it does not answer, when there are no replicas.
+    #: Why it does not respond, when there are no replicas.
     state: str = "deployed"
     body_bytes: int = 64 * 1024 * 1024
-    #: What lets a request have more bytes, for who sent a larger one.
+    #: How to allow larger requests, for callers whose request was too large.
     larger: str = "Send fewer rows at once"
     seconds: float = 60.0
     canary: Canary | None = None
@@ -184,5 +184,5 @@ class RoutesFile:
         except FileNotFoundError:
             self._routes, self._stamp = Routes(), None
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # it is replaced as a whole, so this is not a half-written one: keep what is known
+            pass  # replaced atomically, so this is not a half-written one: keep the routes
         return self._routes

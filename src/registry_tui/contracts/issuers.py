@@ -1,4 +1,4 @@
-"""OpenID providers where people sign in: which addresses may be one, and what both ends of a sign-in share."""
+"""OpenID providers where people sign in: which addresses may be one, and constants shared by both ends of a sign-in."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-#: The addresses of the service that answer people who are not signed in yet.
+#: The addresses of the service for people who are not signed in yet.
 WAYS, BY_ID_TOKEN = "/api/v1/sign-in", "/api/v1/sign-in/id-token"
-#: The same where the service alone has the client's secret: a new code, and the answer about one.
+#: The same where only the service has the client's secret: for a new code, and for polling one.
 NEW_CODE, BY_CODE = "/api/v1/sign-in/device-code", "/api/v1/sign-in/device-token"
 #: RFC 8628, 3.4.
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -18,7 +18,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
 def problem(url: str) -> str | None:
-    """What is wrong with an address of an issuer; None for nothing. Without TLS it has to be on this machine."""
+    """The problem with an address of an issuer, or None. Without TLS it has to be on this machine."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -35,9 +35,9 @@ def problem(url: str) -> str | None:
 
 
 def endpoint_problem(url: str, issuer: str) -> str | None:
-    """What is wrong with an address that an issuer names; None for nothing. With TLS or without, as the issuer's own.
+    """The problem with an endpoint named by an issuer, or None. It must use TLS exactly if the issuer does.
 
-    Otherwise somebody on the way could answer in the place of an issuer on this machine.
+    Otherwise somebody on the way could respond in the place of an issuer on this machine.
     """
     if (found := problem(url.partition("?")[0])) is not None:
         return found
@@ -47,7 +47,7 @@ def endpoint_problem(url: str, issuer: str) -> str | None:
 
 
 def configuration_url(issuer: str) -> str:
-    """Where an issuer describes itself (OpenID Connect Discovery, 4)."""
+    """The address of an issuer's metadata (OpenID Connect Discovery, 4)."""
     return f"{issuer.rstrip('/')}/.well-known/openid-configuration"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
-#: The kinds of things, each with what its reference names, in order.
+#: The kinds of things, each with the parts of its reference, in order.
 PARTS = {
     "environment": ("environment",),
     "registry": ("registry",),
@@ -21,10 +21,10 @@ PARTS = {
     "deployment": ("deployment",),
     "key": ("key",),
 }
-#: What has no lineage, but may have something that depends on it, as in `PARTS`. `collaborator`, `member` and `roles`
-#: are what a person loses; `server` is an MLflow server elsewhere, by its workspace; `mappings` are those of IDBroker;
-#: `ranger-source` is an outside Ranger that an environment obeys, `secrets` are those of the platform of one kind,
-#: `deleted-runs` are those that were deleted at least so many days ago.
+#: Things without lineage that others may depend on, as in `PARTS`. `collaborator`, `member` and `roles` are access that
+#: a person loses; `server` is an MLflow server elsewhere, by its workspace; `mappings` are those of IDBroker;
+#: `ranger-source` is an outside Ranger that an environment obeys; `secrets` are the platform's of one kind;
+#: `deleted-runs` are runs deleted at least so many days ago.
 DEPENDED_ON = {
     "user": ("user",),
     "group": ("group",),
@@ -55,7 +55,7 @@ def reference(kind: str, *parts: str) -> str:
 
 
 def parts_of(ref: str, kinds: Mapping[str, tuple[str, ...]] = PARTS) -> tuple[str, dict[str, str]]:
-    """The kind of a reference, and its parts by name. Raises ValueError with what a reference looks like."""
+    """The kind of a reference, and its parts by name. Raises ValueError with the expected form."""
     kind, _, rest = ref.partition(":")
     names = kinds.get(kind)
     if names is None:

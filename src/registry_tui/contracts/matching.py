@@ -1,6 +1,6 @@
 """Fuzzy matching of names: letters in order, best matches first. Linear in the length of each name.
 
-The terminal program ranks what it shows by it; databases find candidates by `like_patterns`, and rank them by it.
+The terminal program ranks its rows by it; databases find candidates by `like_patterns`, and rank them by it.
 
 `textual.fuzzy` tries every way in which the letters may be spread, which takes minutes for long names of few letters.
 """
@@ -57,9 +57,9 @@ class LikePatterns:
 
 
 def like_patterns(typed: str) -> LikePatterns:
-    """What a database is asked for, so that it finds every name that matches.
+    """The LIKE patterns with which a database finds every name that matches.
 
-    It may find more: SQLite knows the cases of ASCII letters only, so any letter stands for one that is not ASCII.
+    They may match more: SQLite folds the case of ASCII letters only, so `_` stands for each other letter.
     """
     wanted = typed.strip()
     ways = sorted({wanted} if wanted.isascii() else {wanted, wanted.lower(), wanted.upper(), wanted.title()})

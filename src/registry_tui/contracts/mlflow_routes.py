@@ -95,7 +95,7 @@ class ProjectRoute:
     bucket: str
     #: The registry's MLflow workspace; None when this project cannot register.
     registry: str | None
-    #: Why it cannot register and what to do; empty when it can.
+    #: Why it cannot register, with the remedy; empty when it can.
     refusal: str = ""
     #: Role (`schemas.places.Role`) by user.
     collaborators: Mapping[str, str] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Routes:
 
     projects: Mapping[str, ProjectRoute] = field(default_factory=dict)
     registries: Mapping[str, RegistryRoute] = field(default_factory=dict)
-    #: Users who see every model.
+    #: Users with access to every model.
     administrators: Sequence[str] = ()
     #: Names under which this machine is known besides its own.
     hosts: Sequence[str] = ()
@@ -146,7 +146,7 @@ class Routes:
         return project.registry if project and project.registry in self.registries else None
 
     def refusal_of(self, workspace: str) -> str:
-        """Why calls from `workspace` reach no registry, and what to do."""
+        """Why calls from `workspace` reach no registry, with the remedy."""
         project = self.projects.get(workspace)
         if project is None:
             return f"The MLflow workspace '{workspace}' is not a project; `registry-tui projects list` shows all."

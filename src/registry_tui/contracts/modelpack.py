@@ -1,6 +1,6 @@
-"""Words of bundles: an OCI image layout with a model as the CNCF's ModelPack has it.
+"""Media types and annotations of bundles: an OCI image layout with a model in the CNCF's ModelPack format.
 
-Every file of a model is one layer as it is, so that its digest is the file's SHA-256. What is ours are layers, too, of
+Every file of a model is one raw layer, so that its digest is the file's SHA-256. Our own files are layers too, of media
 types of our own.
 """
 
@@ -22,13 +22,13 @@ VERSION = "application/vnd.registry-tui.version.v1+json"
 SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 WHEEL = "application/vnd.registry-tui.wheel.v1"
 BOM = "application/vnd.cyclonedx+json"
-#: The model card that a person wrote, and one that was made from what is known.
+#: The model card that a person wrote, and one made from the registry's data.
 CARD = "application/vnd.registry-tui.card.v1+markdown"
 MADE_CARD = "application/vnd.registry-tui.made-card.v1+markdown"
 
 #: Layers that are files of the model.
 OF_MODEL = frozenset({WEIGHTS, WEIGHT_CONFIG, DOCUMENT, CODE})
-#: The annotation of a layer that says where its file lies.
+#: The annotation with the path of a layer's file.
 FILE_PATH = "org.cncf.model.filepath"
 NAME = "org.opencontainers.image.ref.name"
 

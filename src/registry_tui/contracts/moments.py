@@ -12,7 +12,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def parse_moment(given: str) -> datetime | timedelta:
     """A moment from `2026-11-22`, `2026-11-22 13:00` or `2026-11-22T13:00Z`, or how long ago from `2h`.
 
-    A time without a zone is of this machine. Raises ValueError with what is wrong.
+    A time without a zone is in this machine's. Raises ValueError with the reason.
     """
     if match := _SINCE.fullmatch(given.strip()):
         try:

@@ -1,4 +1,4 @@
-"""Names of resources in addresses: which can be one part of a path without changing what the address means.
+"""Names of resources in addresses: which can be one part of a path without changing the address.
 
 HTTP clients, proxies and servers resolve `.` and `..`, also percent-encoded (RFC 3986, 6.2.2.3), so encoding cannot
 protect them: they are refused on both sides. Every other character is protected by encoding.

@@ -1,6 +1,6 @@
-"""New files in folders that other people may write, too: never over what is there, and never through a link.
+"""New files in folders that other people may write, too: never over an existing file, and never through a link.
 
-One rule for everything that saves what comes from elsewhere. Only the standard library is imported.
+One rule for all code that saves data from elsewhere. Only the standard library is imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def partial_of(target: Path) -> Path:
-    """A name beside a file for it while it is written, which nobody can foresee and put a link there."""
+    """A name next to a file for use while it is written; it is random, so nobody can put a link there beforehand."""
     return target.with_name(f".{os.urandom(16).hex()}.part")
 
 

@@ -1,6 +1,6 @@
 """Who may do what: one table, which the service decides by and from which the documents and tests are made.
 
-The administrator, who owns the installation, may do everything; the table says who else may.
+The administrator, who owns the installation, may do everything; the table lists everybody else's permissions.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from enum import StrEnum
 
 
 class Holder(StrEnum):
-    """What a person can be to a resource."""
+    """A role or relation of a person to a resource."""
 
     EVERYBODY = "everybody"
     ENVIRONMENT_ADMIN = "EnvironmentAdmin"
     ENVIRONMENT_USER = "EnvironmentUser"
     ML_ADMIN = "MLAdmin"
     ML_USER = "MLUser"
-    #: Who has any role in a project of the environment.
+    #: Anybody with a role in a project of the environment.
     COLLABORATOR = "collaborator"
     #: The roles in a project.
     VIEWER = "viewer"
@@ -29,7 +29,7 @@ class Holder(StrEnum):
     MODEL_OWNER = "the model's owner"
 
 
-#: Who is also another.
+#: The holders that each one implies.
 _IMPLIED: Mapping[Holder, tuple[Holder, ...]] = {
     Holder.ENVIRONMENT_ADMIN: (Holder.ENVIRONMENT_USER,),
     Holder.ML_ADMIN: (Holder.ML_USER,),
@@ -38,7 +38,7 @@ _IMPLIED: Mapping[Holder, tuple[Holder, ...]] = {
 }
 
 
-#: What each role in a project is, by its word in the API; the least first.
+#: The holder of each role in a project, by its name in the API; the least first.
 PROJECT_ROLES: Mapping[str, Holder] = {
     "viewer": Holder.VIEWER,
     "contributor": Holder.CONTRIBUTOR,
@@ -115,7 +115,7 @@ Ways = tuple[frozenset[Holder], ...]
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may do an action: the administrator, and who is everything that one of the ways asks for."""
+    """Who may do an action: the administrator, and anybody who holds all of one of the ways."""
 
     action: Action
     scope: Scope
@@ -124,19 +124,19 @@ class Rule:
     ways: Ways
 
     def allows(self, held: Iterable[Holder]) -> bool:
-        """Whether somebody who is all this may do it."""
+        """Whether somebody who holds all these may do it."""
         whole = with_implied(held)
         return any(way <= whole for way in self.ways)
 
     @property
     def who(self) -> str:
-        """Everybody who may do it beside the administrator, in words."""
+        """Everybody besides the administrator who may do it, in words."""
         ways = (" with ".join(each for each in Holder if each in way) for way in self.ways)
         return " or ".join(ways) or "administrator"
 
 
 def with_implied(held: Iterable[Holder]) -> frozenset[Holder]:
-    """What somebody is, with what that implies."""
+    """These, with the holders they imply."""
     whole = set(held) | {Holder.EVERYBODY}
     for each in tuple(whole):
         whole.update(_IMPLIED.get(each, ()))
@@ -201,7 +201,7 @@ RULES: Mapping[Action, Rule] = {
             _ENVIRONMENT_ADMIN,
         ),
         Rule(Action.SIGNING_CHANGE, Scope.ENVIRONMENT, "change which signatures are trusted", _ENVIRONMENT_ADMIN),
-        # Also for who registered the version, as other changes of it.
+        # Also for the person who registered the version, like other changes of it.
         Rule(Action.VERSION_STAGE, Scope.ENVIRONMENT, "move versions to the stages up to QA", _STAGES),
         Rule(
             Action.VERSION_RELEASE,
@@ -223,7 +223,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.DEPLOYMENT_READ, Scope.PROJECT, "see deployments", _VIEWER),
         Rule(Action.DEPLOYMENT_TEST, Scope.PROJECT, "try deployments", _VIEWER),
         Rule(Action.DEPLOYMENT_CHANGE, Scope.PROJECT, "deploy models and change deployments", _CONTRIBUTOR),
-        # What callers send is theirs: fewer people see it than the deployment.
+        # The callers' data is private: fewer people see it than the deployment.
         Rule(Action.DEPLOYMENT_REQUESTS, Scope.PROJECT, "choose which requests are kept, see and delete them", _OWNER),
         Rule(Action.USERS_SEE, Scope.INSTALLATION, "see themselves and who shares a project with them", _EVERYBODY),
         Rule(Action.USERS_CHANGE, Scope.INSTALLATION, "add and change users", _NOBODY_ELSE),
@@ -236,7 +236,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.STATUS_SEE, Scope.INSTALLATION, "see how the platform is, and search", _EVERYBODY),
         Rule(Action.SECRETS_ROTATE, Scope.INSTALLATION, "rotate secrets", _NOBODY_ELSE),
         Rule(Action.PLATFORM_CLEAN, Scope.INSTALLATION, "remove what nobody uses from the disk", _NOBODY_ELSE),
-        # The service asks whatever address is given, from its own machine.
+        # The service connects to any given address, from its own machine.
         Rule(Action.SERVER_ATTACH, Scope.INSTALLATION, "attach MLflow servers", _NOBODY_ELSE),
         Rule(Action.METRICS_READ, Scope.INSTALLATION, "read the metrics", _NOBODY_ELSE),
         Rule(

@@ -68,7 +68,7 @@ _BY_ACTION: Mapping[Action, str] = {
     # To the later stages by VERSION_RELEASE.
     Action.VERSION_STAGE: "set_stage",
     Action.APPROVAL_ASK: "ask_approval list_approvals",
-    # Who asked sees the approval too, and withdraws it.
+    # The requester sees and withdraws the approval too.
     Action.APPROVAL_DECIDE: "get_approval decide_approval",
     Action.PROMOTION_RULES: "set_promotion_rules",
     Action.DEPLOYMENT_READ: (
@@ -107,7 +107,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "set_ranger_source delete_ranger_source "
         "create_ranger_role update_ranger_role delete_ranger_role delete_ranger_role_by_name "
         "grant_ranger_role revoke_ranger_role "
-        # Refused with the reason, to whoever may change policies.
+        # Refused with the reason, for everybody who may change policies.
         "create_service_definition update_service_definition update_service_definition_by_name "
         "delete_service_definition delete_service_definition_by_name "
         "create_ranger_service update_ranger_service update_ranger_service_by_name "

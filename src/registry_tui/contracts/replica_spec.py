@@ -71,7 +71,7 @@ class ReplicaSpec:
 
 
 def reason_file(spec: Path) -> Path:
-    """Where a replica that cannot serve says why."""
+    """The file with the reason why a replica cannot serve."""
     return spec.with_suffix(".reason")
 
 
@@ -81,22 +81,22 @@ def unread_file(spec: Path) -> Path:
 
 
 def starts_file(spec: Path) -> Path:
-    """Where a replica writes a line for each of its starts: seconds since 1970 and PID."""
+    """The file with a line for each start of a replica: seconds since 1970 and PID."""
     return spec.with_suffix(".starts")
 
 
 def batching_file(spec: Path) -> Path:
-    """Where a replica says whether its requests share calls of the model, and why."""
+    """The file with whether a replica's requests share calls of the model, and why."""
     return spec.with_suffix(".batching")
 
 
 def calls_file(spec: Path) -> Path:
-    """Where a replica keeps how the calls of its model end, see `calls.py`."""
+    """The file with how a replica's calls of its model end, see `calls.py`."""
     return spec.with_suffix(".calls")
 
 
 def files_file(spec: Path) -> Path:
-    """Where stands, for people, where a replica reads its model's files."""
+    """The file with the place, for people, from which a replica reads its model's files."""
     return spec.with_suffix(".files")
 
 

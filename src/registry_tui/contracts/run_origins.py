@@ -1,11 +1,11 @@
-"""How MLflow's server tells the service where runs came from: a list for each run, without names of fields."""
+"""Origins of runs as MLflow's server sends them to the service: a list for each run, without field names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-#: Runs in one answer at most.
+#: Most runs in one response.
 MOST_RUNS = 1000
 
 

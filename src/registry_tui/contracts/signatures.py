@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-#: What a signature made by us is called beside an archive's manifest, and the folder of those that others made.
+#: The name of a signature made by us, next to an archive's manifest, and the folder of signatures made by others.
 BUNDLE = "model.sig"
 OTHERS = "signatures"
 #: Bytes of the largest signature that is read.
@@ -35,7 +35,7 @@ _ABOUT = "registry_tui"
 
 
 class SignatureProblem(Exception):
-    """A signature, or a key, is not what it has to be; the message says why."""
+    """A signature or a key is invalid; the message has the reason."""
 
 
 class UnknownKey(SignatureProblem):
@@ -46,7 +46,7 @@ class UnknownKey(SignatureProblem):
 class Bundle:
     """A signature as it was read; nothing in it is checked yet."""
 
-    #: Which key it says that made it: `fingerprint_of` that key.
+    #: The key that it claims: `fingerprint_of` that key.
     fingerprint: str
     signature: bytes
     payload: bytes
@@ -54,7 +54,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Signed:
-    """What a valid signature says."""
+    """The content of a valid signature."""
 
     fingerprint: str
     name: str
@@ -62,7 +62,7 @@ class Signed:
     files: Mapping[str, str]
     #: The version that the registry signed; empty in signatures of others.
     version_id: str = ""
-    #: Paths that whoever signed did not look at.
+    #: Paths that the signer ignored.
     ignored: tuple[str, ...] = ()
 
 
@@ -158,7 +158,7 @@ def read(content: bytes) -> Bundle:
 
 
 def verify(content: bytes, keys: Mapping[str, str]) -> Signed:
-    """What a signature says, once one of the public keys (PEM, by fingerprint) has made it.
+    """Returns the content of a signature, once one of the public keys (PEM, by fingerprint) verifies it.
 
     Raises UnknownKey, SignatureProblem.
     """
@@ -179,7 +179,7 @@ def verify(content: bytes, keys: Mapping[str, str]) -> Signed:
 
 
 def claimed_version(content: bytes) -> str:
-    """The version that a signature says it is about, unchecked; empty in signatures of others.
+    """The version that a signature claims, unverified; empty in signatures of others.
 
     Raises SignatureProblem.
     """

@@ -1,4 +1,4 @@
-"""Which addresses are reached over TLS, for whoever decides whether a certificate is checked."""
+"""Which addresses are reached over TLS, to decide whether a certificate is checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def has_tls(url: str) -> bool:
-    """Whether a connection to an address has TLS; also for an address that cannot be read, so that nothing is lost.
+    """Whether a connection to an address has TLS; also for an address that cannot be parsed, to be safe.
 
     `HTTPS://` is `https://`: HTTP clients read the scheme in either spelling.
     """

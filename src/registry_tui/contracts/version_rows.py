@@ -1,4 +1,4 @@
-"""How MLflow's server tells the service about many versions of a model: what its lineage shows of them."""
+"""Versions of a model as MLflow's server sends them to the service, for lineage."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 #: The route, below `/api/2.0/mlflow/`.
 PATH = "registry-tui/versions"
-#: Versions in one answer at most.
+#: Most versions in one response.
 MOST = 2000
 
 
 class VersionRow(NamedTuple):
-    """A version: its number, status and run, and the tag that says where it came from; empty texts for none."""
+    """A version: its number, status, run, source and the tag of its origin; missing texts are empty."""
 
     version: int
     status: str

@@ -13,12 +13,12 @@ from collections.abc import Collection
 from typing import Protocol
 from urllib.parse import urlsplit
 
-#: Types of bodies that a page may post anywhere without asking first (CORS-safelisted; Fetch standard).
+#: Types of bodies that a page may post anywhere without a preflight request (CORS-safelisted; Fetch standard).
 _SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
-#: What `Sec-Fetch-Site` says when no other site has a part in the request.
+#: The values of `Sec-Fetch-Site` for requests without another site.
 _OWN = frozenset({"same-origin", "none"})
 
-#: What somebody whose own program is refused can do.
+#: The remedy for somebody whose own program is refused.
 ACTION = (
     "Call 127.0.0.1, localhost or this machine's host name, without the header Origin of another page; "
     "add another name with `registry-tui up --listen HOST:PORT --name NAME`"
@@ -84,7 +84,7 @@ def _is_word(host: str) -> bool:
 
 
 def _name(host: str) -> str | None:
-    """The name in a `Host` header, without its port; None when there is none that can be read."""
+    """The name in a `Host` header, without its port; None for an invalid one."""
     try:
         parts = urlsplit(f"//{host}")
         parts.port  # noqa: B018 - raises ValueError for one that is not a number
@@ -96,6 +96,6 @@ def _name(host: str) -> str | None:
 
 
 def _same(origin: str, host: str | None) -> bool:
-    """Whether a page's origin is the very address that is asked; the origin `null` is nobody's."""
+    """Whether a page's origin is the very address of the request; the origin `null` never is."""
     scheme, separator, address = origin.partition("://")
     return bool(separator) and scheme in ("http", "https") and host is not None and address.lower() == host.lower()

@@ -17,7 +17,7 @@ def load(home: Home, tell: Tell) -> None:
 
 
 def remove(home: Home, tell: Tell) -> None:
-    """Removes what the demo made, and nothing else. Raises PlatformError, RegistryError."""
+    """Removes everything that the demo made, and nothing else. Raises PlatformError, RegistryError."""
     # As above.
     from registry_tui.demo import removing
 

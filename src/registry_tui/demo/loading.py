@@ -1,4 +1,4 @@
-"""Loading the demo: places first, then training in two processes at a time, then what the service registers."""
+"""Loads the demo: places first, then training in two processes at a time, then registration by the service."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ARCHIVE_TIMEOUT = 120
 
 
 async def load(home: Home, tell: Tell) -> None:
-    """Makes what is missing of the demo. Raises PlatformError, RegistryError."""
+    """Creates the missing parts of the demo. Raises PlatformError, RegistryError."""
     extras.require("platform", "demo")
     state = State.load(home)
     async with RegistryClient(home) as client:
@@ -179,7 +179,7 @@ async def _fill(
     project: Project,
     tell: Tell,
 ) -> None:
-    """Trains and registers what is missing in one project, as its lead."""
+    """Trains and registers the missing versions of one project, as its lead."""
     project = await client.project(project.id)
     registry = project.registry_id
     if registry is None:
@@ -245,7 +245,7 @@ async def _missing(client: RegistryClient, registry: str, plan: DemoProject) -> 
 async def _register(
     client: RegistryClient, registry: str, project: str, plan: DemoProject, runs: dict[str, Run]
 ) -> None:
-    """Registers what the training did not, and says about models and versions what the plan says."""
+    """Registers the versions that the training did not, and describes models and versions as planned."""
     experiments = {each.id: each.name async for each in client.every(client.experiments, project)}
     for model in plan.models:
         of_model = {

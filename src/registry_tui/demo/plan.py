@@ -1,4 +1,4 @@
-"""What the demo consists of: its places, its people, and which models get registered how."""
+"""The content of the demo: its places, its people, and which models get registered how."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class DemoEnvironment:
 class Version:
     """A version of a registered model.
 
-    `model` says which logged model it is: the best, the second best, or the first of the others (`baseline`). By the
-    SDK it is registered in the training script, otherwise by the service; those by the SDK come first.
+    `model` selects the logged model: the best, the second best, or the first of the others (`baseline`). Versions with
+    `by_sdk` are registered in the training script and come first; the service registers the others.
     """
 
     model: Literal["baseline", "runner-up", "best"]
@@ -57,7 +57,7 @@ class DemoModel:
 
 @dataclass(frozen=True)
 class DemoProject:
-    """A project, who works in it, and what it registers. The first collaborator trains and registers."""
+    """A project, its collaborators, and its models. The first collaborator trains and registers."""
 
     name: str
     workspace: str
@@ -73,7 +73,7 @@ class DemoProject:
 
 
 def describe(notes: str, params: Mapping[str, object], metrics: Mapping[str, float]) -> str:
-    """A version's notes with what its run says."""
+    """A version's notes with its run's parameters and metrics."""
     settings = ", ".join(f"{name} {value}" for name, value in sorted(params.items()))
     return f"{notes}: {settings}.\n" + "\n".join(f"- {name}: {value:.4f}" for name, value in sorted(metrics.items()))
 

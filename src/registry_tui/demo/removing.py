@@ -1,4 +1,4 @@
-"""Removes what the demo made, by ID. Additions of people stay, and are reported."""
+"""Removes the places, versions and models of the demo, by ID. Additions of people stay, and are reported."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def _remove_registry(client: RegistryClient, state: State, environment: st
 
 
 async def _remove_versions(client: RegistryClient, registry: str, *, dry: bool) -> list[str]:
-    """Deletes the demo's versions, and models that hold nothing else; names what others registered."""
+    """Deletes the demo's versions, and models without others; returns the names of models with versions of others."""
     foreign = []
     for model in [each async for each in client.every(client.models, registry)]:
         versions = [each async for each in client.every(client.versions, registry, model.id)]

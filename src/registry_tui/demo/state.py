@@ -1,4 +1,4 @@
-"""What the demo made in this home, by ID: so that it removes that and nothing else, and repairs what is missing."""
+"""The IDs of everything the demo made in this home, so that it removes only that and repairs missing parts."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ class State:
         partial.replace(self.path)
 
     def begin(self, kind: Kind, name: str) -> None:
-        """Tells that a place is going to be made."""
+        """Records that a place is going to be made."""
         self.places[kind][name] = None
         self.save()
 
     def done(self, kind: Kind, name: str, id_: str) -> None:
-        """Tells a place's ID."""
+        """Records a place's ID."""
         self.places[kind][name] = id_
         self.save()
 
     def forget(self, kind: Kind, name: str) -> None:
-        """Tells that a place is gone."""
+        """Records that a place is gone."""
         self.places[kind].pop(name, None)
         self.runs.pop(name, None)
         self.save()

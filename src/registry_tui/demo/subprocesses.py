@@ -25,14 +25,14 @@ TAIL = 12
 
 
 class Training:
-    """Runs training processes and tells how far all of them are, in one line."""
+    """Runs training processes and reports the progress of all of them in one line."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._running: dict[str, str] = {}
 
     async def run(self, project: str, exports: Mapping[str, str], versions: Sequence[Mapping[str, str]]) -> None:
-        """Trains one project and registers versions. Raises PlatformError with the process's last words."""
+        """Trains one project and registers versions. Raises PlatformError with the end of the process's output."""
         command = isolated("registry_tui.demo.training", project, *map(json.dumps, versions))
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -1,8 +1,8 @@
-"""What joblib writes in the place of an array: an instance that says how long the array's bytes behind it are.
+"""Arrays as joblib writes them: an instance with the size of the array, and the array's bytes behind it.
 
-joblib's reader believes that instance (`joblib/numpy_pickle.py: NumpyArrayWrapper.read_array`) and goes on behind the
-array. Only what joblib itself writes is read here, with exactly its fields, since where the scan and joblib went on at
-different places, the scan would read other opcodes than those that are executed.
+joblib's reader trusts that instance (`joblib/numpy_pickle.py: NumpyArrayWrapper.read_array`) and goes on behind the
+array. Only instances with exactly joblib's own fields are accepted: if the scan and joblib went on at different places,
+the scan would read other opcodes than those executed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NOTHING: Any = ("constant", None)
 
 @dataclass(slots=True)
 class Dictionary:
-    """What was put into a dictionary, in order; None when that is not known, since others may have changed it."""
+    """The items put into a dictionary, in order; None when unknown, since others may have changed it."""
 
     items: tuple[tuple[Any, Any], ...] | None = ()
 
@@ -103,7 +103,7 @@ def _simple(given: Sequence[Any], flags: int) -> bool:
 
 
 def _unit(value: Any) -> bool:
-    """Whether it is what NumPy says of the unit of times."""
+    """Whether it is NumPy's metadata for the unit of times."""
     given = _values(value)
     return given is not None and len(given) == 2 and given[1][0] == "tuple"
 
@@ -140,16 +140,16 @@ class Wrapper:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What lies behind a wrapper: a pickle of the array's objects, or its bytes."""
+    """The content behind a wrapper: a pickle of the array's objects, or its bytes."""
 
     objects: bool
     size: int
-    #: Whether a number of bytes to leave out, and these, come before the array's.
+    #: Whether a padding, preceded by its length, comes before the array's bytes.
     padded: bool
 
 
 def layout(state: Any) -> Layout | None:
-    """What lies behind a wrapper with this state; None when joblib does not write such a state."""
+    """The content behind a wrapper with this state; None when joblib does not write such a state."""
     fields = state[1].by_name() if state[0] == "dictionary" else None
     if fields is None or set(fields) - {_ALIGNMENT} != _FIELDS:
         return None

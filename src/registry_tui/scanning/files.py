@@ -1,4 +1,4 @@
-"""The format of a file, by what is in it, and of what is packed into it; bounded in depth, number and bytes."""
+"""Finds the format of a file from its content, also of files packed into it; bounded in depth, number and bytes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Budget:
 
 
 def scan(path: str, content: bytes, *, whole: bool = True) -> list[Finding]:
-    """What is in a file, and in files within; `whole` is false for the head of one that is too large."""
+    """The findings in a file and in files within; `whole` is false for the head of one that is too large."""
     if not whole:
         known = _safetensors(content, whole=False) or _by_magic(content)
         if known in ("safetensors", "GGUF", "Parquet"):
@@ -109,7 +109,7 @@ def scan(path: str, content: bytes, *, whole: bool = True) -> list[Finding]:
         return list(_scan(path, content, _Budget(), 0))
     except _TooMuch as error:
         return [_unknown(path, "archive", str(error))]
-    except Exception as error:  # a library's reader failed on what somebody made for that
+    except Exception as error:  # a library's reader failed on a crafted file
         return [_unknown(path, "not read", f"it cannot be read ({type(error).__name__})")]
 
 
@@ -161,7 +161,7 @@ def _unpack(name: str, content: bytes, budget: _Budget) -> bytes:
 
 
 def _unpack_lzma(content: bytes, budget: _Budget) -> bytes:
-    """Its head says how much memory unpacking takes, which `lzma.LZMAFile` would believe."""
+    """Limits the memory for unpacking, which `lzma.LZMAFile` would take from the file's head unchecked."""
     machine = lzma.LZMADecompressor(memlimit=_MAX_DICTIONARY)
     found, waiting = io.BytesIO(), content
     while not machine.eof:

@@ -1,4 +1,4 @@
-"""What a scan found in a file."""
+"""Findings of a scan in a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Grade(IntEnum):
-    """How much is proven; the highest of its files is that of a model."""
+    """How much is proven; a model has the highest grade of its files."""
 
     SAFE_FORMAT = 0
     KNOWN_IMPORTS = 1
@@ -22,6 +22,6 @@ class Finding:
     path: str
     format: str
     grade: Grade
-    #: Why the grade is what it is; empty for safe formats.
+    #: The reason for the grade; empty for safe formats.
     reason: str = ""
     imports: tuple[str, ...] = ()

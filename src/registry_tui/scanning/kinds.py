@@ -11,7 +11,7 @@ from typing import Any
 OPCODES: Mapping[str, pickletools.OpcodeInfo] = {entry.code: entry for entry in pickletools.opcodes}
 _CONSTANTS = "LONG LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 FLOAT BINFLOAT"
 CONSTANT = frozenset(_CONSTANTS.split())
-#: Values that say how long an array is, and others of their kind.
+#: Values that can be lengths of arrays, and others of their kind.
 INTEGERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG1"})
 SINGLETONS: Mapping[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 TEXT = frozenset({"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
@@ -23,7 +23,7 @@ LENGTHS: Mapping[str, int] = {
     **dict.fromkeys(("BINSTRING", "BINBYTES", "BINUNICODE", "LONG4"), 4),
     **dict.fromkeys(("BINBYTES8", "BINUNICODE8", "BYTEARRAY8"), 8),
 }
-#: Opcodes whose meaning is elsewhere: in a registry of Python, or with who began to read.
+#: Opcodes whose meaning is outside the file: in a registry of Python, or with the program that loads it.
 OUTSIDE = frozenset({"EXT1", "EXT2", "EXT4", "BINPERSID", "NEXT_BUFFER"})
 TO_MARK: Mapping[str, int] = {"APPENDS": 1, "SETITEMS": 1, "ADDITEMS": 1, "LIST": 0, "FROZENSET": 0}
 TUPLES: Mapping[str, int] = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}

@@ -1,11 +1,11 @@
 """Reads the opcodes of pickles as Modules/_pickle.c does, without making or importing anything.
 
 Only exact pairs of module and name are known (`known_imports.txt`, made by `docs/known_imports.py`), and of them only
-some may be called with arguments: others are made without (`object.__reduce_ex__`), and would open a path that they are
-called with. What cannot be told from the opcodes alone is a problem, never passed over.
+some may be called with arguments: others are made without arguments (`object.__reduce_ex__`), and would open a path
+given as one. Anything that the opcodes alone do not decide is a problem, never ignored.
 
 A file with arrays that joblib put between the opcodes (`arrays.py`) is read in three ways, since nobody knows which of
-these readers will load it: joblib, joblib before it aligned arrays, and Python's own, which takes them for opcodes.
+these readers will load it: joblib, joblib before it aligned arrays, and Python's own, which takes arrays for opcodes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from registry_tui.scanning.readings import MAX_NAMED, MAX_OPCODES, Opcodes, Read
 
 _MAX_NAME = 200
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-#: What protocols 0 to 2 call modules of today; no other name of Python 2 is known.
+#: Names of today's modules in protocols 0 to 2; no other name of Python 2 is known.
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 #: Where bytes are kept as text, as protocol 2 and below have to. Other encodings would be imported by name.
 _ENCODE = "_codecs encode"
@@ -30,7 +30,7 @@ _ENCODINGS = frozenset({"latin1", "latin-1"})
 
 #: cloudpickle makes functions and classes from the code in the pickle with these.
 _MAKES_CODE = frozenset(f"cloudpickle.cloudpickle {name}" for name in ("_make_function", "_make_skeleton_class"))
-#: As an attribute of an instance, these change what later opcodes call.
+#: Set on an instance, these attributes change the calls of later opcodes.
 _HOOK = re.compile(r"__(setstate|class|dict|reduce|reduce_ex|getattr|getattribute|call|new|init)__")
 
 _MARK: Any = object()
@@ -39,19 +39,19 @@ _LIST: Any = ("list", None)
 _SET: Any = ("set", None)
 _DEQUE: Any = ("made", "collections deque")
 _ARRAY: Any = ("array", None)
-#: What a call returns that may be one of its arguments.
+#: The result of a call that may return one of its arguments.
 _PASSED: Any = ("passed", None)
 _PASSES_ON = frozenset({"numpy._core.multiarray scalar", "numpy.core.multiarray scalar"})
-#: An instance of a class that is made without a call: it is no text.
+#: An instance of a class that is made without a call: it is not a text.
 _MODEL: Any = ("model", None)
 _PASSIVE = frozenset({"constant", "text", "dictionary", "list", "set", "tuple", "array", "dtype"})
 _RECONSTRUCTS = frozenset({"numpy._core.multiarray _reconstruct", "numpy.core.multiarray _reconstruct"})
-#: What `pickletools` raises for arguments that are none.
+#: Errors that `pickletools` raises for invalid arguments.
 _UNREADABLE = (ValueError, OverflowError, UnicodeError, IndexError, MemoryError, RecursionError, TypeError)
 
 
 class _Way(StrEnum):
-    """Who may read a file, in words."""
+    """The readers that may load a file, in words."""
 
     JOBLIB = "joblib"
     OLD_JOBLIB = "joblib before 1.2"
@@ -123,7 +123,7 @@ class _Machine:
         self._persistent = False
 
     def run(self, stream: io.BytesIO) -> Any:
-        """Reads to the end of a pickle; returns what it makes."""
+        """Reads to the end of a pickle; returns the unpickled object."""
         for opcode, argument in self._opcodes(stream):
             self._left.left -= 1
             if self._left.left < 0:
@@ -151,7 +151,7 @@ class _Machine:
             yield entry.name, None if entry.arg is None else entry.arg.reader(stream)
 
     def _hopeless(self, opcode: str, stream: io.BytesIO) -> bool:
-        """Whether Python's own reader fails whatever it makes of the argument: so do most texts in their first word."""
+        """Whether Python's own reader fails for any argument, as with most text files in their first word."""
         if opcode in ("PUT", "BINPUT", "LONG_BINPUT") and not self._stack:
             return True
         if opcode == "INST" and _MARK not in self._stack:
@@ -187,7 +187,7 @@ class _Machine:
 
     @staticmethod
     def _shared(item: Any) -> Any:
-        """A dictionary in two places may be changed by what gets it in the other one."""
+        """A dictionary in two places may be changed through the other one."""
         if item is not _MARK and item[0] == "dictionary":
             item[1].items = None
         return item
@@ -339,7 +339,7 @@ class _Machine:
                 self._reading.problem("it changes what may be a dtype")
             elif built is not _ARRAY and state[0] != "dictionary":
                 self._odd_states |= state[0] != "tuple" or len(state[1]) > arrays.MAX_OTHER_STATE
-        elif opcode == "PERSID":  # a text may begin so; without an end or an import it is none
+        elif opcode == "PERSID":  # a text may begin so; without an end or an import it is not a pickle
             self._persistent = True
             stack.append(_ANY)
         elif opcode in kinds.OUTSIDE and self._way is not _Way.JOBLIB:
@@ -347,7 +347,7 @@ class _Machine:
         elif opcode == "READONLY_BUFFER" and self._way is not _Way.JOBLIB:
             self._pop()
             stack.append(_ANY)
-        else:  # EXT1 to EXT4, BINPERSID, buffers outside, and whatever a later Python adds
+        else:  # EXT1 to EXT4, BINPERSID, buffers outside, and opcodes of later Pythons
             self._reading.problem(f"it has the opcode {opcode}, whose meaning is not in the file", unread=True)
             if opcode not in ("READONLY_BUFFER", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"):
                 self._pop()
@@ -355,9 +355,9 @@ class _Machine:
                 stack.append(_ANY)
 
     def _require_possible(self, item: Any) -> None:
-        """Of values that can neither be called nor added to, and are no names, nothing comes but an error.
+        """Using values that can neither be called nor added to, and are not names, always fails.
 
-        So it is with most bytes of arrays that are read as opcodes; what begins like that is no model.
+        So it is with most bytes of arrays that are read as opcodes; a file that begins like that is not a model.
         """
         if self._way is not _Way.JOBLIB and item[0] in _PASSIVE:
             raise _NoPickle

@@ -1,4 +1,4 @@
-"""What a scan read of a stream of pickles, and how much of it may still be read."""
+"""The result of scanning a stream of pickles, and the rest of its budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Opcodes:
 
 @dataclass
 class Reading:
-    """What was read of a stream of pickles."""
+    """The result of scanning a stream of pickles."""
 
     imports: dict[str, None] = field(default_factory=dict)
     problems: dict[str, None] = field(default_factory=dict)

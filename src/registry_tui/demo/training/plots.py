@@ -97,7 +97,7 @@ def roc(true: Any, probability: Any) -> None:
 
 
 def digits(images: Any, true: Any, predicted: Any, path: str) -> None:
-    """A grid of small images with what was read; mistakes in red."""
+    """A grid of small images with their predicted labels; mistakes in red."""
     columns, side = 8, images.shape[1] + 3
     rows = len(images) // columns
     mosaic = numpy.zeros((rows * side, columns * side))

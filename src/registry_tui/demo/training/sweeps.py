@@ -199,7 +199,7 @@ def diabetes() -> None:
 
 
 def tumours() -> None:
-    """Random forests that grow, nested below one run that tells the whole sweep."""
+    """Growing random forests, nested below one run with the whole sweep."""
     cancer = load_breast_cancer(as_frame=True)
     data = _data("breast-cancer", cancer.frame, "target", stratify=True)
     labels = [str(name) for name in cancer.target_names]
@@ -309,7 +309,7 @@ def digits() -> None:
     log_sweep("perceptron", "Digits by multi-layer perceptrons.", data, [train(*each) for each in grid])
 
 
-#: What each project trains.
+#: The sweeps of each project.
 SWEEPS: dict[str, tuple[Callable[[], None], ...]] = {
     "wine-quality": (wine_alcohol, wine_cultivar),
     "diabetes-progression": (diabetes,),

@@ -1,4 +1,4 @@
-"""Logging the demo's runs with MLflow: each is known by its key, so that a second call makes only what is missing."""
+"""Logs the demo's runs with MLflow: each has a key, so that a second call makes only the missing ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def open_experiment(name: str, description: str) -> str:
 
 
 def finished_runs(experiment_id: str) -> dict[str, Run]:
-    """The demo's complete runs by key. What an interrupted call left half done is deleted."""
+    """The demo's complete runs by key. Half-done runs of an interrupted call are deleted."""
     client = mlflow.MlflowClient()
     found: dict[str, Run] = {}
     for run in client.search_runs([experiment_id], max_results=1000):
