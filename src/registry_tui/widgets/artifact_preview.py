@@ -1,4 +1,4 @@
-"""Shows what an artifact looks like: text, a table, a model's card, an image in half blocks, or bytes."""
+"""Previews an artifact: text, a table, a model's card, an image in half blocks, or bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MAX_COLUMN = 24
 
 
 class ArtifactPreview(VerticalScroll):
-    """`show` replaces what is in view; `say` shows words instead."""
+    """`show` replaces the content; `say` shows a message instead."""
 
     DEFAULT_CSS = """
     ArtifactPreview {
@@ -46,7 +46,7 @@ class ArtifactPreview(VerticalScroll):
     }
     """
 
-    #: How the image in view is shown, and its number.
+    #: How the displayed image is drawn, and its number.
     _pictured: tuple[Way, int] | None = None
 
     def say(self, text: str) -> None:
@@ -76,7 +76,7 @@ class ArtifactPreview(VerticalScroll):
         )
 
     def _picture(self, data: bytes) -> Content:
-        """An image as the terminal shows images, where it says that it does; else in half blocks."""
+        """An image in the terminal's own way, where the terminal supports one; else in half blocks."""
         room = max(20, self.size.width - 4)
         if (way := self.way_of_images) is not None:
             from registry_tui.widgets.terminal_images import kitty_sent, terminal_image
@@ -94,7 +94,7 @@ class ArtifactPreview(VerticalScroll):
 
     @property
     def way_of_images(self) -> Way | None:
-        """How this terminal shows images, when placeholders come through: in all colours, and no filter."""
+        """The terminal's way to show images, where placeholders are preserved: in all colours, and without a filter."""
         from registry_tui.widgets.terminal_images import way_here
 
         app = self.app
@@ -108,7 +108,7 @@ class ArtifactPreview(VerticalScroll):
         if way == "sixel" and wanted == "auto":
             from registry_tui.widgets.sixels import cell_size
 
-            # Of unknown size they would leave gaps, or cover what is beside them.
+            # With an unknown cell size they would leave gaps, or cover neighbouring cells.
             return way if cell_size() is not None else None
         return way
 
@@ -121,7 +121,7 @@ class ArtifactPreview(VerticalScroll):
         write_raw(self.app, sequences)
 
     def _forget(self) -> None:
-        """Nobody need keep an image that nobody sees."""
+        """Frees an image that is no longer visible."""
         if self._pictured is not None:
             from registry_tui.widgets.terminal_images import kitty_forgotten
 

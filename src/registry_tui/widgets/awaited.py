@@ -1,4 +1,4 @@
-"""What is asked for and not here yet says so in words, and says when it could not be had: no empty space, no "nothing".
+"""Content that is still loading, or failed to load, is described in words: no empty space, no "nothing".
 
 Texts and lists of options are here; tables (`table_view.py`) and charts (`chart.py`) are `Awaiting` too.
 """
@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 LOADING = "loading …"
 NOT_LOADED = "not loaded; ctrl+r asks again"
-#: In a box, which asks when it opens.
+#: In a box, which loads when it opens.
 NOT_LOADED_HERE = "not loaded; close this and open it again"
 
 
@@ -25,20 +25,20 @@ def loading(words: str = LOADING) -> Content:
 
 
 class Awaiting:
-    """A widget that shows an answer of the service."""
+    """A widget that shows a response of the service."""
 
     @property
     def waits(self) -> bool:
-        """Whether the answer is under way."""
+        """Whether the response is pending."""
         raise NotImplementedError
 
     def wait(self, words: str) -> None:
-        """Says how it stands with the answer, until it is here."""
+        """Shows the state of the request, until the response is here."""
         raise NotImplementedError
 
 
 class Awaited(Awaiting, Static):
-    """A text that is asked for: the first `update` replaces the words."""
+    """A text that is loaded: the first `update` replaces the words."""
 
     def __init__(self, *, id: str, classes: str | None = None) -> None:
         super().__init__(loading(), id=id, classes=classes, markup=False)
@@ -59,7 +59,7 @@ class Awaited(Awaiting, Static):
 
 
 class AwaitedList(Awaiting, OptionList):
-    """Options that are asked for: the first `clear_options` takes the words away."""
+    """Options that are loaded: the first `clear_options` removes the words."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(Option(loading(), disabled=True), id=id, compact=True)
@@ -81,7 +81,7 @@ class AwaitedList(Awaiting, OptionList):
 
 
 def say_waiting(within: Widget, words: str) -> None:
-    """Has everything in a place that is not here yet say how it stands."""
+    """Sets the words of all widgets in a place that still wait."""
     for widget in within.walk_children(Widget):
         if isinstance(widget, Awaiting):
             widget.wait(words)

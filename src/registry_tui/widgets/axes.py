@@ -1,4 +1,4 @@
-"""A chart's x axis: round places of numbers, durations and times, and their words; plain functions, no terminal."""
+"""A chart's x axis: round values of numbers, durations and times, and their labels; plain functions, no terminal."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Literal
 
 from registry_tui.widgets.plotting import short_number, ticks
 
-#: What x is: a number (a step), seconds that passed, or seconds since 1970, shown in local time.
+#: The unit of x: a number (a step), elapsed seconds, or seconds since 1970, shown in local time.
 Axis = Literal["number", "duration", "time"]
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 #: Distances between two ticks that clocks and calendars have, in seconds.
 _CLOCK = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-#: Columns from one label to the next, at least.
+#: Minimum columns from one label to the next.
 _LABEL_COLUMNS = 14
 
 
 def x_ticks(low: float, high: float, count: int, axis: Axis = "number") -> list[float]:
-    """About `count` round places from low to high; of times, those that a clock shows."""
+    """About `count` round values from low to high; of times, those that a clock shows."""
     step = (high - low) / max(count, 1)
     if axis == "number" or step <= _CLOCK[0]:
         return ticks(low, high, count)
@@ -45,7 +45,7 @@ def _local(seconds: float) -> datetime | None:
 
 
 def x_text(value: float, axis: Axis = "number", span: float = math.inf) -> str:
-    """A place on the axis in words, as exact as a chart that shows `span` of x needs."""
+    """A value on the axis as text, as exact as a chart that shows `span` of x needs."""
     if axis == "number":
         return str(round(value)) if value == round(value) and abs(value) < 1e9 else short_number(value)
     if axis == "duration":
@@ -71,7 +71,7 @@ def _duration(value: float, span: float) -> str:
 
 
 def x_labels(low: float, high: float, columns: int, axis: Axis = "number") -> str:
-    """The line of labels below a plot of so many columns: round places, but at least first, middle and last."""
+    """The line of labels below a plot of so many columns: round values, but at least first, middle and last."""
     span = high - low
     places = x_ticks(low, high, max(1, columns // _LABEL_COLUMNS), axis)
     labels = _lay_out([(place, x_text(place, axis, span)) for place in places], low, high, columns)
@@ -79,7 +79,7 @@ def x_labels(low: float, high: float, columns: int, axis: Axis = "number") -> st
         middle = (low + high) / 2
         if axis == "number" and span >= 10:
             middle = float(round(middle))
-        # The ends first: where there is no room for three, the middle one is left out.
+        # The ends first: where three do not fit, the middle one is left out.
         labels = _lay_out([(place, x_text(place, axis, span)) for place in (low, high, middle)], low, high, columns)
     line = [" "] * columns
     for start, text in labels:
@@ -88,7 +88,7 @@ def x_labels(low: float, high: float, columns: int, axis: Axis = "number") -> st
 
 
 def _lay_out(places: list[tuple[float, str]], low: float, high: float, columns: int) -> list[tuple[int, str]]:
-    """The labels that fit beside those before them, with their first columns."""
+    """The labels that fit next to those before them, with their first columns."""
     laid: list[tuple[int, str]] = []
     for place, text in places:
         at = round((place - low) / (high - low) * (columns - 1))

@@ -43,15 +43,15 @@ from registry_tui.wording.text import shortened
 #: Columns for the numbers of the y axis, and rows for the x axis and the legend's least.
 _GUTTER = 10
 _AXIS_ROWS = 2
-#: Theme variables that lines take their colours from, in turn.
+#: Theme variables that lines take their colours from, cyclically.
 _COLOURS = ("primary", "warning", "success", "accent", "error", "secondary")
 _SMOOTHINGS = (0.0, 0.6, 0.9, MAX_SMOOTHING)
-#: More than any terminal's dots across, so that an overview loses nothing that could be seen.
+#: More than any terminal's dots across, so that an overview loses nothing visible.
 _OVERVIEW_BUCKETS = 2048
 
 
 class LineChart(Awaiting, Widget, can_focus=True):
-    """Draws series over one x axis. `show` replaces what is drawn; zoom and cursor stay."""
+    """Draws series over one x axis. `show` replaces the series; zoom and cursor stay."""
 
     DEFAULT_CSS = "LineChart { width: 1fr; height: 1fr; min-height: 6; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,19 +80,19 @@ class LineChart(Awaiting, Widget, can_focus=True):
     def __init__(self, *, axis: Axis = "number", id: str | None = None) -> None:
         super().__init__(id=id)
         self.axis: Axis = axis
-        #: What the legend says about x, where it is not plain.
+        #: What the legend calls x, where it is not obvious.
         self.x_name = ""
         self._series: tuple[Series, ...] = ()
         self._smoothed: tuple[Series, ...] = ()
-        #: What is drawn of each series while the whole of x is shown: enough points for any width.
+        #: The drawn points of each series while the whole of x is shown: enough for any width.
         self._overview: tuple[Series, ...] = ()
         self._zoom: tuple[float, float] | None = None
         #: Finer points of a part of x, and that part.
         self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
-        #: Said until the first series, or the answer that there is none, is here; then None.
+        #: Shown until the first series, or the response that there are none, is here; then None.
         self._waiting: str | None = LOADING
-        #: The lines as dots, the window they show, and what of the series is in it, until one of them changes.
+        #: The lines as dots, the window they show, and the visible part of the series, until one of them changes.
         self._canvas: Canvas | None = None
         self._view: tuple[Window | None, tuple[Series, ...]] | None = None
 
@@ -106,7 +106,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
             self.refresh()
 
     def show(self, series: Sequence[Series], *, axis: Axis | None = None, x_name: str | None = None) -> None:
-        """Draws these series, each in order of x, in place of the earlier ones; says again which part is in view.
+        """Draws these series, each in order of x, in place of the earlier ones; posts the visible part again.
 
         Finer points of that part stay until `show_detail` replaces them.
         """
@@ -128,7 +128,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self._redraw()
 
     def show_all(self) -> None:
-        """Forgets zoom and cursor: what comes next is another curve."""
+        """Resets zoom and cursor: the next curve is another one."""
         self._zoom, self._detail = None, None
         self.cursor = None
         self._redraw()
@@ -137,7 +137,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         if self._zoom is not None:
             self.post_message(self.Zoomed(*self._zoom))
 
-    # -- what the keys do ---------------------------------------------------------------------
+    # -- key actions ---------------------------------------------------------------------------
 
     def action_log(self) -> None:
         """Log scale on and off."""
@@ -149,7 +149,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self.smoothing = following[0] if following else 0.0
 
     def action_reset(self) -> None:
-        """Shows everything again."""
+        """Shows the whole range again."""
         self._zoom, self.cursor = None, None
         self._redraw()
 
@@ -166,7 +166,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
             self.cursor = self._point_at(at, by)
 
     def _point_at(self, x: float, direction: int) -> float:
-        """The x of the next point in view from there, so that the cursor stands on what was logged."""
+        """The x of the next visible point from there, so that the cursor stands on a logged point."""
         xs = [line.xs for line in self._visible() if len(line.xs)]
         if direction > 0:
             found = [line[place] for line in xs if (place := bisect_left(line, x)) < len(line)]
@@ -198,7 +198,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self._tell_zoom()
 
     def action_pan(self, by: float) -> None:
-        """Shows the neighbouring part of x, by shares of what is shown."""
+        """Shows the neighbouring part of x; `by` is a share of the visible width."""
         whole = extent(self._overview, log_y=self.log_y)
         if whole is None or self._zoom is None:
             return
@@ -313,7 +313,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         return strips + legend
 
     def _drawn(self, window: Window, columns: int, rows: int) -> Canvas:
-        """The lines; those of the last time where only the cursor moved."""
+        """The lines; those of the last time if only the cursor moved."""
         if self._canvas is None or (self._canvas.columns, self._canvas.rows) != (columns, rows):
             self._canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
         return self._canvas
@@ -349,7 +349,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
                 continue
             row = rows - 1 - round((axis(value) - low) / (high - low) * (rows - 1))
             labels.setdefault(row, short_number(value))
-        # Where no two round values have room, the ends say what the height means.
+        # Where two round values do not fit, the ends give the scale.
         return labels if len(labels) > 1 else {0: short_number(window.y_high), rows - 1: short_number(window.y_low)}
 
     def _x_text(self, value: float) -> str:
@@ -386,7 +386,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
 
 
 def _flow(entries: Sequence[tuple[str, Style]], width: int, rows: int) -> list[Strip]:
-    """Lays entries out from left to right over at most `rows` rows; says how many did not fit."""
+    """Lays entries out from left to right over at most `rows` rows, with the number of those that did not fit."""
     lines: list[list[Segment]] = [[]]
     used = 0
     for number, (text, style) in enumerate(entries):

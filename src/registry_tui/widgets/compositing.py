@@ -1,4 +1,4 @@
-"""Which widgets are drawn when something changes: those that are seen there, on the lines that changed."""
+"""Which widgets are drawn after a change: those visible there, on the changed lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Covered:
 
 
 class SeenCompositor(DrawingCompositor):
-    """Draws the same as Textual's, which also draws what lies behind, and what only shares a line with the change.
+    """Draws the same as Textual's, which also draws hidden widgets, and those that only share a line with the change.
 
     That is an eighth of the work of a page in a long table.
     """
@@ -56,6 +56,6 @@ class SeenCompositor(DrawingCompositor):
                 continue
             yield region, part, widget.render_lines(part.translate((-region.x, -region.y)))
             if part.contains_region(crop):
-                # Widgets are opaque: nobody sees what is behind this one.
+                # Widgets are opaque: nothing behind this one is visible.
                 return
             covered.add(part)

@@ -1,4 +1,4 @@
-"""Tables and documents as files: plain functions, streamed row by row, safe for who opens them."""
+"""Tables and documents as files: plain functions, streamed row by row, safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from registry_tui.contracts import new_files
 from registry_tui.widgets.table_layout import Column
 from registry_tui.wording.words import Cell
 
-#: First characters that make a spreadsheet take text for a formula (OWASP, CSV Injection).
+#: First characters that make a spreadsheet read text as a formula (OWASP, CSV Injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-#: What stands before a state's word on the screen.
+#: Signs before a state's word on the screen.
 GLYPHS = "●○◐◌✓✗ "
 
 
 def as_yaml(text: str) -> str:
-    """JSON as YAML. Raises ValueError when it is no JSON."""
+    """JSON as YAML. Raises ValueError when it is not JSON."""
     import yaml
 
-    # YAML's own float of NaN is written by its name; Python's JSON reads both.
+    # YAML writes a float NaN as `.nan`; Python's JSON reads both.
     return str(yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True, width=1000))
 
 
 def occurrences(text: str, wanted: str) -> list[tuple[int, int]]:
-    """(line, column) of every place where a text occurs, whatever its case; none of nothing."""
+    """(line, column) of every occurrence of a text, ignoring case; empty for an empty text."""
     wanted = wanted.casefold()
     if not wanted:
         return []
@@ -45,7 +45,7 @@ def occurrences(text: str, wanted: str) -> list[tuple[int, int]]:
 
 
 def exact(column: Column[Any], row: Any) -> Any:
-    """A column's value as exact as the row has it: a date rather than “3 min ago”, else the text that is shown."""
+    """A column's value as exact as the row has it: a date rather than “3 min ago”, else the displayed text."""
     for name in (column.sort, column.key):
         value = getattr(row, name, None) if name is not None and name.isidentifier() else None
         if isinstance(value, str | int | float | date) and not isinstance(value, Enum):
@@ -56,7 +56,7 @@ def exact(column: Column[Any], row: Any) -> Any:
 
 
 def csv_text(value: Any) -> str:
-    """A value of a CSV file. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """A value of a CSV file. Text that a spreadsheet would read as a formula gets an apostrophe in front."""
     if value is None:
         return ""
     if isinstance(value, date):
@@ -77,10 +77,10 @@ def _is_number(text: str) -> bool:
 
 
 class TableWriter:
-    """Writes rows as CSV (the columns as shown) or, for `.json`, as everything that is known of each."""
+    """Writes rows as CSV (the columns as shown) or, for `.json`, with all fields of each."""
 
     def __init__(self, path: Path, columns: Sequence[Column[Any]]) -> None:
-        """Raises FileExistsError: nothing is ever written over. The rows come to be under the name at `finish`."""
+        """Raises FileExistsError: existing files are never overwritten. The rows appear under the name at `finish`."""
         new_files.require_free(path)
         self._path = path
         self._columns = columns
@@ -100,13 +100,13 @@ class TableWriter:
             self.rows += 1
 
     def finish(self) -> None:
-        """Gives the file its name. Raises FileExistsError when another has it by now, OSError."""
+        """Gives the file its name. Raises FileExistsError when that exists by now, OSError."""
         self._file.write("\n]\n" if self._json else "")
         self._file.close()
         new_files.publish(self._partial, self._path)
 
     def give_up(self) -> None:
-        """Leaves nothing behind, when `finish` was not reached."""
+        """Removes the unfinished file, when `finish` was not reached."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Names with their values, a line or more each: values are wrapped beside their names and never cut."""
+"""Names with their values, a line or more each: values are wrapped next to their names and never cut."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from textual.widgets.option_list import Option
 from registry_tui.widgets.awaited import Awaited, AwaitedList
 from registry_tui.wording.text import safe, safe_lines
 
-#: Cells that a value has at least, however narrow the terminal is.
+#: Minimum cells of a value, however narrow the terminal is.
 LEAST = 12
-#: Characters of a value that are looked at; `y` shows all.
+#: Characters of a value that are shown; `y` shows all.
 LONGEST = 2000
 
 
 class _Fits(Static):
-    """Text that is made for the cells it has, and again when they change."""
+    """Text that is built for the width of the widget, and again when that changes."""
 
     _make: Callable[[int], Content] | None = None
     _room = 0
 
     def show(self, make: Callable[[int], Content]) -> None:
-        """Shows what `make` returns for a number of cells; without a size, once it has one."""
+        """Shows the result of `make` for a number of cells; without a size, once it has one."""
         self._make = make
         if self._room:
             self.update(make(self._room))
@@ -35,7 +35,7 @@ class _Fits(Static):
     def on_resize(self) -> None:
         if self.size.width != self._room:
             self._room = self.size.width
-            # Not while the layout that brought the size is under way: it would not look at the new height.
+            # Not during the layout that brought the size: it would miss the new height.
             self.call_later(self._make_again)
 
     def _make_again(self) -> None:
@@ -51,11 +51,11 @@ class Fitted(_Fits):
 
 
 class AwaitedFacts(_Fits, Awaited):
-    """Such a text that is asked for."""
+    """Such a text that is loaded."""
 
 
 def beside(value: str, room: int, indent: int) -> str:
-    """A value in lines of `room` cells, all but the first with `indent` cells before them."""
+    """A value in lines of `room` cells, all but the first indented by `indent` cells."""
     lines = [
         part
         for line in safe_lines(value, LONGEST).splitlines()
@@ -69,7 +69,7 @@ def facts(
 ) -> list[tuple[str, str]]:
     """Lines for each name that has a value, for `Content.assemble`; values begin `indent` cells from the left.
 
-    A name that is too long has a line of its own.
+    A name that is too long gets a separate line.
     """
     parts: list[tuple[str, str]] = []
     for name, value in named:
@@ -84,7 +84,7 @@ def facts(
 
 
 class FactList(AwaitedList):
-    """Names with their values, one of which is selected. Contents that are given ready stay as they are."""
+    """Names with their values, one of which is selected. Ready-made contents stay as they are."""
 
     INDENT: ClassVar[int] = 24
 
@@ -107,7 +107,7 @@ class FactList(AwaitedList):
     def _drawn(self, name: str, value: str | Content) -> Content:
         if isinstance(value, Content):
             return value
-        # The scroll bar may come with the last line.
+        # The scroll bar may appear with the last line.
         text = beside(value, self._room - self.INDENT - 1, self.INDENT)
         return Content.assemble((f"{name:<{self.INDENT}}", "$foreground-muted"), text)
 

@@ -1,4 +1,4 @@
-"""The field for MLflow's filter language: a list of what can come next, and a mark where something is wrong."""
+"""The field for MLflow's filter language: a list of the possible continuations, and a mark at a mistake."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from registry_tui.terminal.textual_private import suggestion_of
 from registry_tui.widgets import filter_language
 from registry_tui.wording.text import safe, safe_lines
 
-#: The keys that are known now, by kind.
+#: The currently known keys, by kind.
 Keys = Callable[[], Mapping[str, Iterable[str]]]
 
 
 class FilterLine(Vertical):
-    """The field (`#filter`), a count beside it (`#count`), the list below it and what is wrong."""
+    """The field (`#filter`), a count next to it (`#count`), the list below it and the error."""
 
     DEFAULT_CSS = """
     FilterLine {
@@ -63,8 +63,8 @@ class FilterLine(Vertical):
         yield Static("", id="wrong", markup=False)
 
     def complain(self, words: str, text: str = "") -> None:
-        """Says why the filter `text` was refused, and points where, unless it is another by now; without words takes
-        that away."""
+        """Shows why the filter `text` was refused, and marks the place, unless the text has changed; without words,
+        removes the error."""
         line = self.query_one("#wrong", Static)
         line.display = bool(words)
         if not words:
@@ -78,7 +78,7 @@ class FilterLine(Vertical):
         field.cursor_position = found.position
 
         def point() -> None:
-            # Behind the scrolling that the cursor brings about, which is how far the text is shifted.
+            # After the scrolling caused by the cursor, which is how far the text is shifted.
             before = field.cursor_screen_offset.x - line.content_region.x
             line.update(safe_lines(f"{' ' * max(0, before)}^\n{found.words}\n{words}", 900))
 
@@ -93,7 +93,7 @@ class FilterLine(Vertical):
 
 
 class FilterField(Input):
-    """→ and tab take the completion, ↑ ↓ choose another, enter takes a chosen one or asks, esc closes the list."""
+    """→ and tab take the completion, ↑ ↓ choose another, enter takes a chosen one or submits, esc closes the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "choose(1)", "Next", show=False),
@@ -124,7 +124,7 @@ class FilterField(Input):
         return bool(self.choices.display)
 
     def _offer(self) -> None:
-        """Lists what can come at the cursor."""
+        """Lists the possible continuations at the cursor."""
         self._offered = filter_language.choices(self.value[: self.cursor_position], self._keys())
         shown = bool(self._offered.texts)
         if shown:
@@ -132,7 +132,7 @@ class FilterField(Input):
         self.choices.display = shown
 
     def know_more(self) -> None:
-        """Offers and completes again what is typed: other keys are known now."""
+        """Offers and completes the typed text again: other keys are known now."""
         if not self.has_focus:
             return
         if self._open and self.choices.highlighted is None:
@@ -141,11 +141,11 @@ class FilterField(Input):
             self.post_message(SuggestionReady(self.value, found))
 
     def _column(self, index: int) -> int:
-        """Where a character stands in the field."""
+        """The column of a character in the field."""
         return max(0, Content(self.value[:index]).cell_length - int(self.scroll_offset.x))
 
     def on_focus(self) -> None:
-        # What is wrong is to be read first.
+        # The error should be read first.
         if not self.screen.query_one("#wrong").display:
             self._offer()
 
@@ -166,13 +166,13 @@ class FilterField(Input):
         self.choices.highlighted = (0 if by > 0 else count - 1) if at is None else (at + by) % count
 
     def action_take(self) -> None:
-        """Takes the chosen text, else the first; tab goes on to the next widget when there is none."""
+        """Takes the chosen text, else the first; without one, tab goes on to the next widget."""
         if not self._open:
             raise SkipAction
         self.take(self.choices.highlighted or 0)
 
     def take(self, index: int) -> None:
-        """Puts an offered text in place of what is typed."""
+        """Replaces the typed text with an offered one."""
         start, text = self._offered.start, self._offered.texts[index]
         self.replace(text, start, self.cursor_position)
         self.cursor_position = start + len(text)

@@ -1,4 +1,4 @@
-"""MLflow's filter language for people: what can come next, and in plain words what is wrong where. Plain functions.
+"""MLflow's filter language for people: possible continuations, and mistakes in plain words. Plain functions.
 
 The language: https://mlflow.org/docs/latest/ml/search/search-runs
 """
@@ -38,7 +38,7 @@ _OPERATORS = {
 }
 _TIMES = ("start_time", "end_time")
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
-#: Choices that are offered at once.
+#: Maximum number of choices offered.
 MOST = 50
 
 
@@ -59,7 +59,7 @@ class Problem:
 
 
 def quoted(key: str) -> str:
-    """A key as the language wants it: in backticks unless it is a plain word."""
+    """A key in the language's syntax: in backticks unless it is a plain word."""
     return key if _PLAIN.fullmatch(key) else f"`{key}`"
 
 
@@ -79,7 +79,7 @@ def complete(text: str, keys: Mapping[str, Iterable[str]]) -> str | None:
     if match is None:
         return None
     start = found.start(2) if tick else found.start(3)
-    # An odd key needs backticks from its beginning; what is typed already cannot be changed by a completion.
+    # An odd key needs backticks from its beginning; a completion cannot change the text already typed.
     if tick:
         return f"{text[:start]}`{match}`"
     return f"{text[:start]}{match}" if _PLAIN.fullmatch(match) else None
@@ -96,7 +96,7 @@ def choices(text: str, keys: Mapping[str, Iterable[str]]) -> Choices:
             kind, name = _plural(kind), name.strip('`"')
             expected = "operator"
         elif expected == "operator":
-            # `IS`, `IS NOT` and `NOT` are but beginnings.
+            # `IS`, `IS NOT` and `NOT` are only beginnings.
             if word.upper() not in ("IS", "NOT"):
                 expected = "and" if word.upper() == "NULL" else "value"
         elif expected == "value":
@@ -119,7 +119,7 @@ def choices(text: str, keys: Mapping[str, Iterable[str]]) -> Choices:
 
 
 def _keys(begun: str, keys: Mapping[str, Iterable[str]]) -> list[str]:
-    """Keys for what is begun: those of its kind, or kinds and then keys of any that contain it."""
+    """Keys for the typed beginning: those of its kind, or kinds and then keys of any that contain it."""
     kind, dot, name = begun.partition(".")
     if not dot:
         kinds = [f"{each}." for each in KINDS if each.startswith(begun)]
@@ -137,7 +137,7 @@ def _of_kind(kind: str, written: str, part: str, keys: Mapping[str, Iterable[str
 
 
 def _plural(kind: str) -> str:
-    """A kind by the name that this module has for it; the language has several."""
+    """A kind by its name in this module; the language has several names."""
     kind = kind.lower()
     for known, first in (("metrics", "metric"), ("params", "param"), ("tags", "tag"), ("attributes", "attr")):
         if kind.startswith(first):
@@ -153,7 +153,7 @@ def hint(text: str, keys: Mapping[str, Iterable[str]]) -> str | None:
 
 def problem(text: str, keys: Mapping[str, Iterable[str]]) -> Problem | None:
     """The probable mistake in a filter that MLflow refuses; None when none is found."""
-    # Text in quotes is not part of the language; everything keeps its place.
+    # Quoted text is not part of the language; all positions stay the same.
     bare = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: "_" * len(found[0]), text)
     for quote, name in (("'", "apostrophe"), ('"', "quotation mark"), ("`", "backtick")):
         if (at := bare.rfind(quote)) >= 0:

@@ -56,7 +56,7 @@ _WORDS_OF_ONE_CHARACTER = {
 
 @lru_cache(8192)
 def plain_text(text: str) -> str:
-    """The text with every drawing character as one that is read aloud or passed over; as wide as before."""
+    """The text with every drawing character replaced by one that a screen reader reads or skips; the same width."""
     return "".join(character if character.isascii() else _plain(character) for character in text)
 
 
@@ -64,7 +64,7 @@ def _plain(character: str) -> str:
     if character in _WORDS_OF_ONE_CHARACTER:
         return _WORDS_OF_ONE_CHARACTER[character]
     code = ord(character)
-    if 0x2500 <= code <= 0x257F:  # box drawing: a frame is passed over
+    if 0x2500 <= code <= 0x257F:  # box drawing: a frame is skipped
         return " "
     if 0x2580 <= code <= 0x259F:  # block elements: bars and images
         return " " if character == "░" else "#"
@@ -76,16 +76,16 @@ def _plain(character: str) -> str:
 
 
 def filtered(line: Strip, filters: Sequence[LineFilter], background: Color) -> Strip:
-    """A line that went through all filters; each line remembers what came of it."""
+    """A line after all filters; each line caches its result."""
     for each in filters:
         line = line.apply_filter(each, background)
     return line
 
 
 class OnlyVisible(LineFilter):
-    """Nothing that a terminal obeys and nobody sees: what fields for typing hold is drawn as it is by Textual.
+    """Removes invisible control characters: input fields show their text as drawn by Textual.
 
-    A line stays as wide as it was laid out: without its joiners, an emoji's parts stand beside each other.
+    A line stays as wide as it was laid out: without its joiners, an emoji's parts stand next to each other.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
@@ -95,12 +95,12 @@ class OnlyVisible(LineFilter):
 
 
 def _as_wide(text: str, before: str) -> str:
-    """A text that was made of another, in as many cells as that took."""
+    """A text derived from another, padded or cut to the width of that."""
     return text if text is before else set_cell_size(text, cell_len(before))
 
 
 def visible(text: str) -> str:
-    """The text without control, format and line-ending characters (categories Cc, Cf, Zl, Zp): none of them is wide."""
+    """The text without control, format and line-ending characters (categories Cc, Cf, Zl, Zp), all of zero width."""
     if text.isprintable():
         return text
     return "".join(each for each in text if unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp"))
@@ -117,7 +117,8 @@ class PlainCharacters(LineFilter):
 
 
 class Links(LineFilter):
-    """Whole addresses as links, wherever they are drawn. One that reaches the line's end may go on in the next line."""
+    """Whole addresses as links, wherever they are drawn. One that reaches the line's end may continue in the next
+    line."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if not any("://" in segment.text for segment in segments):
@@ -130,7 +131,7 @@ class Links(LineFilter):
 
 
 def _with_links(segment: Segment, more: bool) -> list[Segment]:
-    """A segment with its addresses apart; `more` is whether text follows it in the line."""
+    """A segment split at its addresses; `more` is whether text follows it in the line."""
     text, style, control = segment
     parts, at = [], 0
     for start, end in addresses(text):
@@ -143,12 +144,12 @@ def _with_links(segment: Segment, more: bool) -> list[Segment]:
 
 @lru_cache(512)
 def _link(style: Style, address: str) -> Style:
-    # Kept: each new style with a link has another ID, and the terminal would be sent the line again.
+    # Cached: each new style with a link has another ID, and the line would be sent to the terminal again.
     return style + Style(link=address)
 
 
 class WithoutColors(LineFilter):
-    """Only the terminal's own two colours: what stands out by its background is reversed."""
+    """Only the terminal's own two colours: text with a distinct background is reversed."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [Segment(text, None if style is None else _without(style), control) for text, style, control in segments]

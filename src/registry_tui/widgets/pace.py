@@ -1,4 +1,4 @@
-"""How quickly workflows move bytes, measured between the looks at them."""
+"""How quickly workflows move bytes, measured between polls."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Paces:
-    """Remembers when each workflow's present step was first seen, and how far it was."""
+    """Remembers when each workflow's current step was first seen, and its progress then."""
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[str | None, float, int]] = {}
 
     def words(self, work: Workflow, now: float | None = None) -> str:
-        """`12 MB of 40 MB, 6 MB/s, 5 s left` of a step that moves bytes, as far as known; else nothing.
+        """`12 MB of 40 MB, 6 MB/s, 5 s left` for a step that moves bytes, as far as known; else an empty text.
 
         `now`: seconds of `time.monotonic`.
         """

@@ -1,8 +1,9 @@
-"""Pages of a list that is too long to load: fetched by token on demand, a bounded number kept.
+"""Pages of a list that is too long to load: fetched by token on demand, a bounded number cached.
 
-A token names the page after the one it came with, so a list can only be walked page by page, from its start, and
-from its end where the source can answer in reversed order. `PageCache` keeps both walks, every token seen (a short
-text a page) and the rows of the pages used last. It knows nothing of widgets; the table asks `next_step` what to fetch.
+A token names the page after the one it came with, so a list can only be walked page by page, from its start, and from
+its end where the source supports reverse order. `PageCache` keeps both walks, every token seen (a short text a page)
+and the rows of the most recently used pages. It is independent of widgets; the table calls `next_step` for the page to
+fetch.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Fetch = Callable[[str | None, bool], Awaitable[PageLike[Row]]]
 
 @dataclass(frozen=True)
 class Rows(Generic[Row]):
-    """A page made of rows at hand."""
+    """A page made of rows in memory."""
 
     items: Sequence[Row]
     next_page_token: str | None = None
@@ -43,7 +44,7 @@ class Rows(Generic[Row]):
 
 @dataclass(frozen=True)
 class Step(Generic[Row]):
-    """The page to fetch next, and the list that wants it."""
+    """The page to fetch next, and the list that needs it."""
 
     cache: PageCache[Row]
     backwards: bool
@@ -51,7 +52,7 @@ class Step(Generic[Row]):
     token: str | None
 
     async def fetch(self) -> PageLike[Row]:
-        """Asks the source for it."""
+        """Fetches it from the source."""
         return await self.cache.fetch(self.token, self.backwards)
 
 
@@ -86,7 +87,7 @@ class _Walk(Generic[Row]):
         return rows[offset] if offset < len(rows) else None
 
     def missing(self, first: int, last: int) -> int | None:
-        """The first page between two rows that is not here, or is stale."""
+        """The first page between two rows that is missing or stale."""
         if self.end is not None:
             last = min(last, self.end - 1)
         for page in range(self.page_of(max(0, first)), self.page_of(max(0, last)) + 1):
@@ -127,9 +128,9 @@ class _Walk(Generic[Row]):
 
 
 class PageCache(Generic[Row]):
-    """A list of rows of which only some pages are in memory. Rows are named by `key` over refreshes."""
+    """A list of rows of which only some pages are in memory. Rows are identified by `key` over refreshes."""
 
-    #: Tells it from a `TreeCache` where that one need not be imported.
+    #: Distinguishes it from a `TreeCache` without importing that.
     is_tree: ClassVar[Literal[False]] = False
 
     def __init__(
@@ -147,7 +148,7 @@ class PageCache(Generic[Row]):
 
     @property
     def total(self) -> int | None:
-        """The number of rows, once the source gave it or an end was reached."""
+        """The number of rows, once the source returned it or an end was reached."""
         if self._total is not None:
             return self._total
         return self._forward.end if self._forward.end is not None else self._backward.end
@@ -193,7 +194,7 @@ class PageCache(Generic[Row]):
         return self._forward.row(index)
 
     def demand(self, first: int, last: int) -> None:
-        """Says which rows are in view; `next_step` serves them first."""
+        """Sets the rows in view; `next_step` serves them first."""
         self._first, self._last = max(0, first), max(0, last)
 
     def go_to_start(self) -> None:
@@ -201,7 +202,7 @@ class PageCache(Generic[Row]):
         self._from_end = self._seek_end = False
 
     def go_to_end(self) -> bool:
-        """Goes to the end without loading what lies between; False when it has to be walked to, page by page."""
+        """Goes to the end without loading the rows in between; False when it must be walked to, page by page."""
         if self.total is not None:
             return True
         if self.reversible:
@@ -219,7 +220,8 @@ class PageCache(Generic[Row]):
             walk.stale.update(walk.pages)
 
     def trim(self) -> None:
-        """Keeps only the pages in view, while nobody looks; tokens stay, so that every place can be found again."""
+        """Keeps only the pages in view, while the list is not visible; tokens stay, so that every place can be found
+        again."""
         first, last = self._first, self._last
         height = self.height
         for walk, keep in (
@@ -253,7 +255,7 @@ class PageCache(Generic[Row]):
         return found if self._from_end or self.total is not None else [i for i in found if i < self._forward.known]
 
     def next_step(self) -> Step[Row] | None:
-        """The page to fetch now: in view first, then half a screen ahead; None when nothing is wanted."""
+        """The page to fetch now: in view first, then half a screen ahead; None when no page is needed."""
         if self._seek_end and self.total is None:
             return self._step(False, len(self._forward.tokens) - 1)
         ahead = max(10, self._last - self._first + 1) // 2
@@ -278,7 +280,7 @@ class PageCache(Generic[Row]):
         return None if page is None else self._step(False, page)
 
     def _nearer_the_end(self, first: int, last: int, total: int) -> bool:
-        # An empty list is asked for from its start: only there rows are seen to have come.
+        # An empty list is fetched from its start: new rows can only be seen there.
         if total == 0 or last < self._forward.known:
             return False
         return (total - 1 - first) - self._backward.known < last - self._forward.known
@@ -289,11 +291,11 @@ class PageCache(Generic[Row]):
         return Step(self, backwards, page, walk.tokens[page])
 
     def begin(self, page: PageLike[Row]) -> None:
-        """Keeps a first page that was fetched otherwise."""
+        """Adds a first page that was fetched elsewhere."""
         self.accept(self._step(False, 0), page)
 
     def accept(self, step: Step[Row], answer: PageLike[Row]) -> int:
-        """Keeps a fetched page. Returns by how many rows the display moved down, when rows were put before it."""
+        """Adds a fetched page. Returns by how many rows the display moved down, when rows were put before it."""
         walk = self._backward if step.backwards else self._forward
         if step.page >= len(walk.tokens) or walk.tokens[step.page] != step.token:
             return 0
@@ -306,6 +308,6 @@ class PageCache(Generic[Row]):
             self._total = answer.total
         walk.accept(step.page, answer.items, answer.next_page_token, walk.pages_of(first, last))
         moved = self.height - before if counted_from_end and step.backwards else 0
-        # The same rows stay in view, so that what is before them is not asked for in turn, page after page.
+        # The same rows stay in view, so that the rows before them are not fetched in turn, page after page.
         self._first, self._last = self._first + moved, self._last + moved
         return moved

@@ -1,4 +1,4 @@
-"""Tabs that stay where they were sent."""
+"""Tabs that stay on the chosen pane."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from textual.widgets import TabbedContent, TabPane
 
 
 class Pages(TabbedContent):
-    """Tabs, where only choosing one changes it.
+    """Tabs that change only by an explicit choice.
 
-    Textual's also turn to a pane when something in it gets the focus; with keys typed quickly, that message arrives
-    after the next tab was chosen, and would go back.
+    Textual's also switch to a pane when a widget in it gets the focus; with keys typed quickly, that message arrives
+    after the next tab was chosen, and would switch back.
     """
 
     def neighbour(self, by: int) -> str:

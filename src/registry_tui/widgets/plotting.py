@@ -21,7 +21,7 @@ _MARKS = "●■▲◆▼★○□△◇▽☆" + string.ascii_uppercase
 #: Columns from one mark on a line to its next.
 _MARK_COLUMNS = 16
 
-#: Smallest and largest smoothing weight that a person can choose.
+#: Smallest and largest smoothing weight that can be chosen.
 MAX_SMOOTHING = 0.99
 
 
@@ -157,7 +157,7 @@ def padded(window: Window, *, log_y: bool = False) -> Window:
 
 
 def cut(line: Series, low: float, high: float) -> Series:
-    """The points whose x is from low to high, of a series in order of x."""
+    """The points with x from low to high, of a series in order of x."""
     first, last = bisect_left(line.xs, low), bisect_right(line.xs, high)
     return replace(line, xs=line.xs[first:last], ys=line.ys[first:last])
 
@@ -213,7 +213,7 @@ def downsample(line: Series, window: Window, buckets: int, *, log_y: bool = Fals
 
 
 def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, log_y: bool = False) -> Canvas:
-    """All series on one canvas; a later one covers an earlier one's colour where they meet."""
+    """All series on one canvas; where they meet, a later one's colour covers an earlier one's."""
     canvas = Canvas(columns, rows)
     dots_x, dots_y = columns * CELL_WIDTH - 1, rows * CELL_HEIGHT - 1
     y_low, y_high = _axis(window.y_low, log_y), _axis(window.y_high, log_y)
@@ -230,7 +230,7 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
             canvas.line(*_clamp(start, dots_y), *_clamp(end, dots_y), number)
         paths.append(dots)
     for number, dots in enumerate(paths):
-        # A line of one point is a dot that is hardly seen.
+        # A line of one point is a dot that is hardly visible.
         if len(dots) == 1 or (dots and len(series) > 1):
             _mark(canvas, dots, number, len(series))
     return canvas
@@ -255,7 +255,7 @@ def _mark(canvas: Canvas, dots: Sequence[tuple[int, int]], number: int, count: i
 
 
 def _clamp(dot: tuple[int, int], dots_y: int) -> tuple[int, int]:
-    """Keeps lines that leave a zoomed window short."""
+    """Shortens lines that leave a zoomed window."""
     return dot[0], max(-1, min(dots_y + 1, dot[1]))
 
 
@@ -306,7 +306,7 @@ def short_number(value: float) -> str:
 
 
 def value_at(line: Series, x: float) -> float | None:
-    """The y of the point whose x is nearest, or None for an empty line. Takes xs in order."""
+    """The y of the point with the nearest x, or None for an empty line. Takes xs in order."""
     if not len(line.xs):
         return None
     low, high = 0, len(line.xs) - 1

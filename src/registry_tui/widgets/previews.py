@@ -17,10 +17,11 @@ HEAD_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_TABLE_ROWS, MAX_TABLE_COLUMNS = 500, 60
 _HEX_BYTES = 1024
-#: Files beside an `MLmodel` that its card shows too: as many bytes of them, requirements, and lines of the example.
+#: Files next to an `MLmodel` that its card shows too: bytes of each that are read, requirements, and lines of the
+#: example.
 BESIDE_BYTES = 64 * 1024
 REQUIREMENTS = "requirements.txt"
-#: The first that is there: what can be sent as it is, then what `log_model` got.
+#: The first that exists: the ready-to-send form, then the one given to `log_model`.
 EXAMPLES = ("serving_input_example.json", "input_example.json")
 MAX_REQUIREMENTS, MAX_EXAMPLE_LINES = 40, 24
 #: Of an example: the items of a list and the characters of a text that are shown, and a line's width.
@@ -70,14 +71,14 @@ class ImagePreview:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The content of an `MLmodel` file (MLflow's model format): names with the detail beside each."""
+    """The content of an `MLmodel` file (MLflow's model format): names, each with its detail."""
 
     flavours: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     params: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
-    #: From the files beside it.
+    #: From the files next to it.
     requirements: tuple[str, ...] = ()
     example: str = ""
 
@@ -89,7 +90,7 @@ class ModelPreview:
 
 @dataclass(frozen=True)
 class BinaryPreview:
-    """A hex dump of the first bytes of what is not text."""
+    """A hex dump of the first bytes of a file that is not text."""
 
     dump: str
 
@@ -103,7 +104,7 @@ Preview = TextPreview | MarkdownPreview | TablePreview | ImagePreview | ModelPre
 
 
 def is_image(path: str) -> bool:
-    """Whether the file's name says that it is an image."""
+    """Whether the file's name has an image suffix."""
     return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -115,7 +116,7 @@ def bytes_wanted(path: str, size: int | None) -> int:
 
 
 def beside_model(names: Collection[str]) -> tuple[str, ...]:
-    """Those files of a model's folder that its card is made of, besides `MLmodel`."""
+    """The files of a model's folder that its card needs, in addition to `MLmodel`."""
     example = next((name for name in EXAMPLES if name in names), None)
     return tuple(name for name in (REQUIREMENTS, example) if name is not None and name in names)
 
@@ -160,7 +161,7 @@ def _decode(head: bytes) -> str | None:
 
 
 def _pretty_json(text: str) -> str:
-    """Indented JSON; the text as it is when it is none, or when it has numbers that would change."""
+    """Indented JSON; the unchanged text when it is not JSON, or has numbers that would change."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -197,7 +198,7 @@ def hex_dump(data: bytes) -> str:
 
 
 def model_card(text: str) -> ModelCard | None:
-    """The card of an `MLmodel` file, or None when it is none."""
+    """The card of an `MLmodel` file, or None if it is not one."""
     from registry_tui.contracts import bounded_yaml
 
     try:
@@ -234,7 +235,7 @@ def _completed(card: ModelCard, beside: Mapping[str, bytes]) -> ModelCard:
 
 
 def requirement_lines(data: bytes) -> tuple[str, ...]:
-    """The lines of a requirements file that say something; how many more there are, when they are too many."""
+    """The lines of a requirements file without blanks and comments, and the number left out when there are too many."""
     lines = [line.strip() for line in (_decode(data) or "").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     more = len(lines) - MAX_REQUIREMENTS
@@ -242,11 +243,11 @@ def requirement_lines(data: bytes) -> tuple[str, ...]:
 
 
 def shortened_example(data: bytes) -> str:
-    """An example's JSON in a few lines: what is long in it says how much more there is. Other text is cut."""
+    """An example's JSON in a few lines: long parts are cut, with the number left out. Other text is cut."""
     text = (_decode(data) or "").strip()
     try:
         lines = _json_lines(json.loads(text))
-    except (ValueError, RecursionError):  # no JSON, or only its beginning was read
+    except (ValueError, RecursionError):  # not JSON, or only its beginning was read
         lines = [text[: _EXAMPLE_WIDTH * 4] + "…"] if len(text) > _EXAMPLE_WIDTH * 4 else text.splitlines()
     more = len(lines) - MAX_EXAMPLE_LINES
     return "\n".join(lines if more <= 0 else [*lines[:MAX_EXAMPLE_LINES], f"… {counted(more, 'more line')}"])

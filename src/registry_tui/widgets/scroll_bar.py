@@ -1,4 +1,5 @@
-"""The scrollbar of long tables: every page draws it again, so it is drawn a kind of cell at a time, not a line."""
+"""The scrollbar of long tables: every page draws it again, so it is drawn once for each kind of cell, not for each
+line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The present content of the terminal, so that only differences are sent.
+"""The terminal's current content, so that only differences are sent.
 
 Textual writes whole screens whenever their layout changes, four or five times while a place opens, and whole regions
-when a widget is painted again. Over a slow line that is seconds; most of it is on the screen already.
+when a widget is painted again. Over a slow line that takes seconds; most of it is on the screen already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from registry_tui.widgets.sixels import Sixels
 
-#: A line as it is sent: neighbours of one style in one segment.
+#: A line as it is sent: neighbouring segments of one style are merged.
 Line = list[Segment]
 
 
@@ -40,11 +40,11 @@ class Shown:
         return self._sixels
 
     def forget(self) -> None:
-        """Nothing is known of the terminal: after a change of its size, or after another program had it."""
+        """Drops the known content: after a change of the terminal's size, or after another program used it."""
         self._lines.clear()
 
     def only_changes(self, update: CompositorUpdate) -> CompositorUpdate:
-        """The same update, which writes no more than it has to. It counts as written when it is rendered."""
+        """The same update, reduced to the necessary writes. It counts as written when it is rendered."""
         if isinstance(update, LayoutUpdate) and update.region.offset == (0, 0):
             return _Changes(self, dict(enumerate(_join(strips) for strips in update.strips)))
         if isinstance(update, ChopsUpdate):
@@ -58,7 +58,7 @@ class Shown:
         return update
 
     def _with_chops(self, update: ChopsUpdate) -> dict[int, Line] | None:
-        """The whole lines that a partial update leads to, or None when what is beside it is not known."""
+        """The whole lines that result from a partial update, or None when the rest of a line is unknown."""
         spans: dict[int, list[tuple[int, int]]] = {}
         for y, first, last in update.spans:
             spans.setdefault(y, []).append((first, last))
@@ -79,7 +79,7 @@ class Shown:
         return _join(old if strip is None else strip for (_, strip), old in zip(pieces, before, strict=True))
 
     def write(self, lines: Mapping[int, Line], console: Console) -> str:
-        """The sequences that turn what is shown into these lines."""
+        """The sequences that turn the current content into these lines."""
         written: list[str] = []
         for y in sorted(lines):
             line, before = lines[y], self._lines.get(y, [])
@@ -87,7 +87,7 @@ class Shown:
                 continue
             same = _same_at_start(line, before)
             rest = line[same:]
-            # What is equal at the end stays, when it is at the same place, which it is in lines of one width.
+            # An equal end stays if it is at the same place, which it is in lines of one width.
             left = _same_at_start(rest[::-1], before[same:][::-1])
             if before and Segment.get_line_length(line) == Segment.get_line_length(before):
                 rest = rest[: len(rest) - left]
@@ -112,10 +112,10 @@ class _Changes(CompositorUpdate):
 def _pieces(
     chops: Mapping[int, Strip | None], ends: Sequence[int], changed: Sequence[tuple[int, int]]
 ) -> list[tuple[int, Strip | None]]:
-    """The cell behind each piece's last, and what it shows now, None where that is not known.
+    """The cell behind each piece's last, and its current content, None where unknown.
 
-    Beside the changed spans a piece may hold what is *behind* a widget: only those that touch the changed region are
-    drawn, and backgrounds touch every region.
+    Outside the changed spans a piece may hold the content *behind* a widget: only those that touch the changed region
+    are drawn, and backgrounds touch every region.
     """
     return [
         (end, strip if any(first < end and x < last for first, last in changed) else None)
@@ -128,7 +128,7 @@ def _join(strips: Iterable[Strip | None]) -> Line:
 
 
 def _same_at_start(one: Sequence[Segment], other: Sequence[Segment]) -> int:
-    """How many segments both begin with."""
+    """The length of the common prefix, in segments."""
     count = 0
     for mine, its in zip(one, other, strict=False):
         if mine != its:

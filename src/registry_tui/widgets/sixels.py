@@ -1,6 +1,6 @@
 """Images as sixels, which foot, WezTerm, Konsole, iTerm2 and others draw (DEC's VT330/VT340 manual, chapter 14).
 
-Sixels are drawn over the cells, and know nothing of scrolling or of what covers them. So the cells hold the same
+Sixels are drawn over the cells, independent of scrolling and of overlapping widgets. So the cells hold the same
 placeholders as for kitty: wherever some are to be written, blanks are written, and the image's part over them.
 """
 
@@ -18,12 +18,12 @@ from registry_tui.widgets.terminal_images import TerminalImage, placeholders
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: Colours of an image at most: terminals have 256 registers, some of which are their own colours.
+#: Maximum colours of an image: terminals have 256 registers, some of which are their own colours.
 _COLOURS = 240
 #: Rows of pixels in a band: a character is six pixels above each other, the highest bit is the lowest.
 _BAND = 6
 _RUN = re.compile(r"(.)\1{3,}")
-#: Pixels of a VT340's cell, across and down: of a terminal that does not tell.
+#: Pixels of a VT340's cell, across and down: for a terminal that does not report its own.
 _CELL = (10, 20)
 
 
@@ -53,12 +53,12 @@ class Sixels:
         self._images[image.number] = image
 
     def forget(self, number: int) -> None:
-        """Draws it no more; what takes its place on the screen takes its pixels away."""
+        """Stops drawing it; the text that replaces it on the screen overwrites its pixels."""
         self._images.pop(number, None)
         self._scaled.pop(number, None)
 
     def blanked(self, segments: Iterable[Segment], x: int, y: int) -> list[Segment]:
-        """The same line from cell `x`, with blanks for placeholders; what belongs there is drawn next."""
+        """The same line from cell `x`, with blanks for placeholders; the image's part there is drawn next."""
         written = []
         for segment in segments:
             cells = placeholders(segment.text)
@@ -83,7 +83,7 @@ class Sixels:
         self._parts.append(part)
 
     def drawn(self) -> str:
-        """The sequences that draw what was noted since the last time."""
+        """The sequences that draw the parts noted since the last time."""
         if not self._parts:
             return ""
         parts, self._parts = self._parts, []
@@ -122,7 +122,7 @@ def sixels(image: Image) -> str:
         red, green, blue = (round(part * 100 / 255) for part in palette[3 * colour : 3 * colour + 3])
         found.append(f"#{colour};2;{red};{green};{blue}")
         bits[colour] = [bytes(1 << row if each == colour else 0 for each in range(256)) for row in range(_BAND)]
-    # A character is 63 and its bits. Whole rows are added up as one number, which is many times quicker than pixels.
+    # A character is 63 plus its bits. Whole rows are added up as one number, which is many times faster than by pixel.
     blank = int.from_bytes(b"?" * width, "big")
     for top in range(0, height, _BAND):
         rows = [pixels[row * width : (row + 1) * width] for row in range(top, min(top + _BAND, height))]
@@ -139,7 +139,8 @@ def sixels(image: Image) -> str:
 
 
 def cell_size() -> tuple[int, int] | None:
-    """Pixels of a cell, across and down, as the terminal tells the system (also over SSH); None when it does not."""
+    """Pixels of a cell, across and down, as the terminal reports them to the system (also over SSH); None when it does
+    not."""
     import fcntl
     import struct
     import termios

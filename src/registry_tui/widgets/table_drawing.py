@@ -15,12 +15,12 @@ from registry_tui.wording.text import fit, safe, shortened
 if TYPE_CHECKING:
     from registry_tui.widgets.tree_cache import Branch
 
-#: One sorted column: its key, and whether downwards.
+#: One sorted column: its key, and whether descending.
 Sort = tuple[str, bool]
 
 
 class Pen:
-    """The styles of one kind of line: plain, under the cursor, or under it while the keys go elsewhere."""
+    """The styles of one kind of line: plain, under the cursor, or under it while another widget has the focus."""
 
     def __init__(self, base: Style, tones: dict[str, Style], background: Style) -> None:
         self.base = base + background
@@ -66,14 +66,14 @@ def text_line(text: str, style: Style, width: int) -> Strip:
 
 
 def waiting_line(pen: Pen, width: int) -> Strip:
-    """A row that is not here yet."""
+    """A row that is not loaded yet."""
     return text_line("  ·", pen["dim"], width)
 
 
 def row_line(
     row: Any, layout: Layout, pen: Pen, width: int, *, at_cursor: bool, marked: bool, branch: Branch | None
 ) -> Strip:
-    """A row. `branch` tells its place in a tree, which moves the first column to the right."""
+    """A row. `branch` is its place in a tree, which indents the first column."""
     line = _Line(width)
     line.add("▎" if at_cursor else " ", 1, pen["accent"] if at_cursor else pen.base)
     line.add("●" if marked else " ", 1, pen["mark"] if marked else pen.base)

@@ -1,4 +1,4 @@
-"""The table's columns, and which of them show how wide in the space there is. Plain functions; no widget."""
+"""The table's columns: which of them are shown, and how wide, in the available space. Plain functions; no widget."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Row = TypeVar("Row")
 
 #: Cells before the first column: the cursor's bar and the mark.
 LEAD = 2
-#: Cells a level of a tree is moved to the right; the glyph that opens a row takes as many.
+#: Indentation of a tree level in cells; the glyph that opens a row takes as many.
 INDENT = 2
 #: Cells of the header kept for the sign that there are more columns, on the left or on the right.
 MORE = 5
-#: Cells between columns: at least, and at most where every column shows.
+#: Cells between columns: at least, and at most where every column is shown.
 GAP = 2
 WIDEST_GAP = 4
-#: Cells that the first column, and any other with text, keep before a column has to leave.
+#: Cells that the first column, and any other with text, keep before a column is dropped.
 FIRST_FLOOR = 20
 FLOOR = 16
-#: Cells that a column keeps when even those that always show do not fit.
+#: Cells that a column keeps when even the columns of priority 0 do not fit.
 SMALLEST = 4
 
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
-    """One column. Priority 0 always shows; the highest numbers leave first when it gets narrow."""
+    """One column. Priority 0 is always shown; the highest numbers are dropped first when it gets narrow."""
 
     key: str
     title: str
@@ -42,19 +42,19 @@ class Column(Generic[Row]):
     max_width: int = 40
     #: The source's name of it in `order_by`; None when it cannot be sorted.
     sort: str | None = None
-    #: Whether what is too long keeps its end: names often differ only there.
+    #: Whether a text that is too long keeps its end: names often differ only there.
     keeps_end: bool = False
-    #: Cells that it keeps before a column has to leave; None: the rule for numbers and texts.
+    #: Cells that it keeps before a column is dropped; None: the rule for numbers and texts.
     floor: int | None = None
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns that show, with their widths in cells."""
+    """The columns that are shown, with their widths in cells."""
 
     columns: tuple[tuple[Column[Any], int], ...] = ()
     gap: int = GAP
-    #: Columns that were scrolled out on the left, and that have no room on the right.
+    #: Columns that were scrolled out on the left, and that do not fit on the right.
     offset: int = 0
     hidden: int = 0
 
@@ -77,7 +77,7 @@ def cell_of(column: Column[Row], row: Row) -> Cell:
 
 
 def measure(columns: Iterable[Column[Row]], rows: Sequence[Row], widths: dict[str, int]) -> None:
-    """Widens `widths`, by column key, to these rows; nothing ever shrinks, so that a list does not jump about."""
+    """Widens `widths`, by column key, to these rows; widths never shrink, so that a list does not jump about."""
     for column in columns:
         least = cell_len(column.title)
         width = max(widths.get(column.key, column.min_width), least)
@@ -96,11 +96,11 @@ def lay_out(
     indent: int = 0,
     signs: Mapping[str, int] | None = None,
 ) -> Layout:
-    """Which columns show in `available` cells, the first `offset` scrollable ones scrolled out.
+    """The columns that fit in `available` cells, the first `offset` scrollable ones scrolled out.
 
     The first column gets `indent` more, for a tree; `signs` are the cells that a sort order's sign takes, by column.
-    Long texts are shortened before a column leaves. Columns leave by priority, but for those that still fit beside what
-    stays; scrolled, the rightmost ones leave.
+    Long texts are shortened before a column is dropped. Columns are dropped by priority, except those that still fit
+    next to the remaining ones; when scrolled, the rightmost ones are dropped.
     """
     fixed = [column for column in columns if column.priority == 0][:1] if offset else []
     wanted = fixed + [column for column in columns if column not in fixed][offset:]
@@ -149,7 +149,7 @@ def _chosen(
             break
         gone.append(at)
         room += sizes[wanted[at].key][1] + GAP
-    # A narrow one may fit where a wide one had to leave.
+    # A narrow one may fit where a wide one was dropped.
     for at in sorted(gone, key=lambda at: (wanted[at].priority, at)):
         needed = sizes[wanted[at].key][1] + GAP
         if needed <= room:
@@ -160,7 +160,7 @@ def _chosen(
 
 
 def _shorten(widths: dict[str, int], floors: Mapping[str, int], excess: int) -> int:
-    """Shortens the widest columns, cell by cell, down to their floors; returns the cells still too many."""
+    """Shortens the widest columns, cell by cell, down to their floors; returns the number of excess cells left."""
     while excess > 0:
         longer = [key for key, width in widths.items() if width > floors[key]]
         if not longer:

@@ -28,27 +28,27 @@ class MarkingView(TableView[Row], Generic[Row]):
         self._anchor: int | None = None
 
     def clear_marks(self) -> None:
-        """Takes all marks away."""
+        """Removes all marks."""
         self.marked.clear()
         self._anchor = None
         self.refresh()
         self.post_message(self.Marked(self))
 
     def unmark(self, which: Callable[[Row], bool]) -> None:
-        """Takes the marks from rows."""
+        """Unmarks rows."""
         for key in [key for key, row in self.marked.items() if which(row)]:
             del self.marked[key]
         self.refresh()
         self.post_message(self.Marked(self))
 
     def _turn_mark(self, index: int) -> None:
-        """Marks the row at an index, or takes its mark away."""
+        """Toggles the mark of the row at an index."""
         row = self._source.row(index) if self._source is not None else None
         if row is not None and self._source is not None:
             self._mark({index: self._source.key(row) not in self.marked})
 
     def _mark(self, marks: Mapping[int, bool]) -> None:
-        """Marks rows by index, or takes their marks away; rows that are not here are left out."""
+        """Marks or unmarks rows by index; rows that are not loaded are left out."""
         source = self._source
         for index, mark in marks.items():
             row = source.row(index) if source is not None else None

@@ -18,7 +18,7 @@ NAMESPACE = "virtual_table"
 
 @dataclass(frozen=True)
 class Empty:
-    """The text of a table without rows: a title, and lines about what to do next."""
+    """The text of a table without rows: a title, and lines about the next steps."""
 
     title: str
     lines: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Opened(RowMessage, namespace=NAMESPACE):
 
 
 class Expand(RowMessage, namespace=NAMESPACE):
-    """A row of a tree was opened; what is below it is being fetched."""
+    """A row of a tree was opened; the rows below it are being fetched."""
 
 
 class Collapse(RowMessage, namespace=NAMESPACE):
@@ -70,7 +70,7 @@ class Collapse(RowMessage, namespace=NAMESPACE):
 
 
 class SortAsked(TableMessage, namespace=NAMESPACE):
-    """A column's header was clicked; `add` when it shall count after those sorted already."""
+    """A column's header was clicked; `add` when it is added after the already sorted ones."""
 
     def __init__(self, table: Table, column: Column[Any], add: bool) -> None:
         super().__init__(table)
@@ -78,7 +78,7 @@ class SortAsked(TableMessage, namespace=NAMESPACE):
 
 
 class Marked(TableMessage, namespace=NAMESPACE):
-    """Rows were marked, or their marks taken away; `count` are marked now."""
+    """Rows were marked or unmarked; `count` are marked now."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
@@ -93,7 +93,7 @@ class Loaded(TableMessage, namespace=NAMESPACE):
 
 
 class Failed(TableMessage, namespace=NAMESPACE):
-    """A page could not be fetched; what is shown stays."""
+    """A page could not be fetched; the displayed rows stay."""
 
     def __init__(self, table: Table, error: Exception) -> None:
         super().__init__(table)

@@ -69,7 +69,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self._source: PageCache[Row] | TreeCache[Row] | None = None
         self._cursor = 0
         self._offset = 0
-        #: Widths of the columns as wide as what was seen, by key.
+        #: Widths of the columns by key, as wide as the rows seen so far.
         self._natural: dict[str, int] = {}
         self._layout = Layout()
         self._lines: dict[tuple[Any, ...], Strip] = {}
@@ -78,18 +78,18 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self.marked: dict[str, Row] = {}
         self._sorted_by: tuple[Sort, ...] = ()
         self.empty = empty or Empty("Nothing here")
-        #: Said in place of rows until the first of them, or the answer that there is none, is here.
+        #: Shown in place of rows until the first of them, or the response that there are none, is here.
         self.waiting = LOADING
         self.message: Empty | None = None
 
     @property
     def source(self) -> PageCache[Row] | TreeCache[Row] | None:
-        """The list that is shown."""
+        """The displayed list."""
         return self._source
 
     @property
     def as_tree(self) -> TreeCache[Row] | None:
-        """The list that is shown, when its rows can be opened."""
+        """The displayed list, when its rows can be opened."""
         source = self._source
         return source if source is not None and source.is_tree is True else None
 
@@ -99,7 +99,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
 
     @property
     def sorted_by(self) -> tuple[Sort, ...]:
-        """The sorted columns, the first counts most: (key, downwards)."""
+        """The sorted columns, the most significant first: (key, descending)."""
         return self._sorted_by
 
     @sorted_by.setter
@@ -116,12 +116,12 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self._redraw()
 
     def cells_came(self) -> None:
-        """Draws again, because what some cells show came after their rows."""
+        """Redraws, because the content of some cells arrived after their rows."""
         self._measure(self._source.loaded_rows()[:400] if self._source is not None else [])
         self._redraw()
 
     def say(self, message: Empty | None) -> None:
-        """Shows a message in place of rows, e.g. why there are none."""
+        """Shows a message in place of rows, e.g. why it is empty."""
         self.message = message
         self._redraw()
 
@@ -192,7 +192,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         return super().vertical_scrollbar if bar is None else bar
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines as they are: without border, padding and tint, Textual's steps would only copy them."""
+        """The lines unchanged: without border, padding and tint, Textual's steps would only copy them."""
         if self.styles.gutter != (0, 0, 0, 0) or self.opacity != 1 or self.styles.tint.a:
             return super().render_lines(crop)
         filters, background = self.get_line_filters(), self.background_colors[1]

@@ -1,9 +1,10 @@
 """Images in the terminal's own way, by placeholders in the cells where they are shown.
 
-A placeholder's colour is the image's number; its combining marks are row and column, as kitty's graphics protocol has
-it (https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders). They are text like any other: they scroll,
-are covered, and go. kitty and Ghostty are sent the image once and replace them by themselves; for terminals that draw
-sixels `sixels.py` does it. Nothing is asked of the terminal: its answers would come among the keys.
+A placeholder's colour is the image's number; its combining marks are row and column, as in kitty's graphics protocol
+(https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders). They are text like any other: they scroll,
+are covered, and disappear. kitty and Ghostty receive the image once and replace the placeholders themselves; for
+terminals that draw sixels `sixels.py` does it. The terminal is never queried: its replies would arrive between the
+keys.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ _MARKS = (
 )
 #: Base64 characters in one piece of the protocol.
 _PIECE = 4096
-#: Pixels that are sent at most, across and down: what a large terminal shows, and what a slow line bears.
+#: Maximum pixels to send, across and down: as a large terminal shows, and a slow connection can take.
 _MAX_PIXELS = (1200, 900)
-#: Pixels of a cell, about: an image is not made larger than it is.
+#: Pixels of a cell, about: an image is not enlarged.
 _CELL_WIDTH, _CELL_HEIGHT = 9, 18
 
-#: A number each, of 24 bits: cells whose number stays the same are not painted again for another image. Programs that
-#: share a terminal begin at different ones.
+#: A number each, of 24 bits: cells whose number stays the same are not repainted for another image. Programs that share
+#: a terminal start at different ones.
 _NUMBERS = itertools.count(0x520000 | os.getpid() << 4 & 0xFFFF)
 
 
@@ -66,9 +67,9 @@ _MARK_NUMBERS = {mark: number for number, mark in enumerate(_marks())}
 
 
 def way_here(wanted: str, environment: Mapping[str, str] = os.environ) -> Way | None:
-    """How images are shown, as `wanted` (`preferences.IMAGES`) or as the terminal's name tells; None for half blocks.
+    """How images are shown, by `wanted` (`preferences.IMAGES`) or the terminal's name; None for half blocks.
 
-    Names that stay with a terminal over SSH are `TERM` and `LC_TERMINAL`.
+    The variables preserved over SSH are `TERM` and `LC_TERMINAL`.
     """
     if wanted in ("kitty", "sixel"):
         return "kitty" if wanted == "kitty" else "sixel"
@@ -112,7 +113,7 @@ def terminal_image(data: bytes, columns: int) -> TerminalImage:
 
 
 def placeholders(text: str) -> list[tuple[int, int]]:
-    """Row and column, from 0, of each placeholder in a text of nothing else; of none in any other text."""
+    """Row and column, from 0, of each placeholder in a text that consists of placeholders; empty for any other text."""
     if not text.startswith(PLACEHOLDER):
         return []
     return [(_MARK_NUMBERS[text[at + 1]], _MARK_NUMBERS[text[at + 2]]) for at in range(0, len(text) - 2, 3)]
@@ -133,5 +134,5 @@ def kitty_sent(image: TerminalImage) -> str:
 
 
 def kitty_forgotten(number: int) -> str:
-    """The sequence with which kitty forgets an image."""
+    """The sequence that deletes an image in kitty."""
     return f"\x1b_Ga=d,d=I,q=2,i={number}\x1b\\"

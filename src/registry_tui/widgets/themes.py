@@ -9,7 +9,7 @@ from textual.theme import Theme
 
 from registry_tui.terminal.preferences import UserTheme
 
-#: Textual knows our themes by this prefix, so that they hide none of its own.
+#: The prefix of our themes' names in Textual, so that they hide none of its own.
 PREFIX = "registry-"
 
 
@@ -86,7 +86,7 @@ BUILT_IN = (DARK, LIGHT, HIGH_CONTRAST, MONOCHROME)
 
 
 def theme_of(own: UserTheme) -> Theme:
-    """A theme of somebody's own colours, over those of the dark or light one."""
+    """A theme of the user's own colours, over those of the dark or light one."""
     base = DARK if own.dark else LIGHT
     colors: dict[str, Any] = {"accent": own.colors.get("primary", base.accent), **own.colors}
     selection = f"{colors['accent']} {35 if own.dark else 25}%"

@@ -1,4 +1,4 @@
-"""Spans of time as people type them: `2h`, `2026-11-22`, `2026-11-20 08:00..2026-11-22`."""
+"""Typed spans of time: `2h`, `2026-11-22`, `2026-11-20 08:00..2026-11-22`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def parse_span(text: str, now: datetime | None = None) -> tuple[datetime | None, datetime | None]:
-    """Beginning and end, in local time; None where it is open. Raises ValueError with what to type.
+    """Beginning and end, in local time; None where it is open. Raises ValueError with an example.
 
-    How long ago counts from `now`, by default the service's time.
+    Relative times count back from `now`, by default the service's time.
     """
     present = now or words.present().astimezone()
     first, two, last = text.strip().partition("..")
@@ -25,7 +25,7 @@ def parse_span(text: str, now: datetime | None = None) -> tuple[datetime | None,
         return None, None
     since = _moment(first, present) if first.strip() else None
     if not two:
-        # A day by itself is that whole day; how long ago is from then on.
+        # A date alone is that whole day; a relative time lasts from then on.
         return since, since + timedelta(days=1) if since and _DAY.fullmatch(first.strip()) else None
     until = _moment(last, present) if last.strip() else None
     if until is not None and _DAY.fullmatch(last.strip()):

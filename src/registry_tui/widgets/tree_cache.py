@@ -23,7 +23,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a row stands in a tree."""
+    """A row's place in a tree."""
 
     depth: int
     can_open: bool
@@ -32,7 +32,7 @@ class Branch:
 
 @dataclass
 class _Open(Generic[Row]):
-    """An open row: where it is in its own list, and what is below it."""
+    """An open row: its place in its own list, and the rows below it."""
 
     key: str
     index: int
@@ -40,7 +40,7 @@ class _Open(Generic[Row]):
 
 
 class TreeCache(Generic[Row]):
-    """A tree of which only some pages are in memory; see the module for how to make one."""
+    """A tree of which only some pages are in memory; see the module for how to create one."""
 
     is_tree: ClassVar[Literal[True]] = True
 
@@ -64,7 +64,7 @@ class TreeCache(Generic[Row]):
 
     @property
     def height(self) -> int:
-        """Rows that can be shown, with one for what is still to come."""
+        """Rows that can be shown, with one for those still to come."""
         return self.rows.height + self._inserted
 
     @property
@@ -90,7 +90,7 @@ class TreeCache(Generic[Row]):
         return cache.rows.row(at)
 
     def demand(self, first: int, last: int) -> None:
-        """Says which rows are in view; `next_step` serves them first."""
+        """Sets the rows in view; `next_step` serves them first."""
         self._first, self._last = max(0, first), max(0, last)
         self.rows.demand(self._own_index(self._first), self._own_index(self._last))
         for start, each in self._spans():
@@ -107,7 +107,7 @@ class TreeCache(Generic[Row]):
         return self.rows.next_step()
 
     def accept(self, step: Step[Row], answer: PageLike[Row]) -> int:
-        """Keeps a fetched page. Returns by how many rows the view moved down, when rows were put before it."""
+        """Adds a fetched page. Returns by how many rows the view moved down, when rows were put before it."""
         if step.cache is self.rows:
             moved = self.rows.accept(step, answer)
             for each in self._open:
@@ -128,7 +128,7 @@ class TreeCache(Generic[Row]):
         self.rows.go_to_start()
 
     def go_to_end(self) -> bool:
-        """Goes to the end without loading what lies between; open rows close when it has to be counted from there."""
+        """Goes to the end without loading the rows in between; open rows close when it is counted from there."""
         if self.total is None and not self.from_end:
             self._open = []
         return self.rows.go_to_end()
@@ -168,7 +168,7 @@ class TreeCache(Generic[Row]):
 
     @property
     def levels(self) -> int:
-        """How many levels show."""
+        """How many levels are shown."""
         return 1 + max((each.below.levels for each in self._open), default=0)
 
     def branch(self, index: int) -> Branch | None:
@@ -192,7 +192,8 @@ class TreeCache(Generic[Row]):
         return start - 1 if deeper is None else start + deeper
 
     def expand(self, index: int) -> int | None:
-        """Opens the row at an index of the display; returns how many rows came, None when it cannot be or is open."""
+        """Opens the row at an index of the display; returns how many rows were added, None when it cannot be opened or
+        is open."""
         cache, at = self._locate(index)
         row = cache.rows.row(at)
         if row is None or not self._can_open(row) or any(each.index == at for each in cache._open):
@@ -203,7 +204,8 @@ class TreeCache(Generic[Row]):
         return below.height
 
     def collapse(self, index: int) -> int | None:
-        """Closes the row at an index of the display; returns minus how many rows went, None when it is not open."""
+        """Closes the row at an index of the display; returns minus how many rows were removed, None when it is not
+        open."""
         cache, at = self._locate(index)
         closed = next((each for each in cache._open if each.index == at), None)
         if closed is None:
@@ -211,14 +213,14 @@ class TreeCache(Generic[Row]):
         cache._open.remove(closed)
         return -closed.below.height
 
-    # -- where rows are -----------------------------------------------------------------------------
+    # -- positions of rows ---------------------------------------------------------------------------
 
     @property
     def _inserted(self) -> int:
         return sum(each.below.height for each in self._open)
 
     def _spans(self) -> Iterator[tuple[int, _Open[Row]]]:
-        """Each open row with the display index of what is below it."""
+        """Each open row with the display index of the first row below it."""
         inserted = 0
         for each in self._open:
             yield each.index + 1 + inserted, each
@@ -234,7 +236,7 @@ class TreeCache(Generic[Row]):
         return None
 
     def _own_index(self, index: int) -> int:
-        """The row of the list at the top that is at a display index, or whose open part is."""
+        """The row of the top list that is at a display index, or whose open part contains it."""
         inserted = 0
         for start, each in self._spans():
             if index < start:
@@ -258,7 +260,7 @@ class TreeCache(Generic[Row]):
         return cache is self.rows or any(each.below._holds(cache) for each in self._open)
 
     def _find_again(self) -> None:
-        """Follows open rows that moved; those that are gone close."""
+        """Follows open rows that moved; those that no longer exist close."""
         kept = []
         for each in self._open:
             row = self.rows.row(each.index)

@@ -1,7 +1,7 @@
 """The one table of the program: draws only the lines in view, over a `PageCache` or a `TreeCache`.
 
 Every cell's text goes through `text.safe`. The cursor is a row; its row keeps its identity over refreshes.
-Columns are `table_layout`'s, what is drawn is `table_view`'s, messages are `table_messages`'.
+`table_layout` has the columns, `table_view` the drawing, `table_messages` the messages.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self._pump: asyncio.Task[None] | None = None
         #: Whether the cursor stays on the last row while pages arrive.
         self._at_end = False
-        #: Where the cursor of the first list is to be, other than at its start.
+        #: The initial cursor position in the first list, if not its start.
         self.comes_back_to: tuple[int, str | None] | None = None
 
     @property
@@ -91,7 +91,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         return self._cursor, self._cursor_key
 
     def set_source(self, source: PageCache[Row] | TreeCache[Row], place: tuple[int, str | None] = (0, None)) -> None:
-        """Shows another list, with the cursor at a place of it; answers still under way for the old one are dropped."""
+        """Shows another list, with the cursor at a place of it; pending responses for the old one are dropped."""
         if self._pump is not None:
             self._pump.cancel()
             self._pump = None
@@ -114,23 +114,23 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self.post_message(self.Loaded(self))
 
     def reload(self) -> None:
-        """Fetches what is in view again; rows, cursor and scroll stay until the answer is here."""
+        """Fetches the rows in view again; rows, cursor and scroll stay until the response is here."""
         if self._source is not None:
             self._source.refresh()
             self._lines.clear()
             self._demand()
 
     async def recall(self) -> None:
-        """Shows the first page as its source remembers it, until the answer that is under way is here.
+        """Shows the first page from its source's cache, until the pending response is here.
 
-        Raises what the source raises when it does not remember.
+        Raises the source's error when it is not cached.
         """
         source = self._source
         if source is not None and not source.started and (step := source.next_step()) is not None:
             self._accept(source, step, await step.fetch())
 
     async def reloaded(self) -> None:
-        """Reloads, and waits until what is in view is here, or could not be fetched."""
+        """Reloads, and waits until the rows in view are fetched, or could not be."""
         self.reload()
         if self._pump is not None:
             await asyncio.wait({self._pump})
@@ -171,14 +171,14 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         if self._at_end:
             self._set_cursor(source.height - 1)
         self._settle()
-        # A page beyond the view, or one that came back as it was, costs no repaint.
+        # A page beyond the view, or one that came back unchanged, costs no repaint.
         if shown != self._in_view() or layout != self._layout:
             self._redraw()
         source.demand(self.scroll_offset.y, self.scroll_offset.y + max(1, self.size.height - 2))
         self.post_message(self.Loaded(self))
 
     def _in_view(self) -> tuple[Any, ...]:
-        """The data that the lines in view are drawn from."""
+        """The data of the lines in view."""
         source, top = self._source, self.scroll_offset.y
         if source is None or not source.started:
             return ()
@@ -186,7 +186,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         return (top, self._cursor, source.total == 0, min(source.height, top + self.size.height), *rows)
 
     def _settle(self) -> None:
-        """Puts the cursor back on its row after rows came or went."""
+        """Puts the cursor back on its row after rows were added or removed."""
         source = self._source
         if source is None:
             return
@@ -248,7 +248,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self._demand()
 
     def _move_to(self, index: int) -> None:
-        """Moves as a person asked, which ends walking to the end."""
+        """Moves on the user's request, which ends walking to the end."""
         self._at_end, self._anchor = False, None
         if self._source is not None:
             self._source.stop_seeking()
@@ -284,7 +284,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self.scroll_to(y=target, animate=False)
 
     def _resized(self) -> None:
-        """Rows came or went without a page having arrived."""
+        """Rows were added or removed without a page having arrived."""
         self._lay_out()
         self._update_height()
         self._redraw()
@@ -335,11 +335,12 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         return self.as_tree is not None and self._fold(index, self.as_tree.collapse(index), self.Collapse)
 
     def _fold(self, index: int, rows: int | None, message: type[messages.RowMessage]) -> bool:
-        """Draws after `rows` came (or, negative, went) below a row; False when it could not be opened or closed."""
+        """Draws after `rows` were added (or, negative, removed) below a row; False when it could not be opened or
+        closed."""
         if rows is None or self._source is None:
             return False
         if self._cursor > index:
-            # A cursor that was among the rows that went is on the row above them.
+            # A cursor on one of the removed rows moves to the row above them.
             self._move_to(max(index, self._cursor + rows))
         self._anchor = None
         self._resized()
@@ -350,12 +351,12 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
     # -- marks --------------------------------------------------------------------------------------
 
     def toggle_mark(self) -> None:
-        """Marks the row under the cursor, or takes its mark away, and goes one down."""
+        """Toggles the mark of the row under the cursor, and goes one down."""
         self._turn_mark(self._cursor)
         self.action_move(1)
 
     def action_extend(self, rows: int) -> None:
-        """Moves, marking the rows from where shift was first held; going back takes their marks away."""
+        """Moves, marking the rows from where shift was first held; going back unmarks them."""
         if self.markable:
             self._extend_to(self._cursor + rows)
         else:
