@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 HISTORY = 40
 #: Typed commands kept.
 COMMANDS_KEPT = 50
-#: Sources of styles that are kept parsed: one a kind of widget, one a screen.
+#: Parsed sources of styles that are cached: one for each kind of widget and each screen.
 STYLES_KEPT = 1024
 STYLES = Path(__file__).parent.parent / "styles/base"
 PLAIN_STYLES = STYLES / "plain.tcss"
 
 
 class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, PaintingApp):
-    """The program. `connect` makes the client; tests give their own."""
+    """The program. `connect` creates the client; tests pass their own."""
 
     TITLE = "registry-tui"
     CSS_PATH = STYLES / "frame.tcss"
@@ -58,7 +58,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
     #: The command box takes the place of Textual's palette.
     ENABLE_COMMAND_PALETTE = False
-    #: Called when somebody leaves, to end the process in any case after a while.
+    #: Called when the user leaves, to end the process in any case after a while.
     last_resort: Callable[[], None] | None = None
 
     def __init__(
@@ -72,7 +72,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         settings: PreferencesFile | None = None,
         walk: Sequence[Scene] = (),
     ) -> None:
-        #: Settings, and the file that is watched for others; by default, and in tests, nothing is remembered or linked.
+        #: Settings, and the file that is watched for changes; by default, and in tests, nothing is remembered or
+        #: linked.
         self.preferences = preferences or Preferences(terminal=Terminal(remember=False, links=False))
         plain = self.preferences.terminal.plain
         super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None, walk=walk, settings=settings)
@@ -81,20 +82,20 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self._early = early
         self._connect = connect
         self._start_platform = start_platform
-        #: What is remembered between runs: views, columns, the last place.
+        #: The state kept between runs: views, columns, the last place.
         self.memory = memory or Memory()
         self._client: RegistryClient | None = None
-        # Before any task begins: ages on all screens count by the service's clock.
+        # Before any task begins: ages on all screens use the service's clock.
         clocks.follow()
         self._watching: asyncio.Task[None] | None = None
         self._history: list[Place] = [self._first_place()]
         self._here = 0
-        #: The place to show once the one that is being made is there.
+        #: The place to show once the one being created is there.
         self._waits_to_be_shown: Place | None = None
         self.add_mode("places", lambda: self._screen_of(self._history[0]))
-        #: Places that were visited, the last one first.
+        #: Visited places, the last one first.
         self._visits = remembered_visits(self.memory) if self.preferences.terminal.remember else []
-        # Movement is never animated: it costs bytes over SSH and tells nothing.
+        # Movement is never animated: it costs bytes over SSH and has no meaning.
         self.animation_level = "none"
         for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
             self.register_theme(theme)
@@ -117,7 +118,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         return [*super().get_line_filters(), *self._line_filters]
 
     def _first_place(self) -> Place:
-        """Where the program was left, else where the settings say."""
+        """The place where the program was left, else the one in the settings."""
         terminal = self.preferences.terminal
         self._restored = remembered_place(self.memory) if terminal.remember else None
         return self._restored or Place(terminal.start)
@@ -128,22 +129,22 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         return self.shown.only_changes(update)
 
     def on_resize(self) -> None:
-        """A terminal may lose what it showed when its size changes."""
+        """A terminal may lose its content when its size changes."""
         self.shown.forget()
         self.call_after_refresh(self.paint_anew)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """No cursor blinks: that would send something twice a second for as long as a form is open."""
+        """Stops the cursor from blinking, which would send output twice a second while a form is open."""
         if hasattr(event.widget, "cursor_blink"):
             event.widget.cursor_blink = False
 
     def paint_anew(self) -> None:
-        """Sends everything, as to a terminal of which nothing is known."""
+        """Sends everything, as to a terminal of unknown content."""
         self.shown.forget()
         self.screen.refresh()
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Reads the styles again when colours changed; Textual also asks for it at the start, with those just read."""
+        """Reads the styles again when colours changed; Textual also calls it at the start, with those just read."""
         variables = self.get_css_variables()
         if variables != self._styled_with:
             self._styled_with = variables
@@ -157,7 +158,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             try:
                 loop.add_signal_handler(number, self.exit)
             except (RuntimeError, ValueError):
-                # Only the main thread may; tests run elsewhere.
+                # Only the main thread may do this; tests run elsewhere.
                 break
         self.app_resume_signal.subscribe(self, lambda _: self.shown.forget())
         self.call_after_refresh(self._begin)
@@ -166,7 +167,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self._watching = asyncio.create_task(self._open(), name="watch")
 
     def exit(self, *arguments: Any, **options: Any) -> None:
-        """Leaves the program; where it is now is where it starts next time."""
+        """Leaves the program; the current place is where it starts next time."""
         if self.last_resort is not None and not self.next_context:
             self.last_resort()
         try:
@@ -176,7 +177,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
                 remember_place(self.memory, frame.place)
                 self._note_visit(frame)
                 remember_visits(self.memory, self._visits)
-        except Exception as error:  # a screen that is half made, say: nothing keeps anybody from leaving
+        except Exception as error:  # a half-created screen, for example: no error may prevent leaving
             self.log.error(error)
         finally:
             super().exit(*arguments, **options)
@@ -196,7 +197,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         return self._client
 
     async def _open(self) -> None:
-        """Imports and makes the client after the first paint, starts the platform if nobody answers, then watches."""
+        """Imports and creates the client after the first paint, starts the platform if no service responds, then
+        watches."""
         if self._early is not None:
             await asyncio.to_thread(self._early.wait)
             self.show_early()
@@ -207,13 +209,13 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._client = self._connect()
         self._client.remember_answers()
         if not gc.isenabled():
-            # Whoever opened the program put this off until now: what was made so far stays as long as the process.
+            # The caller disabled garbage collection until now: all objects so far live as long as the process.
             gc.freeze()
             gc.set_threshold(5_000, 4, 20)
             gc.enable()
         self.watch_for_slowness()
         await self._look()
-        # Not before: a screen that is still being made has no place for it.
+        # Not earlier: a screen that is still being created has no place for it.
         if self.preferences.problems:
             problems = "\n".join(self.preferences.problems)
             self.notify(problems, title="config.toml", severity="warning", markup=False, timeout=20)
@@ -222,41 +224,41 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         await self.follow()
 
     def show_early(self) -> None:
-        """Shows the first page that was asked for before the client was there, when it is here and was not shown."""
+        """Shows the first page that was requested before the client existed, once it is here and if not yet shown."""
         if self._early is not None and self._early.answer is not None:
             answer, self._early = self._early.answer, None
             self.frame.show_early(answer)
 
     def show_help(self) -> None:
         """Shows every action of the place in view."""
-        # Read with the first help, not before the first paint.
+        # Imported with the first help, not before the first paint.
         from registry_tui.screens.base.help import Help
 
         self.push_screen(Help(self.frame))
 
     def show_command_box(self) -> None:
-        """Shows the box that finds commands, pages, actions and things by name."""
-        # Read with the first box, not before the first paint.
+        """Shows the box that finds commands, pages, actions and objects by name."""
+        # Imported with the first box, not before the first paint.
         from registry_tui.screens.base.commanding import open_command_box
 
         open_command_box(self.frame, self._visits)
 
     def show_actions_menu(self) -> None:
-        """Shows what can be done with the selection or the place in view."""
-        # Read with the first menu, not before the first paint.
+        """Shows the actions on the selection or the place in view."""
+        # Imported with the first menu, not before the first paint.
         from registry_tui.screens.base.actions_menu import open_menu
 
         open_menu(self.frame)
 
     def show_code(self) -> None:
-        """Shows what can be copied as code at the place in view."""
-        # Read with the first copy, not before the first paint.
+        """Shows the texts that can be copied as code at the place in view."""
+        # Imported with the first copy, not before the first paint.
         from registry_tui.screens.base.copy_code import offer
 
         offer(self.frame)
 
     def start_platform(self) -> None:
-        """Shows the platform's parts coming up."""
+        """Shows the start of the platform's parts."""
         from registry_tui.screens.activity.start import StartScreen
 
         if not isinstance(self.screen, StartScreen):
@@ -270,7 +272,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self._go(place)
 
     def jump(self, place: Place) -> None:
-        """Goes somewhere else; esc goes up from there."""
+        """Goes to another place; esc goes up from there."""
         if place != self.frame.place or place.state:
             self._go(place)
 
@@ -282,7 +284,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self._show(place)
 
     def back(self) -> None:
-        """To where this place was opened from, else one up."""
+        """Goes to where this place was opened from, else one up."""
         frame = self.frame
         target = frame.place.came_from
         if target is None:
@@ -292,23 +294,23 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._go(target)
 
     def step_history(self, by: int) -> None:
-        """Through the places seen, without changing their order."""
+        """Moves through the visited places, without changing their order."""
         step = self._here + by
         if 0 <= step < len(self._history):
             self._here = step
             self._show(self._history[step])
 
     def _note_visit(self, frame: FrameScreen) -> None:
-        """Notes a place that shows one thing, by its name, when that was there."""
+        """Records a visit to a place that shows one object, by its name, once that was there."""
         if frame.was_found and frame.place.args:
             *above, name = [text for text, _ in frame.crumbs()]
-            # A place of its own: esc goes up from where somebody comes to by the box, and nothing listed is kept.
+            # A separate place: esc goes up from a place reached through the box, and no list state is kept.
             place = Place(frame.place.kind, dict(frame.place.args))
             self._visits = with_visit(self._visits, Visit(place, name, " › ".join(above[1:])))
 
     def _show(self, place: Place) -> None:
         if not self.frame.is_mounted:
-            # A place that is still being made cannot be taken away: it would look for what it consists of.
+            # A screen that is still being created cannot be removed: it would look for its widgets.
             self._waits_to_be_shown = place
             self.set_timer(0.01, self._show_waiting, name="show")
             return
@@ -329,13 +331,13 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self.set_keymap(self.preferences.keymap(place.kind))
         module, name = SCREENS[place.kind].split(":")
         screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
-        # As it will be at this width: a change of classes styles every widget again.
+        # With the final width: a change of classes styles every widget again.
         fitting = [class_ for width, class_ in sorted(screen.HORIZONTAL_BREAKPOINTS) if self.size.width >= width]
         screen.add_class(*fitting[-1:], update=False)
         return screen
 
     def missing(self, place: Place, error: Exception) -> None:
-        """What was to be shown is not there: back to where it was gone from, with what the service says."""
+        """The place's object does not exist: goes back to where it was opened from, with the service's message."""
         frame, restored = self.frame, place is self._restored
         self._visits = without_place(self._visits, place)
         if not restored:
@@ -345,7 +347,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._show(self._history[self._here])
         if restored:
             self._restored = None
-            # Once the place is there to show it.
+            # Once there is a place to show it.
             self.call_after_refresh(lambda: self.frame.flash("what was shown last time is gone", "$warning"))
 
     # -- commands -----------------------------------------------------------------------------------
@@ -362,7 +364,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.memory.set("commands", [text, *given][:COMMANDS_KEPT])
 
     def obey(self, text: str) -> None:
-        """Does what a command says."""
+        """Runs a command."""
         try:
             command, arguments = parse(text)
         except CommandError as error:
@@ -384,7 +386,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.frame.do_help()
 
     def choose_theme(self, name: str) -> None:
-        """Takes other colours until the end; `config.toml` says which are there at the start."""
+        """Changes the colours until the end; `config.toml` sets those at the start."""
         found = [theme for theme in self.preferences.theme_names if theme.startswith(name)]
         if found:
             self.theme = PREFIX + found[0]
@@ -396,7 +398,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
     # -- messages -----------------------------------------------------------------------------------
 
     def report(self, error: Exception) -> None:
-        """Shows what failed, what to do, and the request's ID."""
+        """Shows an error, how to fix it, and the request's ID."""
         from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
         from registry_tui.wording.mistakes import unexpected
@@ -417,5 +419,5 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
 
 
 if TYPE_CHECKING:
-    #: The type checker sees here whether the program provides everything that screens ask of it.
+    #: Lets the type checker verify that the program provides everything that screens require of it.
     _: type[Program] = RegistryApp

@@ -1,4 +1,5 @@
-"""Copying to the terminal's clipboard, also through tmux and GNU screen, and the words about where a copy went."""
+"""Copying to the terminal's clipboard, also through tmux and GNU screen, and the message about the destination of a
+copy."""
 
 from __future__ import annotations
 
@@ -12,21 +13,21 @@ from registry_tui.screens.base.program import Frame
 from registry_tui.terminal.multiplexers import MOST_COPIED, Inside, can_copy, copy_sequences, inside
 from registry_tui.terminal.textual_private import keep_copied, write_raw
 
-#: Seconds that tmux may take to answer.
+#: Seconds that tmux may take to respond.
 PATIENCE = 2.0
 
 
 class Copying(App[None]):
-    """The part of the program that copies: what screens copy, and what somebody copies out of a field."""
+    """The part of the program that copies: from screens, and out of fields."""
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copies without a word, as Textual's fields ask for it."""
+        """Copies without a message, as Textual's fields expect."""
         self._copy(text, lambda words: None)
 
     def copy_text(self, text: str, tell: Callable[[str], None] | None = None) -> None:
-        """Copies, and says what was copied and where: the terminal answers nothing, so the text is shown too.
+        """Copies, and shows the text and its destination: the terminal confirms nothing, so the text is shown too.
 
-        `tell` gets the words without the text; by default the status line shows both.
+        `tell` gets the message without the text; by default the status line shows both.
         """
         self._copy(text, tell or (lambda words: self.frame.flash(f"{words}: {text}")))
 
@@ -45,7 +46,8 @@ class Copying(App[None]):
             tell("copied" if around is Inside.NOTHING else f"copied, where {around.value} passes it on")
 
     async def _copy_in_tmux(self, text: str, tell: Callable[[str], None]) -> None:
-        """Asks tmux itself, whatever its settings; where that fails (another user, an old tmux), by sequences."""
+        """Copies with tmux's own command, whatever its settings; where that fails (another user, an old tmux), by
+        sequences."""
         if await load_buffer(text):
             tell("copied to tmux's buffer, and the terminal around it")
         else:
@@ -54,12 +56,13 @@ class Copying(App[None]):
 
     @property
     def frame(self) -> Frame:
-        """The screen whose frame is seen."""
+        """The visible screen with a frame."""
         raise NotImplementedError
 
 
 async def load_buffer(text: str) -> bool:
-    """Copies into tmux's newest buffer and the clipboard of the terminal around tmux. Returns whether tmux took it."""
+    """Copies into tmux's newest buffer and the clipboard of the terminal around tmux. Returns whether tmux accepted
+    it."""
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(

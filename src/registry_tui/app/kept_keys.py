@@ -1,4 +1,4 @@
-"""Keys that are pressed before a place shows what they act on: kept, and pressed again once it does."""
+"""Keys pressed before a place shows their objects: queued, and pressed again once it does."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from registry_tui.terminal.typing_ahead import Typed, TypingAhead
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-#: Seconds between looks whether what kept keys act on is here; nobody looks while no key is kept.
+#: Seconds between checks whether the objects of queued keys are here; no checks while no key is queued.
 LOOK = 0.03
 
 
 class KeptKeys(TypingAhead):
-    """The part of the program that keeps keys while a place loads.
+    """The part of the program that queues keys while a place loads.
 
-    `FrameScreen.keeps` decides which: movements, and actions that the missing answer makes impossible. Whatever is
-    pressed behind them waits too, so that the order stays. Esc drops them and leaves.
+    `FrameScreen.keeps` decides which: movements, and actions that the missing response makes impossible. All later keys
+    wait too, so that the order stays. Esc drops them and leaves.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -31,14 +31,14 @@ class KeptKeys(TypingAhead):
         self._kept: deque[Typed] = deque()
         self._kept_timer: Timer | None = None
         self._pressing = False
-        #: The place that shows which keys are kept.
+        #: The place that shows which keys are queued.
         self._tells: FrameScreen | None = None
 
     async def take(self, typed: Typed) -> None:
         if isinstance(typed, events.Key) and typed.key in ("escape", "ctrl+q"):
             self.drop_kept()
         elif self.holds_keys:
-            pass  # behind those that are held, which come here once they are let go
+            pass  # behind the held keys, which come here once they are released
         elif self._kept or self._pressing or (isinstance(typed, events.Key) and self._keeps(typed.key)):
             self._keep(typed)
             return
@@ -52,18 +52,18 @@ class KeptKeys(TypingAhead):
         screen = self.screen
         key = typed.key if isinstance(typed, events.Key) else ""
         if key and isinstance(screen, FrameScreen) and screen.is_mounted and screen.unsafe(key):
-            # What acts on a row that nobody has seen may be another row than meant.
+            # An action on a row that was not visible yet might hit another row than intended.
             self.drop_kept()
             screen.refuse_unseen(key)
             return
-        # A key that went to the page before comes back behind keys that were typed after it.
+        # A key that went to the previous page comes back behind keys that were typed after it.
         self._kept = deque(sorted((*self._kept, typed), key=lambda each: each.time))
         self._show_kept()
         if self._kept_timer is None:
             self._kept_timer = self.set_interval(LOOK, self._press_kept, name="kept-keys")
 
     async def _press_kept(self) -> None:
-        """Presses the kept keys in turn, as far as what they act on is here."""
+        """Presses the queued keys in turn, until one whose object is not here yet."""
         if self._pressing:
             return
         self._pressing = True
@@ -88,7 +88,7 @@ class KeptKeys(TypingAhead):
             await self.run_action(found.binding.action, found.node)
 
     def drop_kept(self) -> None:
-        """Forgets the kept keys."""
+        """Drops the queued keys."""
         self._kept.clear()
         if self._kept_timer is not None:
             self._kept_timer.stop()

@@ -1,4 +1,4 @@
-"""Notifies somebody who looks elsewhere that work that they started has ended."""
+"""Notifies users who look elsewhere of the end of work that they started."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KEPT = 200
 
 
 class Notifying(Watching):
-    """The part of the program that tells the end of somebody's own work through the terminal."""
+    """The part of the program that reports the end of the user's own work through the terminal."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        #: IDs of the acting user's workflows that were seen to run, and of those that ended.
+        #: IDs of the acting user's workflows that were seen running, and of those that ended.
         self._own: set[str] = set()
         self._ended: deque[str] = deque(maxlen=KEPT)
 
@@ -42,7 +42,7 @@ class Notifying(Watching):
             write_raw(self, notification(text, self.preferences.terminal.notify))
 
     async def works_seen(self, active: Sequence[Workflow]) -> None:
-        """Asks how those ended that do not run any more: nothing reported it while there was no stream."""
+        """Requests the outcome of those that no longer run: without a stream there was no report of it."""
         from registry_tui.client import NotFound
 
         for work in active:

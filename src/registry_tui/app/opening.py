@@ -28,9 +28,9 @@ LAST_RESORT = 5.0
 
 
 def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] = ()) -> int:
-    """Opens the terminal program; returns the exit code. Where no terminal can show it, a message says so.
+    """Opens the terminal program; returns the exit code. Where no terminal can show it, a message gives the reason.
 
-    With `walk` the program plays it first; what somebody keeps between runs is then neither read nor changed.
+    With `walk` the program plays it first; the user's memory between runs is then neither read nor changed.
     """
     term = os.environ.get("TERM", "")
     if term in CANNOT_SHOW or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -54,7 +54,7 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
 
 
 def _run(early: EarlyPage | None, walk: Sequence[Scene]) -> int:
-    """Runs it in the chosen context, and again in each other one that is chosen in it. Raises PlatformError."""
+    """Runs it in the chosen context, and again in each one that is chosen there. Raises PlatformError."""
     home, context = Home.resolve(), contexts.chosen()
     if context is not None and not context.token:
         raise contexts.NoContext(f"You are signed out of {context.name}", action=f"Sign in again: `{context.login}`")
@@ -65,14 +65,14 @@ def _run(early: EarlyPage | None, walk: Sequence[Scene]) -> int:
         os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
     # Movement is never animated: it costs bytes over SSH and has no meaning.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    # Ours goes further than Textual's greys, which are colours too.
+    # Our monochrome goes further than Textual's greys, which are colours too.
     os.environ.pop("NO_COLOR", None)
-    # A shell that exports its size exports what it was: the terminal knows better, and tells when it changes.
+    # A shell that exports its size may export an old one: the terminal has the current one, and reports changes.
     if os.get_terminal_size(sys.stdout.fileno()).columns:
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
 
-    # What the program builds until its first paint stays; it looks for garbage from then on.
+    # Objects created until the first paint stay; garbage collection starts after it.
     gc.disable()
     from registry_tui.app.app import RegistryApp
 
@@ -100,7 +100,7 @@ def swallows_dead_keys(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def _end_at_last() -> None:
-    """Ends the process when leaving takes too long: a terminal that went away may block what writes to it."""
+    """Ends the process when leaving takes too long: writing to a disconnected terminal may block."""
     timer = threading.Timer(LAST_RESORT, os._exit, (1,))
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Plays a walk: presses keys as a person does, with captions, and hands over when somebody presses one."""
+"""Plays a walk: presses keys like a user, with captions, and hands over when the user presses one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 #: Seconds between two keys, before the first key of a scene, and for each character of its caption.
 KEY_GAP, LOOK, READING = 0.35, 1.0, 0.045
-#: Seconds between two looks at whether a page is complete, and how many quiet ones in a row say that it is.
+#: Seconds between two checks whether a page is complete, and how many idle ones in a row mean that it is.
 GLANCE, QUIET = 0.1, 4
-#: Seconds that a page may take to appear before the walk gives up.
+#: Seconds that a page may take to appear before the walk is abandoned.
 PATIENCE = 120.0
-#: How many times faster or slower than at first.
+#: Possible factors of the speed.
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 CONTROLS = "space pause · → next · + - speed · any other key: you take over"
 
@@ -45,7 +45,7 @@ class Playing(KeptKeys, Watching):
     def __init__(self, *arguments: Any, walk: Sequence[Scene] = (), **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._scenes = walk
-        #: Keys that the walk pressed; all others are a person's.
+        #: Keys that the walk pressed; all others are the user's.
         self._pressed: WeakSet[events.Key] = WeakSet()
         self._caption = ""
         self._speed = SPEEDS.index(1.0)
@@ -55,7 +55,7 @@ class Playing(KeptKeys, Watching):
 
     @property
     def plays(self) -> bool:
-        """Whether the walk has the keys."""
+        """Whether the walk controls the keys."""
         return self._playing is not None and not self._playing.done()
 
     @property
@@ -74,7 +74,7 @@ class Playing(KeptKeys, Watching):
         else:
             await super().on_event(event)
 
-    # -- the person at the keys ---------------------------------------------------------------------
+    # -- the user's keys ------------------------------------------------------------------------------
 
     def _control(self, key: str) -> None:
         if key == "space":
@@ -93,7 +93,7 @@ class Playing(KeptKeys, Watching):
         self._show_caption()
 
     def _hand_over(self, words: str) -> None:
-        """Gives the keys to the person."""
+        """Returns control of the keys to the user."""
         if self._playing is not None:
             self._playing.cancel()
         self._caption = ""
@@ -125,7 +125,7 @@ class Playing(KeptKeys, Watching):
             await asyncio.sleep(KEY_GAP / SPEEDS[self._speed])
 
     def _key_of(self, action: str) -> str:
-        """The key that does an action on the page in view."""
+        """The key of an action on the page in view."""
         return next(known.key for known in self.frame.all_actions() if known.id == action).split(",")[0]
 
     def _press(self, key: str) -> None:
@@ -138,7 +138,7 @@ class Playing(KeptKeys, Watching):
         self.post_message(event)
 
     async def _arrived(self, at: str) -> bool:
-        """Waits until a kind of place is in view and nothing is being loaded. Returns whether it came about."""
+        """Waits until a kind of place is in view and nothing is loading. Returns whether that happened."""
         until, quiet = time.monotonic() + PATIENCE, 0
         while quiet < QUIET:
             await asyncio.sleep(GLANCE)
@@ -153,7 +153,7 @@ class Playing(KeptKeys, Watching):
         return self.answering and here and all(worker.is_finished for worker in self.workers)
 
     async def _read(self, seconds: float) -> None:
-        """Waits so long at the speed that was chosen, and while it is paused; stepping on ends it."""
+        """Waits that long at the chosen speed, and while it is paused; stepping on ends it."""
         left = seconds
         while (left > 0 or self._paused) and not self._next.is_set():
             before = time.monotonic()
@@ -166,7 +166,7 @@ class Playing(KeptKeys, Watching):
     # -- the caption --------------------------------------------------------------------------------
 
     def _show_caption(self) -> None:
-        """Puts the caption on the screen that is in view, and takes it from all others."""
+        """Puts the caption on the visible screen, and removes it from all others."""
         for screen in self.screen_stack:
             if not self._caption or screen is not self.screen:
                 screen.query(Caption).remove()

@@ -1,4 +1,4 @@
-"""`config.toml` is read again when it changes: colours, keys, images and notifications change at once."""
+"""Reloading `config.toml` when it changes: colours, keys, images and notifications change immediately."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.terminal.preferences import Preferences, PreferencesFile
 from registry_tui.widgets.themes import PREFIX, theme_of
 
-#: Settings that are read at the start only: Textual reads them when it is imported, or the terminal is asked once.
+#: Settings that are read at the start only: Textual reads them when it is imported, or the terminal is queried once.
 AT_START = ("plain", "frame_rate", "mouse", "links")
 
 
 class Reloading(Watching):
-    """The part of the program that takes changed settings over."""
+    """The part of the program that applies changed settings."""
 
     def __init__(self, *arguments: Any, settings: PreferencesFile | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._settings = settings
 
     def each_second(self) -> None:
-        """Looks at the file's times with the program's own tick: at rest, nothing wakes for it."""
+        """Checks the file's times with the program's own tick: no extra wake-ups while idle."""
         super().each_second()
         if self._settings is not None and self._settings.changed():
             self.take_over(self._settings.load())
 
     def take_over(self, found: Preferences) -> None:
-        """Takes settings over; with something newly wrong in them, it says what, and all stay as they are."""
+        """Applies settings; if there are new mistakes, it reports them and keeps all settings as they are."""
         before = self.preferences
         wrong = [each for each in found.problems if each not in before.problems]
         if wrong:
@@ -55,7 +55,7 @@ class Reloading(Watching):
             self.register_theme(theme_of(theme))
         if found.colorless:
             return
-        # A theme that somebody chose with `:theme` stays, unless it is gone.
+        # A theme chosen with `:theme` stays, unless it was removed.
         chosen = self.theme.removeprefix(PREFIX)
         if found.terminal.theme != before.terminal.theme or chosen not in found.theme_names:
             self.theme = PREFIX + found.terminal.theme

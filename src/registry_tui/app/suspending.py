@@ -12,14 +12,14 @@ from textual.binding import Binding, BindingType
 
 from registry_tui.screens.base.program import Frame
 
-#: Seconds after which a process that should have stopped goes on: nobody would continue it.
+#: Seconds after which a process that should have stopped continues: no shell would resume it.
 STOPS_WITHIN = 0.5
 
 
 class Suspending(App[None]):
-    """The part of the program that stops, and comes back as it was."""
+    """The part of the program that suspends it, and restores it afterwards."""
 
-    # Also in a text field: undoing there is ctrl+_.
+    # Also in a text field: undo there is ctrl+_.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+z", "suspend_process", "Suspend", id="suspend", show=False, priority=True)
     ]
@@ -27,7 +27,7 @@ class Suspending(App[None]):
     def action_suspend_process(self) -> None:
         """Stops the program with the other processes of its job, as the terminal's own ctrl+z does.
 
-        Where no shell with job control started it, nobody could bring it back: then it says so and goes on.
+        If no shell with job control started it, no shell could resume it: then it shows a message and continues.
         """
         # The leader of a session has no shell above it.
         stopped = False
@@ -42,14 +42,14 @@ class Suspending(App[None]):
 
     @property
     def frame(self) -> Frame:
-        """The screen whose frame is seen."""
+        """The visible screen with a frame."""
         raise NotImplementedError
 
 
 def _stop_job() -> bool:
     """Stops this process group until SIGCONT. Returns False where it does not stop.
 
-    The system drops SIGTSTP of a group that no shell could continue.
+    The system drops SIGTSTP of a group that no shell could resume.
     """
     continued = []
 

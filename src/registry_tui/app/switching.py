@@ -1,4 +1,4 @@
-"""`:contexts`: the program ends its work with one service, and begins again with another."""
+"""`:contexts`: the program ends its work with one service, and starts again with another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Switching(App[None]):
-    """The part of the program that knows the services that this person signed in to."""
+    """The part of the program that knows the services that the user has signed in to."""
 
-    #: The service elsewhere that it works with; None for this machine's.
+    #: The remote service that it works with; None for this machine's.
     context: Context | None = None
-    #: The context to begin again in, once this program has ended; empty: none.
+    #: The context to start again in, once this program has ended; empty: none.
     next_context = ""
 
     @property
@@ -33,8 +33,8 @@ class Switching(App[None]):
         return LOCAL if self.context is None else self.context.name
 
     def choose_context(self, name: str) -> None:
-        """Goes on with the context of this name; without one, shows them all."""
-        # Read with the first menu, not before the first paint.
+        """Switches to the context of this name; without one, lists them all."""
+        # Imported with the first menu, not before the first paint.
         from registry_tui.screens.base.dialogs import Menu, MenuItem
 
         try:

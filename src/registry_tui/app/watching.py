@@ -1,4 +1,4 @@
-"""The program's view of the service: whether it answers, its parts' health, running workflows, and changes."""
+"""The program's view of the service: whether it responds, its parts' health, running workflows, and changes."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
     from registry_tui.schemas.stream import Change
     from registry_tui.terminal.preferences import Preferences
 
-#: Seconds between two looks at the platform's health while there is no stream: at rest, and while nobody answers.
+#: Seconds between two health checks while there is no stream: normally, and while the service does not respond.
 AT_REST, IN_TROUBLE = 5.0, 1.0
-#: Seconds between two counts of the approvals that wait for the person.
+#: Seconds between two counts of the approvals that wait for the user.
 APPROVALS_EVERY = 20.0
-#: Seconds between two repaints of how long a part has not been well, and between two looks for questions that wait.
+#: Seconds between two repaints of how long a part has not been well, and between two checks for pending requests.
 TICK = 1.0
-#: Seconds that an answer may take before the status line says that the service is slow.
+#: Seconds that a response may take before the status line reports the service as slow.
 SLOW = 3.0
-#: Kinds of resources whose changes may change a person's roles.
+#: Kinds of resources whose changes may change a user's roles.
 OF_ROLES = frozenset({"environment", "group", "project", "user", "workspace"})
-#: Seconds that the reason stays in view why the service does not let this person in; it goes when it does again.
+#: Seconds that the reason for a rejected token stays in view; it goes when the service accepts the user again.
 SHUT_OUT = 600.0
-#: Seconds that a clock that differs stays in view.
+#: Seconds that the message about a differing clock stays in view.
 CLOCK_TOLD = 30.0
 
 
 class Watching(Switching):
-    """Follows the service's stream of changes, and looks by itself while there is none."""
+    """Follows the service's stream of changes, and polls while there is none."""
 
     preferences: Preferences
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._trouble: str | None = None
-        #: Words for the status line when the service does answer, but not to this person.
+        #: Words for the status line when the service responds, but rejects this user.
         self._shut_out = ""
-        #: Whether the service answered the last time it was asked.
+        #: Whether the service responded the last time.
         self.answering = False
         self.status: PlatformStatus | None = None
         self.user = ""
-        #: The person who is signed in, with roles.
+        #: The signed-in user, with roles.
         self.me: User | None = None
         self._me_wanted = True
         #: IDs of the workflows that run now.
         self.active: frozenset[str] = frozenset()
-        #: How many approvals wait for the person; somebody else's questions are in no stream of theirs.
+        #: How many approvals wait for the user; other users' questions are in no stream of theirs.
         self.approvals_waiting = 0
         self._following = False
-        #: Whether the stream of changes is open: while it is, nobody else looks whether the service answers again.
+        #: Whether the stream of changes is open: while it is, there is no other polling for the service's return.
         self._streaming = False
         self._ticking = False
-        #: Whether a look that was asked for waits for its answer, and whether another one is wanted.
+        #: Whether a requested health check is in flight, and whether another one is wanted.
         self._looking = self._look_wanted = False
-        #: The same of the question how many approvals wait for the person.
+        #: The same for the count of the approvals that wait for the user.
         self._counting = self._count_wanted = False
         self._was_slow = False
-        #: Whether somebody knows that this machine's clock differs from the service's.
+        #: Whether the user was informed that this machine's clock differs from the service's.
         self._clock_told = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
@@ -77,17 +77,17 @@ class Watching(Switching):
 
     @property
     def connecting(self) -> bool:
-        """Whether nobody knows yet whether the service answers."""
+        """Whether it is still unknown whether the service responds."""
         return not self.answering and self._trouble is None
 
     def lost(self, message: str) -> None:
-        """The service did not answer a question."""
+        """The service did not respond to a request."""
         self.answering, self._trouble = False, message
         self._show_status()
         self._look_again()
 
     def shut_out(self, error: RegistryError) -> None:
-        """The service does not take the token, or cannot be trusted: shows what to do, once, until it answers again."""
+        """The service rejects the token, or cannot be trusted: shows how to fix it, once, until it responds again."""
         from registry_tui.client.errors import NotSignedIn
         from registry_tui.wording.text import safe
 
@@ -100,17 +100,17 @@ class Watching(Switching):
         self._look_again()
 
     def _look_again(self) -> None:
-        """Until it answers: a stream outlives an answer that came too late, and then does not tell."""
+        """Polls until it responds: a stream survives a response that came too late, and then reports nothing."""
         if self._streaming:
             self.set_timer(IN_TROUBLE, self.look_now, name="look")
 
     def watch_for_slowness(self) -> None:
-        """Has the status line count the seconds of an answer that takes long."""
+        """Makes the status line count the seconds of a slow response."""
         self.set_interval(TICK, self.each_second, name="slowness")
         self.set_interval(APPROVALS_EVERY, self.count_approvals, name="approvals")
 
     def each_second(self) -> None:
-        """Looks at what is seen by looking: whether an answer takes long."""
+        """Checks for states without events: whether a response is slow."""
         slow = self.waiting >= SLOW
         if slow or self._was_slow:
             self._show_status()
@@ -118,11 +118,11 @@ class Watching(Switching):
 
     @property
     def waiting(self) -> float:
-        """Seconds that the oldest question has waited for its answer."""
+        """Seconds that the oldest request has been waiting for its response."""
         return self.client.waiting
 
     async def follow(self) -> None:
-        """Listens to the service's changes; while it cannot, looks every few seconds."""
+        """Follows the service's stream of changes; while that is not possible, polls every few seconds."""
         from registry_tui.client import RegistryError
 
         last: str | None = None
@@ -139,9 +139,9 @@ class Watching(Switching):
             await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
 
     async def _heard(self, change: Change) -> None:
-        """One change of the service's: the badge, the parts' health, and the screens that it concerns."""
+        """Handles a change from the service: the badge, the parts' health, and the affected screens."""
         if change.kind == "resync":
-            # The first one comes right after the program has looked itself.
+            # The first one comes right after the program's own check.
             if self._following:
                 await self._look()
                 self._refresh_frames(lambda screen: True)
@@ -165,13 +165,13 @@ class Watching(Switching):
             self._refresh_frames(lambda screen: screen.follows(kind))
 
     def work_seen(self, work: Workflow) -> None:
-        """Takes a workflow's present state from the service."""
+        """Takes over a workflow's current state from the service."""
 
     async def works_seen(self, active: Sequence[Workflow]) -> None:
-        """Takes all workflows that run now from the service."""
+        """Takes over all running workflows from the service."""
 
     def _frames(self) -> list[FrameScreen]:
-        """The places that are whole: made already, and not being taken apart as the program ends."""
+        """The complete places: already created, and not being removed as the program ends."""
         if not self.is_running:
             return []
         return [screen for screen in self.screen_stack if isinstance(screen, FrameScreen) and screen.is_mounted]
@@ -228,7 +228,7 @@ class Watching(Switching):
                 self._refresh_frames(lambda screen: True)
 
     def count_approvals(self) -> None:
-        """Counts again how many approvals wait for the person, while the service answers: one question at a time."""
+        """Counts again how many approvals wait for the user, while the service responds: one request at a time."""
         if not self.answering:
             return
         if self._counting:
@@ -243,7 +243,7 @@ class Watching(Switching):
 
         before = self.approvals_waiting
         try:
-            with suppress(RegistryError):  # the next look tells whether the service answers
+            with suppress(RegistryError):  # the next check shows whether the service responds
                 self.approvals_waiting = (await self.client.approvals(waiting=True, page_size=1)).total or 0
         finally:
             wanted, self._counting, self._count_wanted = self._count_wanted, False, False
@@ -254,7 +254,7 @@ class Watching(Switching):
             self.count_approvals()
 
     def _tell_of_clock(self) -> None:
-        """Says once that this machine's clock differs from the service's."""
+        """Reports once that this machine's clock differs from the service's."""
         difference = self.client.clock.difference
         if difference and not self._clock_told:
             text = clocks.sentence(difference)
@@ -271,12 +271,12 @@ class Watching(Switching):
         self.user = self.me.name
 
     def look_at_me(self) -> None:
-        """Asks again for the roles of the person who is signed in, with the health."""
+        """Requests the roles of the signed-in user again, together with the health."""
         self._me_wanted = True
         self.look_now()
 
     def _answered(self) -> None:
-        """The service does answer: after it did not, every place asks for what it shows."""
+        """The service responds: if it did not before, every place reloads its data."""
         if not self.answering:
             if self._shut_out:
                 self.clear_notifications()
@@ -285,11 +285,11 @@ class Watching(Switching):
                 screen.refresh_data()
 
     def look_now(self) -> None:
-        """Looks at the health now rather than at the next tick; once more behind a look that waits for its answer."""
+        """Checks the health now rather than at the next tick; behind a check in flight, another is queued."""
         self._look_wanted = True
         if not self._looking:
             self._looking = True
-            # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
+            # Not a coroutine: one that is replaced before it starts would never be awaited.
             self.run_worker(self._look_while_wanted, group="look", exit_on_error=False)  # type: ignore[arg-type]
 
     async def _look_while_wanted(self) -> None:
