@@ -1,4 +1,4 @@
-"""An action of the terminal program: its key, words and meaning, and the key bindings that are made of it."""
+"""An action of the terminal program: its key, words and meaning, and the key bindings derived from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that can be done: its key (Textual's names, several separated by commas), word and sentence."""
+    """One action: its key (Textual's names, several separated by commas), word and sentence."""
 
     id: str
     key: str
@@ -71,14 +71,14 @@ _SHOWN = {
 
 
 def key_shown(key: str, *, plain: bool = False) -> str:
-    """A key as people read it; `plain`: in letters."""
+    """A key as displayed; `plain`: in letters."""
     first = key.split(",")[0]
     return first if plain and first == "enter" else _SHOWN.get(first, first)
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:
     """The key bindings of a screen with these actions."""
-    # Textual reads its settings when it is imported; those of the program are read with this module, and set them.
+    # Textual reads its settings when it is imported; the program's own are read with this module, and set them.
     from textual.binding import Binding
 
     return [
@@ -88,5 +88,5 @@ def bindings(actions: Iterable[Action]) -> list[BindingType]:
 
 
 def with_keys(actions: Iterable[Action], keys: Mapping[str, str]) -> list[Action]:
-    """The actions with keys of one's own, by action."""
+    """The actions with the user's own keys, by action."""
     return [replace(action, key=keys[action.id]) if action.id in keys else action for action in actions]

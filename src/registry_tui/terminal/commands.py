@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Place:
-    """Somewhere in the program: a kind of screen with what it shows. `state` is what it looked like when left."""
+    """A place in the program: a kind of screen and its arguments. `state` is its appearance when it was left."""
 
     kind: str
     args: dict[str, str] = field(default_factory=dict)
@@ -18,7 +18,7 @@ class Place:
 
 
 #: Kind of place to `module:class`, imported when first needed. A new screen is its file and a line here. It may have a
-#: style (`CSS_PATH`), actions of its own (`actions.<KIND>`), and changes that concern it (`CONCERNS` of its class).
+#: style (`CSS_PATH`), its own actions (`actions.<KIND>`), and changes that affect it (`CONCERNS` of its class).
 SCREENS = {
     "registries": "registry_tui.screens.registries.registries:RegistriesScreen",
     "registry": "registry_tui.screens.registries.registry:RegistryScreen",
@@ -57,13 +57,13 @@ SCREENS = {
 
 @dataclass(frozen=True)
 class Command:
-    """A `:` command. `arguments` names the words that follow; those in brackets may be left out."""
+    """A `:` command. `arguments` names the words that follow; those in brackets are optional."""
 
     name: str
     aliases: tuple[str, ...]
     arguments: tuple[str, ...]
     help: str
-    #: The place it goes to; None for commands that the program itself obeys.
+    #: The place it goes to; None for commands that the program itself runs.
     kind: str | None = None
 
 
@@ -114,7 +114,7 @@ PLAIN_PLACES = tuple(
 
 
 class CommandError(Exception):
-    """The input is not a command; the message says what to type."""
+    """The input is not a command; the message has an example."""
 
 
 def find_command(word: str) -> Command | None:
@@ -138,7 +138,7 @@ def parse(text: str) -> tuple[Command, dict[str, str]]:
     if len(given) > len(command.arguments):
         if not command.arguments:
             raise CommandError(f":{command.name} takes nothing more")
-        # The last argument may hold spaces, as names of experiments and models do.
+        # The last argument may contain spaces, as names of experiments and models do.
         given = [*given[: len(command.arguments) - 1], " ".join(given[len(command.arguments) - 1 :])]
     names = [name.strip("[]") for name in command.arguments]
     return command, dict(zip(names, given, strict=False))

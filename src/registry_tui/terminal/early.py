@@ -1,8 +1,8 @@
-"""The first page of the first list, asked for while Textual is still being imported.
+"""The first page of the first list, requested while Textual is still being imported.
 
-httpx and pydantic take longer to import than the service takes to answer, so the first page is asked for with the
-standard library alone. What it shows is replaced by what the client answers a moment later; what goes wrong here
-is met again, and told, by the client.
+httpx and pydantic take longer to import than the service takes to respond, so the first page is requested with the
+standard library alone. The client's response replaces it a moment later. Errors are ignored here; the client hits and
+reports the same ones.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from registry_tui.platform import contexts
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 
-#: The first page of the list of Model Registries as it is sorted at first.
+#: The first page of the list of Model Registries in its initial order.
 TARGET = "/api/v1/registries?order_by=name"
-#: Seconds until an answer is given up.
+#: Timeout of the request in seconds.
 PATIENCE = 1.0
 
 
 class EarlyPage:
-    """A page that is being asked for, in a thread of its own."""
+    """A page that is being requested, in a separate thread."""
 
     def __init__(self, home: Home | None = None) -> None:
         self._answer: dict[str, Any] | None = None
@@ -37,25 +37,26 @@ class EarlyPage:
         return self._answer
 
     def wait(self) -> None:
-        """Waits until it is here, or given up."""
+        """Waits until it is here, or timed out."""
         self._thread.join(2 * PATIENCE)
 
     def _ask(self, home: Home) -> None:
         try:
             if contexts.chosen() is not None:
-                # A service elsewhere is asked by the client, which checks its certificate.
+                # A remote service is queried by the client, which checks its certificate.
                 return
             home.require_own_sockets()
             answer = _get(str(home.service_socket), TARGET, os.environ.get("REGISTRY_TUI_USER", ""))
         except (OSError, ValueError, PlatformError):
-            # The client meets the same in a moment, and tells it.
+            # The client hits and reports the same error a moment later.
             return
         if isinstance(answer, dict):
             self._answer = answer
 
 
 def _get(path: str, target: str, user: str) -> Any:
-    """The JSON that the service's socket answers. Raises OSError without a service, ValueError for any other answer."""
+    """The JSON response from the service's socket. Raises OSError without a service, ValueError for any other
+    response."""
     if not user.isprintable():
         raise ValueError("not a user's name")
     acting = f"X-Registry-User: {user}\r\n" if user else ""

@@ -221,7 +221,7 @@ def _rows(pages: Iterable[str]) -> Iterator[str]:
 
 
 def _preset(name: str, preset: Preset) -> Iterator[str]:
-    """What differs with a preset."""
+    """The differences of a preset."""
     usual = {action.verb: action.key for actions in {**BOXES, **ALL}.values() for action in actions}
     yield f"\n## The preset `{name}`\n"
     yield f'With `keymap = "{name}"` in `[terminal]` of `config.toml` these keys differ from those above.'

@@ -1,4 +1,4 @@
-"""Links (OSC 8) on addresses that are shown whole: what is opened is what is read."""
+"""Links (OSC 8) on addresses that are shown whole: the target is the displayed text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
-#: An address of the web: printable ASCII, so that it holds nothing that a terminal obeys, without quotes and brackets.
+#: An address of the web: printable ASCII, so that it contains no control characters, without quotes and brackets.
 _ADDRESS = re.compile(r"https?://[!#-&(-;=?-\[\]_a-z~]+")
-#: What stands behind an address in a sentence.
+#: Punctuation that may follow an address in a sentence.
 _BEHIND = ".,:;!?)]"
-#: Characters of an address that is made a link; terminals take about as many.
+#: Maximum characters of an address that becomes a link; terminals take about as many.
 LONGEST = 2_000
 
 
 def can_link(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal may take links; those that are known not to show the sequences, or drop them."""
+    """Whether the terminal may support links; False for those known to display the sequences as text, or to drop
+    them."""
     term = environment.get("TERM", "")
     return (
         not term.startswith(("linux", "dumb", "unknown", "vt1", "vt2", "vt3"))
@@ -25,7 +26,7 @@ def can_link(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Where whole addresses begin and end. One that was shortened, which an ellipsis shows, is left out."""
+    """Start and end of whole addresses. One that was shortened, which an ellipsis shows, is left out."""
     for found in _ADDRESS.finditer(text):
         address = found[0].rstrip(_BEHIND)
         whole = not text.startswith("…", found.end()) and len(address) <= LONGEST

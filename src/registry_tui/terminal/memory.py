@@ -12,10 +12,10 @@ from registry_tui.terminal.commands import SCREENS, Place
 
 
 class Memory:
-    """A small JSON object in the home. It is a convenience: what cannot be read is forgotten, never an error."""
+    """A small JSON object in the home. It is a convenience: unreadable values are dropped without an error."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path`: the file, `Home.terminal_memory`; without, everything is forgotten at the end."""
+        """`path`: the file, `Home.terminal_memory`; without it, everything is dropped at the end."""
         self._path = path
         self._values: dict[str, Any] | None = None
 
@@ -24,7 +24,7 @@ class Memory:
         return self._read().get(key, default)
 
     def set(self, key: str, value: Any) -> None:
-        """Keeps a value that JSON can hold; None forgets the key. What another program kept meanwhile stays."""
+        """Stores a JSON value; None removes the key. Values stored by another program in the meantime stay."""
         if self._path is not None:
             self._values = None
         values = self._read()
@@ -46,7 +46,7 @@ class Memory:
         return self._values
 
     def _write(self, values: dict[str, Any]) -> None:
-        """Replaces the file in one go, readable by its owner only; a home that cannot be written is left alone."""
+        """Replaces the file atomically, readable by its owner only; errors of an unwritable home are ignored."""
         if self._path is None:
             return
         text = json.dumps(values, ensure_ascii=True)
@@ -63,13 +63,13 @@ class Memory:
 
 
 def remember_place(memory: Memory, place: Place) -> None:
-    """Keeps where the program is, with filters, order and cursor."""
+    """Stores the current place, with filters, order and cursor."""
     state = {name: place.state[name] for name in ("filters", "sort", "cursor") if name in place.state}
     memory.set("place", {"kind": place.kind, "args": place.args, "state": state})
 
 
 def remembered_place(memory: Memory) -> Place | None:
-    """Where the program was left, or None when it is not known or not understood."""
+    """The place where the program was left, or None when it is unknown or not understood."""
     found = memory.get("place")
     try:
         kind, args, state = found["kind"], found["args"], found["state"]

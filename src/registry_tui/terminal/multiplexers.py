@@ -1,7 +1,7 @@
 """Sequences for the terminal itself, through tmux or GNU screen where the program runs inside one of them.
 
-tmux passes on what is wrapped in `DCS tmux; … ST` (with `allow-passthrough on`), with each ESC doubled; GNU screen what
-is in `DCS … ST`, in strings of a few hundred bytes.
+tmux passes on sequences wrapped in `DCS tmux; … ST` (with `allow-passthrough on`), with each ESC doubled; GNU screen
+those in `DCS … ST`, in strings of a few hundred bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 
-#: Bytes that a terminal's clipboard takes by OSC 52; xterm and hterm refuse more.
+#: Bytes that a terminal's clipboard takes by OSC 52; xterm and hterm reject more.
 MOST_COPIED = 74_994
 #: Characters of one string for GNU screen, whose oldest versions keep 256.
 CHUNK = 240
@@ -19,17 +19,17 @@ ESC, BEL, ST = "\x1b", "\a", "\x1b\\"
 
 
 class Inside(Enum):
-    """What the program's terminal is a window of."""
+    """The multiplexer that the program's terminal is a window of."""
 
     NOTHING = ""
     TMUX = "tmux"
     SCREEN = "GNU screen"
-    #: By `TERM=screen…` alone, as over SSH: both programs call their terminals so.
+    #: By `TERM=screen…` alone, as over SSH: both programs name their terminals so.
     EITHER = "tmux or GNU screen"
 
 
 def inside(environment: Mapping[str, str] = os.environ) -> Inside:
-    """What the program's terminal is a window of, by the environment."""
+    """The multiplexer that the program's terminal is a window of, by the environment."""
     term = environment.get("TERM", "")
     if environment.get("TMUX"):
         return Inside.TMUX
@@ -41,7 +41,7 @@ def inside(environment: Mapping[str, str] = os.environ) -> Inside:
 
 
 def passed_on(sequence: str, around: Inside) -> str:
-    """The sequence as it reaches the terminal around: what `around` is not drops its wrapping."""
+    """The sequence as it reaches the outer terminal: a multiplexer other than `around` drops its wrapping."""
     wrapped = ""
     if around in (Inside.TMUX, Inside.EITHER):
         wrapped += f"{ESC}Ptmux;{sequence.replace(ESC, ESC + ESC)}{ST}"
@@ -52,9 +52,9 @@ def passed_on(sequence: str, around: Inside) -> str:
 
 
 def copy_sequences(text: str, around: Inside) -> str:
-    """What copies a text by OSC 52, at most `MOST_COPIED` bytes of UTF-8.
+    """The sequences that copy a text by OSC 52, at most `MOST_COPIED` bytes of UTF-8.
 
-    tmux also takes it as it is (with `set-clipboard on`), which then is in its buffers too.
+    tmux also takes it unwrapped (with `set-clipboard on`), and then has it in its buffers too.
     """
     sequence = f"{ESC}]52;c;{base64.b64encode(text.encode()).decode()}{BEL}"
     direct = sequence if around in (Inside.TMUX, Inside.EITHER) else ""
@@ -62,7 +62,7 @@ def copy_sequences(text: str, around: Inside) -> str:
 
 
 def can_copy(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal may take copies; those that are known not to are the Linux console and Apple's Terminal.
+    """Whether the terminal may support copies; the Linux console and Apple's Terminal are known not to.
 
     Inside tmux and GNU screen a copy may go elsewhere.
     """

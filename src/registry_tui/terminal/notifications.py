@@ -1,4 +1,4 @@
-"""Notifications of the terminal itself (OSC 9, OSC 777, bell), for people who look elsewhere.
+"""Notifications of the terminal itself (OSC 9, OSC 777, bell), for users who look elsewhere.
 
 OSC 9 is iTerm2's, which kitty, Ghostty, WezTerm and Windows Terminal have too; OSC 777 is urxvt's, which foot and VTE's
 terminals on Fedora and Debian have.
@@ -19,7 +19,7 @@ MOST = 200
 
 
 def notification(text: str, wanted: str, environment: Mapping[str, str] = os.environ) -> str:
-    """What notifies of an already safe text in this terminal; empty where nothing does."""
+    """The sequence that shows an already safe text as a notification in this terminal; empty where there is none."""
     known = _known(environment)
     if wanted == "bell":
         return BEL
@@ -32,14 +32,15 @@ def notification(text: str, wanted: str, environment: Mapping[str, str] = os.env
 
 
 def _known(environment: Mapping[str, str]) -> Literal["9", "777"] | None:
-    """Which sequence the terminal has, by its name. `LC_TERMINAL` and most values of `TERM` outlive SSH."""
+    """Which sequence the terminal supports, by its name. `LC_TERMINAL` and most values of `TERM` are preserved over
+    SSH."""
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     names = (term, program, environment.get("LC_TERMINAL", ""))
     if term.split("-")[0] in ("foot", "rxvt"):
         return "777"
     if {"xterm-kitty", "xterm-ghostty", "ghostty", "wezterm", "WezTerm", "iTerm.app", "iTerm2"} & set(names):
         return "9"
-    # Of the terminal around tmux, whose own name is in TERM and TERM_PROGRAM.
+    # The variables of the terminal around tmux; TERM and TERM_PROGRAM have tmux's own name.
     if any(
         environment.get(name) for name in ("KITTY_WINDOW_ID", "GHOSTTY_RESOURCES_DIR", "WEZTERM_PANE", "WT_SESSION")
     ):

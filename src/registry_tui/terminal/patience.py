@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
     from textual.timer import Timer
 
-#: Seconds between two looks, and how much later than that a look may come to count.
+#: Seconds between two checks, and how much later than that a check may come to count.
 TICK, LATE = 0.1, 0.05
 
 
 class Patience:
-    """Calls a function after some seconds in which the program kept up with its work; begins at once.
+    """Calls a function after some seconds in which the program kept up with its work; starts immediately.
 
-    A look that comes late shows that the program was kept from its work meanwhile, or had much of it: what is waited
-    for had no time to happen, and the time does not count.
+    A late check shows that the program was kept from its work meanwhile, or had much of it: the awaited event had no
+    time to happen, and the time does not count.
     """
 
     def __init__(self, pump: MessagePump, seconds: float, then: Callable[[], object], name: str) -> None:
@@ -40,7 +40,7 @@ class Patience:
 
     def _look(self) -> None:
         if self._timer is None:
-            return  # it was stopped while this look was under way
+            return  # it was stopped during this check
         if time.monotonic() < self._due + LATE:
             self._looks -= 1
         if self._looks:

@@ -1,6 +1,6 @@
-"""Why the person who is signed in may not do an action of a page: decided by the service's own table, beforehand.
+"""Why the signed-in user may not run an action of a page: decided in advance by the service's own table.
 
-Roles may change meanwhile: the service decides, and who is refused here has their roles asked for again.
+Roles may change meanwhile: the service decides, and after a refusal here the user's roles are requested again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _needs(permission: Permission, actions: str) -> dict[str, Permission]:
     return dict.fromkeys(actions.split(), permission)
 
 
-#: The permission that an action needs, whatever is selected, by kind of page or box.
+#: The permission that an action needs for any selection, by kind of page or box.
 ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "registries": _needs(_P.REGISTRY_CREATE, "create"),
     "registry": {
@@ -74,7 +74,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "roles": _needs(_P.ROLES_GRANT, "create edit delete"),
 }
 _ACCESS = _needs(_P.POLICIES_SEE, "manage_access")
-#: The permission that an action needs on what it acts on, by the name of that schema.
+#: The permission that an action needs on its object, by the name of the object's schema.
 ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
     "ModelRegistry": {
         **_needs(_P.REGISTRY_SYNCHRONIZE, "synchronize"),
@@ -102,13 +102,13 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
 
 
 def needed(kind: str, action: str, thing: object | None) -> Permission | None:
-    """The permission that an action of a page needs; None where the table says nothing about it."""
+    """The permission that an action of a page needs; None where the table has no entry for it."""
     on_page = ON_PAGES.get(kind, {}).get(action)
     return on_page or ON_THINGS.get(type(thing).__name__, {}).get(action)
 
 
 def refusal(me: User, place: Place, action: str, thing: Any) -> str | None:
-    """Why a person may not do an action on a thing (or on what the page shows), or None."""
+    """Why a user may not run an action on an object (or on the page's object), or None."""
     permission = needed(place.kind, action, thing)
     if permission is None or me.administrator:
         return None
@@ -127,14 +127,14 @@ def refusal(me: User, place: Place, action: str, thing: Any) -> str | None:
 
 
 def _about_person(me: User, rule: Rule, person: str | None) -> str | None:
-    """Without a name, it is about oneself."""
+    """Without a name, it is about the user's own account."""
     held = (Holder.ONESELF,) if person in (None, me.name) else ()
     their_own = rule.to_do.replace("the person's", "their own")
     return None if rule.allows(held) else f"only {safe(person or '', 60)} may {their_own}"
 
 
 def _project_of(place: Place, thing: Any) -> str | None:
-    """The name or ID of the project that a thing belongs to, or that a page is about."""
+    """The name or ID of the project of an object, or of a page."""
     own = thing.id if type(thing).__name__ == "Project" else getattr(thing, "project_id", None)
     return own or place.args.get("project")
 
@@ -153,7 +153,7 @@ def _in_project(me: User, rule: Rule, project: str | None) -> str | None:
 
 
 def _environment_of(place: Place, thing: Any) -> str | None:
-    """The name or ID of the environment that a thing belongs to, or that a page is about."""
+    """The name or ID of the environment of an object, or of a page."""
     own = thing.id if type(thing).__name__ == "Environment" else getattr(thing, "environment_id", None)
     return own or place.args.get("environment")
 

@@ -1,7 +1,7 @@
 """The terminal program's settings: `[terminal]`, `[keys]` and `[themes]` of `config.toml`, read before the first paint.
 
-Only the standard library is imported. A wrong setting is reported in plain words and left at its default, so that
-nobody is locked out of the program by a typing mistake. docs/configuration.md describes every setting.
+Only the standard library is imported. A wrong setting is reported in plain words and left at its default, so that a
+typing mistake locks nobody out of the program. docs/configuration.md describes every setting.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from registry_tui.terminal.commands import PLAIN_PLACES
 from registry_tui.terminal.links import can_link
 from registry_tui.terminal.presets import PRESETS, Preset, with_preset
 
-#: Ways to show images: as the terminal's name tells, or always the same.
+#: Ways to show images: by the terminal's name, or always the same.
 IMAGES = ("auto", "kitty", "sixel", "blocks")
-#: How the program reports the end of somebody's own work while the terminal has no focus.
+#: How the program reports the end of the user's own work while the terminal has no focus.
 NOTIFY = ("auto", "osc", "bell", "off")
 BUILT_IN_THEMES = ("dark", "light", "high-contrast", "monochrome")
-#: Colours of a theme of one's own; those left out are taken from the built-in theme that `dark` chooses.
+#: Colours of a user's theme; those left out are taken from the built-in theme that `dark` chooses.
 COLORS = ("primary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
-#: Frames a second at most: on this machine, and over SSH.
+#: Maximum frames a second: on this machine, and over SSH.
 FRAMES, FRAMES_OVER_SSH = 60, 15
 #: Keys that have a name rather than a character, in Textual's words.
 NAMED_KEYS = frozenset(
@@ -36,7 +36,7 @@ NAMED_KEYS = frozenset(
         *(f"f{number}" for number in range(1, 25)),
     }
 )
-#: Patterns that few settings need: compiled with the first use, not before the first paint.
+#: Patterns that few settings need: compiled on first use, not before the first paint.
 _MODIFIED = r"((?:ctrl|shift|alt)\+)+(.+)"
 _COLOR = r"#[0-9a-fA-F]{6}"
 _NAME = r"[a-z0-9][a-z0-9-]{0,30}"
@@ -44,7 +44,7 @@ _NAME = r"[a-z0-9][a-z0-9-]{0,30}"
 
 @dataclass(frozen=True)
 class UserTheme:
-    """Colours (#rrggbb) of a theme of one's own."""
+    """Colours (#rrggbb) of a user's theme."""
 
     name: str
     dark: bool
@@ -80,22 +80,22 @@ class Terminal:
 
 @dataclass(frozen=True)
 class Preferences:
-    """All settings of the terminal program, and what is wrong with those that were not taken."""
+    """All settings of the terminal program, and the problems with rejected ones."""
 
     terminal: Terminal = Terminal()
     themes: tuple[UserTheme, ...] = ()
-    #: Kind of screen to its actions with keys of one's own (Textual's names, comma-separated).
+    #: Kind of screen to its actions with the user's own keys (Textual's names, comma-separated).
     keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    #: Colours are not wanted or not there (NO_COLOR, a monochrome terminal).
+    #: Colours are not wanted or not available (NO_COLOR, a monochrome terminal).
     colorless: bool = False
     over_ssh: bool = False
-    #: The terminal has no links.
+    #: The terminal does not support links.
     linkless: bool = False
 
     def keymap(self, kind: str) -> dict[str, str]:
         """The keys that differ from the usual ones on a kind of screen, in lists and boxes, by their bindings' IDs."""
-        # Textual is imported once the settings are read.
+        # Textual is imported after the settings are read.
         from registry_tui.terminal.keys import box_keymap
 
         return {**self.preset.lists, **box_keymap(self.preset), **self.keys.get(kind, {})}
@@ -112,7 +112,7 @@ class Preferences:
 
     @property
     def frame_rate(self) -> int:
-        """Frames a second at most."""
+        """Maximum frames a second."""
         return self.terminal.frame_rate or (FRAMES_OVER_SSH if self.over_ssh else FRAMES)
 
     @property
@@ -131,12 +131,13 @@ class PreferencesFile:
         self._read = self._seen = self._stamp()
 
     def load(self) -> Preferences:
-        """The settings as they are now. Never raises: what is wrong is in `problems`."""
+        """The current settings. Never raises: mistakes are in `problems`."""
         self._read = self._seen = self._stamp()
         return load_preferences(self._home, self._environment)
 
     def changed(self) -> bool:
-        """Whether the file differs from the one that was read, and has been written whole: two looks find it alike."""
+        """Whether the file differs from the one that was read, and has been written completely: two checks find it
+        equal."""
         before, self._seen = self._seen, self._stamp()
         return self._seen == before and self._seen != self._read
 
@@ -149,7 +150,7 @@ class PreferencesFile:
 
 
 def load_preferences(home: Home, environment: Mapping[str, str] = os.environ) -> Preferences:
-    """This home's settings with the environment's. Never raises: what is wrong is in `problems`."""
+    """This home's settings with the environment's. Never raises: mistakes are in `problems`."""
     tables, problems = _read(home)
     themes = _themes(_table(tables, "themes", problems), problems)
     terminal = _terminal(_table(tables, "terminal", problems), environment, problems)
@@ -176,7 +177,7 @@ def _read(home: Home) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     except (OSError, UnicodeDecodeError) as error:
         return {}, [f"{path} cannot be read: {error}"]
-    # Only those who have settings pay for its import.
+    # Only imported where there are settings.
     import tomllib
 
     try:
@@ -235,7 +236,7 @@ def _from_text(kind: type[Any], raw: str) -> Any:
 
 
 def _wrong(name: str, kind: type[Any], value: Any) -> str | None:
-    """Why a value does not do."""
+    """Why a value is not valid."""
     if type(value) is not kind:
         return {bool: "write true or false", int: "write a number", str: "write a text in quotes"}[kind]
     if name == "frame_rate" and not 0 <= int(value) <= 120:
@@ -326,7 +327,7 @@ def _of_screen(
     special: Mapping[tuple[str, str], str],
     problems: list[str],
 ) -> dict[str, str]:
-    """The keys that differ on a screen. One that already means something else there is reported, and not changed."""
+    """The keys that differ on a screen. One that already has another meaning there is reported, and not changed."""
     usual = _actions_of(screen)
     actions = {action.id: action.key for action in with_preset(usual, preset)}
     moves = {key for keys in preset.lists.values() for key in keys.split(",")}
@@ -337,7 +338,7 @@ def _of_screen(
         taken: dict[str, str] = {number: f"section {word}" for number, _, word in SECTIONS}
         taken |= dict.fromkeys(moves, "moving in lists")
         clash = None
-        # What stays as it was has its key first.
+        # Unchanged actions get their keys first.
         for id_, default in sorted(actions.items(), key=lambda item: item[0] in asked):
             for key in asked.get(id_, default).split(","):
                 if key in taken:
@@ -358,7 +359,7 @@ def _actions_of(screen: str) -> list[Action]:
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """`models.delete = …` is a table in TOML; `"models.delete" = …` is not. Both are meant alike."""
+    """`models.delete = …` is a table in TOML; `"models.delete" = …` is not. Both have the same meaning."""
     found: list[tuple[str, Any]] = []
     for name, value in table.items():
         found += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)]
@@ -366,7 +367,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _parse_keys(value: Any) -> str | tuple[str]:
-    """Keys as Textual names them, comma-separated; a tuple with what is wrong."""
+    """Keys as Textual names them, comma-separated; for a mistake, a tuple with its description."""
     listed = value if isinstance(value, list) else [value]
     if not listed or not all(isinstance(each, str) and each for each in listed):
         return ("write a key in quotes, or a list of them",)
@@ -394,7 +395,7 @@ def _key(text: str) -> str | None:
 
 
 def _character(character: str) -> str:
-    """Textual's name of a character's key: letters and digits are themselves, others go by their Unicode name."""
+    """Textual's name of a character's key: letters and digits are themselves, others have their Unicode name."""
     if character.isalnum() and character.isascii():
         return character
     import unicodedata

@@ -20,7 +20,7 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = {
     "default": Preset(),
-    # h, l, ctrl+d and ctrl+u move, so that what had these keys has others.
+    # h, l, ctrl+d and ctrl+u move, so the actions with these keys get others.
     "vim": Preset(
         verbs={
             "delete": "ctrl+k,delete",
@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Preset] = {
         },
     ),
 }
-#: What a list's bindings with an ID do.
+#: The effects of a list's bindings with an ID.
 LISTS: Mapping[str, str] = {
     "list.left": "Close, or columns to the left",
     "list.right": "Open, or columns to the right",

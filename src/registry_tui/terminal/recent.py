@@ -1,4 +1,4 @@
-"""Places that were visited, the last one first, so that the command box offers them again."""
+"""Visited places, the last one first, so that the command box offers them again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEY = "visited"
 
 @dataclass(frozen=True)
 class Visit:
-    """A place that shows one thing, with that thing's name and where it is."""
+    """A place that shows one object, with that object's name and its parents."""
 
     place: Place
     name: str
@@ -28,12 +28,12 @@ def with_visit(visits: Sequence[Visit], visit: Visit) -> list[Visit]:
 
 
 def without_place(visits: Sequence[Visit], place: Place) -> list[Visit]:
-    """The visits without those of a place, which does not exist any more."""
+    """The visits without those of a place, which no longer exists."""
     return [visit for visit in visits if visit.place != place]
 
 
 def remember_visits(memory: Memory, visits: Sequence[Visit]) -> None:
-    """Keeps visits for the next start."""
+    """Stores visits for the next start."""
     memory.set(
         _KEY,
         [
@@ -44,7 +44,7 @@ def remember_visits(memory: Memory, visits: Sequence[Visit]) -> None:
 
 
 def remembered_visits(memory: Memory) -> list[Visit]:
-    """The visits that were kept; what is not understood is left out."""
+    """The stored visits; invalid entries are left out."""
     found = memory.get(_KEY, [])
     visits = []
     for each in found if isinstance(found, list) else []:

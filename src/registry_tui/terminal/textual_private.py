@@ -1,8 +1,8 @@
 """The private names of Textual that the program uses: all of them, here only.
 
 `tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
-with the installed Textual. Where a name can be missing, the public behaviour beside it takes over: the program works,
-but draws or sends more.
+with the installed Textual. Where a name is missing, the public behaviour takes over: the program works, but draws or
+sends more.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PaintingApp(App[None]):
     """An app that sends less than Textual would, and parses each screen's styles once."""
 
     def painted(self, update: CompositorUpdate) -> CompositorUpdate:
-        """What is sent in place of an update of the terminal."""
+        """The update to send in place of an update of the terminal."""
         raise NotImplementedError
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
@@ -51,31 +51,32 @@ class PaintingApp(App[None]):
             self.screen.draw_first()
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
-        """Adds the screen's styles to those that are parsed; Textual would parse all again, and style every widget."""
+        """Adds the screen's styles to the parsed ones; Textual would parse all again, and style every widget."""
         for path in screen.css_path:
             if not self.stylesheet.has_source(str(path)):
                 self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))
-        # The program itself, whose colours all others take over; they are styled when they are mounted.
+        # The program itself, from which all others inherit colours; they are styled when they are mounted.
         self.stylesheet.apply(self)
         super()._load_screen_css(screen)
 
 
 def keep_parsed(stylesheet: Stylesheet, count: int) -> None:
-    """Keeps so many parsed sources. Textual caches 64 (LRU): with more, each new screen would reparse all of them."""
+    """Sets the size of the cache of parsed sources. Textual caches 64 (LRU): with more, each new screen would reparse
+    all of them."""
     if hasattr(stylesheet, "_parse_cache"):
         stylesheet._parse_cache = LRUCache(count)
 
 
 def forget_drawn() -> None:
-    """Lets go of the lines of widgets that are gone: Textual's cache of two colours keeps the last 1024 widgets'."""
+    """Frees the lines of removed widgets: Textual's cache of two colours keeps the last 1024 widgets'."""
     clear = getattr(getattr(StylesCache, "get_inner_outer", None), "cache_clear", None)
     if clear is not None:
         clear()
 
 
 class LeftEarly(MessagePump):
-    """A screen that begins with nothing when it is left before its parts are mounted: Textual then mounts none, and
-    `on_mount` would look for them in vain, which ends the program."""
+    """A screen that does not start if it is left before its parts are mounted: Textual then mounts none, and `on_mount`
+    would not find them, which ends the program."""
 
     async def _dispatch_message(self, message: Message) -> None:
         left = getattr(self, "_closing", False) or getattr(self, "_pruning", False)
@@ -84,7 +85,7 @@ class LeftEarly(MessagePump):
 
 
 class LowestScreen(LeftEarly, Screen[None]):
-    """A screen that may be the lowest of its stack and be switched there, with a compositor of its own."""
+    """A screen that may be the lowest of its stack and be switched there, with its own compositor."""
 
     _was_drawn = False
 
@@ -93,7 +94,7 @@ class LowestScreen(LeftEarly, Screen[None]):
         self._compositor = compositor
 
     def _compositor_refresh(self) -> None:
-        # The program starts within a batch: Textual draws its first page there, and sends nothing of it.
+        # The program starts within a batch: Textual draws its first page there, but sends none of it.
         if self._was_drawn or not getattr(self.app, "_batch_count", 0):
             self._was_drawn = True
             super()._compositor_refresh()
@@ -104,7 +105,7 @@ class LowestScreen(LeftEarly, Screen[None]):
             self.call_later(self._compositor_refresh)
 
     def _pop_result_callback(self) -> None:
-        # Textual gives its lowest screen none, and takes one from it when it is switched.
+        # Textual gives its lowest screen none, and removes one from it when it is switched.
         if self._result_callbacks:
             super()._pop_result_callback()
 
@@ -121,10 +122,10 @@ class DrawingCompositor(Compositor):
 
 
 class BoxedTick:
-    """A checkbox, of whose box a subclass says how it looks. Without the name, Textual's own box shows."""
+    """A checkbox whose box is drawn by a subclass. Without the private name, Textual's own box is shown."""
 
     def box(self) -> Content:
-        """The box as it is now."""
+        """The box in its current state."""
         raise NotImplementedError
 
     @property
@@ -133,25 +134,25 @@ class BoxedTick:
 
 
 def suggestion_of(field: Input) -> str:
-    """The completion that a field shows behind its text; empty when there is none, or it cannot be known."""
+    """The completion that a field shows after its text; empty when there is none, or it is unknown."""
     return str(getattr(field, "_suggestion", ""))
 
 
 def write_raw(app: App[Any], sequences: str) -> None:
-    """Writes to the terminal beside what Textual draws; nothing where there is no terminal."""
+    """Writes to the terminal, bypassing Textual's drawing; does nothing where there is no terminal."""
     driver = getattr(app, "_driver", None)
     if driver is not None:
         driver.write(sequences)
 
 
 def keep_copied(app: App[Any], text: str) -> None:
-    """Keeps a copied text, which Textual's fields paste; nothing where Textual keeps it otherwise."""
+    """Stores a copied text, which Textual's fields paste; does nothing where Textual stores it otherwise."""
     if hasattr(app, "_clipboard"):
         app._clipboard = text
 
 
 def own_scroll_bar(widget: Widget, make: Callable[[], ScrollBar]) -> ScrollBar | None:
-    """The widget's vertical scrollbar, made by `make`; None where Textual has to make its own."""
+    """The widget's vertical scrollbar, created by `make`; None where Textual has to create its own."""
     start = getattr(widget.app, "_start_widget", None)
     if start is None or not hasattr(widget, "_vertical_scrollbar"):
         return None

@@ -1,4 +1,4 @@
-"""Keys that are typed ahead: what follows a key belongs to where that key leads."""
+"""Type-ahead: keys typed after a key belong to the place where that key leads."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from registry_tui.terminal.patience import Patience
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-#: Seconds that a form may take to open while keys wait for it, and that keys wait at most for what the key before them
-#: does. Only time in which the program keeps up with its work counts: a slow machine loses no key.
+#: Seconds that a form may take to open while keys wait for it, and that keys wait at most for the effect of the key
+#: before them. Only time in which the program keeps up with its work counts: a slow machine loses no key.
 OPENING, LONGEST = 2.0, 1.0
 
-#: What somebody typed: a key, or a text that was pasted.
+#: Typed input: a key, or a pasted text.
 Typed: TypeAlias = events.Key | events.Paste
 
 
 class Behind(Message):
-    """Follows a key through the same queues, so that the key is dealt with when this arrives at the app."""
+    """Follows a key through the same queues; when this arrives at the app, the key has been handled."""
 
     def __init__(self, key: events.Key, screen: Screen[Any], target: Widget, *, again: bool) -> None:
-        """`target` had the keys on `screen`; `again`: whether it has to go once more, behind what the key posted."""
+        """`target` had the focus on `screen`; `again`: whether it must be sent once more, behind the key's own
+        messages."""
         super().__init__()
         self.key, self.screen, self.target, self.again = key, screen, target, again
 
@@ -39,22 +40,23 @@ def _is_field(widget: Widget | None) -> bool:
 
 
 class TypingAhead(App[None]):
-    """Textual aims a key at what has the focus when it arrives, not at where the key before it leads.
+    """Textual sends a key to the focused widget at its arrival, not to where the key before it leads.
 
-    What may move the focus, send a form or close a box goes alone: the keys behind it are aimed once it is dealt with.
+    A key that may move the focus, submit a form or close a box goes alone: the keys behind it are sent once it is
+    handled.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        #: Which screen and widget had the keys when a key was pressed.
+        #: Which screen and widget had the focus when a key was pressed.
         self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
         #: Keys that wait for a form that is being opened.
         self._held: list[Typed] = []
         self._holding = False
         self._hold_timer: Patience | None = None
-        #: Questions that have no answer yet, behind which a form opens.
+        #: Requests in flight after which a form opens.
         self._openings = 0
-        #: The key that is being dealt with, and what was typed behind it.
+        #: The key that is being handled, and the input typed after it.
         self._alone: events.Key | None = None
         self._alone_timer: Patience | None = None
         self._behind: list[Typed] = []
@@ -66,11 +68,11 @@ class TypingAhead(App[None]):
 
     @property
     def deals_with_key(self) -> bool:
-        """Whether keys wait for what the key before them does."""
+        """Whether keys wait for the effect of the key before them."""
         return self._alone is not None or bool(self._behind)
 
     def opening(self, begins: bool) -> None:
-        """A question begins or ended, behind which a form opens: keys wait as long as it does."""
+        """Marks the begin or the end of a request after which a form opens: keys are queued in between."""
         self._openings += 1 if begins else -1
         if not begins and self._holding and not self._openings:
             self.hold_keys()
@@ -79,7 +81,7 @@ class TypingAhead(App[None]):
         self.screen_change_signal.subscribe(self, self._screen_changed)
 
     def hold_keys(self) -> None:
-        """From here on keys wait for the form that is being opened; without one, they are dropped in a moment."""
+        """From now on keys wait for the form that is being opened; without one, they are dropped in a moment."""
         self._holding = True
         if self._hold_timer is not None:
             self._hold_timer.stop()
@@ -89,7 +91,7 @@ class TypingAhead(App[None]):
         if not self._openings:
             self._drop()
 
-    # -- aiming -------------------------------------------------------------------------------------
+    # -- targets ------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
@@ -100,7 +102,7 @@ class TypingAhead(App[None]):
             await self.take(event)
 
     async def take(self, typed: Typed) -> None:
-        """Aims what was typed at what has the focus, or keeps it for the form that is being opened."""
+        """Sends input to the focused widget, or queues it for the form that is being opened."""
         if self._holding and isinstance(typed, events.Key) and typed.key in ("escape", "ctrl+q"):
             self._drop()
         if self._holding:
@@ -121,12 +123,12 @@ class TypingAhead(App[None]):
             self._follow(Behind(typed, self.screen, self.focused or self.screen, again=True))
 
     def _goes_alone(self, key: events.Key) -> bool:
-        """Whether what is typed next may have to go elsewhere. Keys on a page's list act in their order anyway."""
+        """Whether the next input may have to go elsewhere. Keys on a page's list act in their order anyway."""
         return not key.is_printable if _is_field(self.focused) else isinstance(self.screen, ModalScreen)
 
     def _follow(self, behind: Behind) -> None:
         if not behind.target.post_message(behind):
-            self._end_alone(behind)  # what had the focus is gone
+            self._end_alone(behind)  # the focused widget was removed
 
     @on(Behind)
     def _key_arrived(self, message: Behind) -> None:
@@ -141,7 +143,7 @@ class TypingAhead(App[None]):
     def _end_alone(self, behind: Behind) -> None:
         if self.screen is behind.screen:
             self._dealt_with(behind.key)
-        else:  # what the key opened may not be there yet
+        else:  # the screen that the key opened may not be there yet
             self.screen.call_after_refresh(self._dealt_with, behind.key)
 
     def _dealt_with(self, key: events.Key | None) -> None:
@@ -153,14 +155,15 @@ class TypingAhead(App[None]):
             self.call_later(self._go_on)
 
     async def _go_on(self) -> None:
-        """Aims what waited, in the order in which it was typed."""
+        """Sends the queued input, in the order in which it was typed."""
         while self._behind and self._alone is None:
             self._behind.sort(key=lambda each: each.time)
             typed = self._behind.pop(0)
             await self.take(self.again(typed) if typed.is_forwarded else typed)
 
     async def on_key(self, event: events.Key) -> None:
-        """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
+        """Gives input typed right behind a key to the screen which that key opened, so that no letter acts on the one
+        below."""
         field = self.focused
         screen, aimed = self._aimed_at.pop(event, (self.screen, field))
         if self._holding or screen is not self.screen:
@@ -175,7 +178,7 @@ class TypingAhead(App[None]):
             await self._go_on()
 
     def again(self, typed: Typed) -> Typed:
-        """The same once more: the app does not take what was sent on for something new."""
+        """A copy: the app does not treat a forwarded event as new."""
         copy: Typed
         if isinstance(typed, events.Key):
             copy = events.Key(typed.key, typed.character)
@@ -193,7 +196,7 @@ class TypingAhead(App[None]):
             screen.call_after_refresh(self._dealt_with, self._alone)
 
     def _release(self) -> None:
-        """What is open now gets the keys that waited for it."""
+        """Sends the queued keys to the screen that is open now."""
         self._behind += self._held
         self._drop()
         self.call_later(self._go_on)

@@ -30,7 +30,7 @@ __all__ = ["ALL", "AT_ONCE", "EVERYWHERE", "MOVES", "OPEN_FORMS", "SECTIONS", "W
 
 _MODULES = (activity, admission, deployments, known, models, people, places, ranger, registries, tracking, webhooks)
 
-#: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
+#: Actions that open a form, some after a request to the service: keys typed directly after belong to the form.
 OPEN_FORMS = frozenset(
     {"create", "create_workspace", "register", "edit", "edit_model", "alias", "deploy", "scale", "change", "delete"}
     | {
@@ -64,14 +64,14 @@ OPEN_FORMS = frozenset(
     }
 )
 
-#: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a
+#: Actions that change something immediately, without a question before. Like dangerous ones they are not queued for a
 #: selection that is not in view yet.
 AT_ONCE = frozenset(
     {"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable", "send_test", "replay"}
     | {"promote_canary", "pause_canary"}
 )
 
-#: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
+#: Actions that the Actions menu leaves out: they move about the page, without any effect on its objects.
 MOVES = frozenset(
     {"menu", "open", "resource", "tab_next", "tab_previous", "mark", "preview_down", "preview_up"}
     | {"preview_right", "preview_left", "chart_left", "chart_right", "zoom_in", "zoom_out", "pan_left", "pan_right"}

@@ -1,4 +1,4 @@
-"""Actions of the pages of what is known of versions: signatures, keys, cards, bills of materials."""
+"""Actions of the pages about versions: signatures, keys, cards, bills of materials."""
 
 from __future__ import annotations
 

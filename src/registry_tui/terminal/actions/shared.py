@@ -71,7 +71,7 @@ DELETED = Action(
 WEBHOOKS_OF = Action(
     "webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", False, "Webhooks"
 )
-#: What can be done to one deployment.
+#: Actions on one deployment.
 ON_DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica", menu="Test"),
     Action("logs", "l", "logs", "The log of each replica; kept over restarts", menu="Logs"),

@@ -46,7 +46,7 @@ EXPERIMENT = (
     VIEW,
     EXPORT,
 )
-#: What is done to the chart beside metrics' names; the names have the other keys.
+#: Actions on the chart next to the metrics' names; the names have the other keys.
 CHART = (
     Action("time", "h", "x axis", "Curves by step, by the time since each one's first point, or by wall time"),
     Action("chart_left", "left", "cursor left", "Curves: the cursor to the left; the legend has the values", False),
