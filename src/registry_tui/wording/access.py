@@ -9,7 +9,7 @@ from registry_tui.wording.words import ago
 
 
 def access_said(access: str, tried_at: datetime | None, problem: str | None, next_step: str) -> str:
-    """What was found and when it was tried; where there is no access, what to do."""
+    """The found access and when it was tried; without access, how to get it."""
     if access == "not needed":
         return f"{access}: the environment's credentials count"
     said = access

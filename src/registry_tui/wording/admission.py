@@ -1,4 +1,4 @@
-"""Words for admission rules and what they say of a version."""
+"""Words for admission rules and their verdict on a version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.schemas.admission import EnvironmentRules, Finding, RuleException, RulesCheck, Verdict
 from registry_tui.wording.words import Cell, absolute, both, present
 
-#: What the form begins with where an environment has no rules yet.
+#: The form's initial text where an environment has no rules yet.
 FIRST_RULES = """\
 rules:
   - name: has-signature
@@ -19,7 +19,7 @@ _SIGNS = {Verdict.MET: "✓", Verdict.REFUSED: "✗", Verdict.EXCEPTED: "○"}
 
 
 def check_summary(found: RulesCheck) -> str:
-    """What the rules say of a version, in one sentence."""
+    """The verdict of the rules on a version, in one sentence."""
     if not found.findings:
         return f"No admission rule of {found.environment_name} is about this model."
     excepted = sum(each.verdict is Verdict.EXCEPTED for each in found.findings)
@@ -47,7 +47,7 @@ def rules_text(found: EnvironmentRules) -> str:
 
 
 def rules_now(found: EnvironmentRules) -> str:
-    """Which rules of an environment count, who set them and when."""
+    """The current rules of an environment, who set them and when."""
     if found.created_at is None:
         return f"{found.environment_name} has no admission rules: every version is admitted"
     rules = counted(len(found.rules), "rule")
@@ -67,7 +67,7 @@ def exception_end(found: RuleException) -> Cell:
 
 
 def end_of(text: str) -> datetime | None:
-    """The end that was typed: a day, or a moment with or without its zone; None for none. Raises ValueError."""
+    """The typed end: a day, or a moment with or without its zone; None for none. Raises ValueError."""
     if not text:
         return None
     try:
@@ -78,7 +78,7 @@ def end_of(text: str) -> datetime | None:
 
 
 def reason_problem(text: str) -> str | None:
-    """Why a reason of an exception is none, or None: as `schemas.admission.ExceptionChange`."""
+    """Why a reason of an exception is not valid, or None: as `schemas.admission.ExceptionChange`."""
     if len(text) < 3:
         return "type a reason"
     return None if len(text) <= 1000 else f"the reason has {len(text)} characters, 1000 at most"

@@ -30,14 +30,14 @@ _STATES = {
 
 
 def approval_state(approval: Approval) -> Cell:
-    """The state of an approval, and whether it waits for who reads it."""
+    """The state of an approval, and whether it waits for the reader."""
     if "approve" in approval.decisions:
         return Cell("◆ for you", "warn")
     return _STATES.get(approval.state, Cell(f"? {approval.state}", "dim"))
 
 
 def purpose_words(purpose: str) -> str:
-    """What an approval lets a version do: `stage:Production` as `enter Production`."""
+    """The purpose of an approval: `stage:Production` as `enter Production`."""
     kind, _, name = purpose.partition(":")
     if kind == "stage":
         return f"enter {name}"
@@ -50,7 +50,7 @@ def comment_problem(text: str) -> str | None:
 
 
 def stage_cell(version: ModelVersion) -> Cell:
-    """A version's stage; its status where that is no matter of course."""
+    """A version's stage; and its status unless that is the usual one."""
     status = version.stage_status.value if version.stage_status is not None else ""
     told = "" if status in ("", "InProgress", "Approved") else f" {_SHORT.get(status, status)}"
     if version.stage.value == "None":
@@ -69,14 +69,14 @@ _GROUP = "group "
 
 
 def protected_lines(aliases: Iterable[ProtectedAlias]) -> list[str]:
-    """Each protected alias with who may move it, as it is typed: `champion: ann, group releasers`."""
+    """Each protected alias with the users who may move it, as it is typed: `champion: ann, group releasers`."""
     return [
         f"{each.alias}: {', '.join([*each.users, *(f'{_GROUP}{name}' for name in each.groups)])}" for each in aliases
     ]
 
 
 def protected_of(text: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Aliases with their users and groups, of typed lines. Raises ValueError with a message for people."""
+    """Aliases with their users and groups, parsed from typed lines. Raises ValueError with a message for people."""
     found: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
     for typed in filter(None, (each.strip() for each in text.splitlines())):
         alias, colon, named = (part.strip() for part in typed.partition(":"))

@@ -1,4 +1,4 @@
-"""What bills of materials of versions list, and what differs between two."""
+"""The contents of versions' bills of materials, and the differences between two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class BomLine:
-    """One thing as either version has it; empty where it does not."""
+    """One component of either version; empty where it has none."""
 
     kind: str
     name: str
@@ -30,7 +30,7 @@ class BomLine:
 
 @dataclass(frozen=True)
 class BomPart:
-    """One thing that a version is made of, or was measured by."""
+    """One component of a version, or one of its metrics."""
 
     kind: str
     name: str
@@ -39,8 +39,8 @@ class BomPart:
 
     @property
     def uses(self) -> str:
-        """The question for other versions that use the same (`versions_using`); empty where there is none."""
-        # A question names a package with its versions only.
+        """The query for other versions that use the same (`versions_using`); empty where there is none."""
+        # A query names a package with its versions only.
         plain = self.told and not set(self.told) & set(";[@")
         return {
             "package": self.told if plain else self.name,
@@ -50,17 +50,17 @@ class BomPart:
         }.get(self.kind, "")
 
 
-#: What a part may be.
+#: The kinds of parts.
 KINDS = (*_KINDS.values(), "metric")
 
 
 def bom_parts(document: Mapping[str, Any]) -> list[BomPart]:
-    """What a CycloneDX document of a version lists: components as they stand there, then metrics by name."""
+    """The entries of a version's CycloneDX document: components in their order, then metrics by name."""
     return [BomPart(*key, told) for key, found in _content(document).items() for told in found]
 
 
 def bom_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[BomLine]:
-    """What two CycloneDX documents of versions have that differs: components, then metrics, by name."""
+    """The differences between two versions' CycloneDX documents: components, then metrics, by name."""
     sides = (_content(one), _content(other))
     keys = sorted(set(sides[0]) | set(sides[1]), key=lambda key: (key[0] == "metric", key))
     lines = [BomLine(*key, *(", ".join(told or "yes" for told in side.get(key, ())) for side in sides)) for key in keys]

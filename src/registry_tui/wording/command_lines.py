@@ -1,6 +1,6 @@
-"""The command lines that do what a request to the service does: `registry-tui projects create churn -w default`.
+"""The command lines equivalent to a request to the service: `registry-tui projects create churn -w default`.
 
-`test_command_lines.py` gives each line back to the command line, and compares the request that it sends.
+`test_command_lines.py` runs each line through the command line, and compares the request that it sends.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROGRAM = "registry-tui"
 
 
 def command_lines(request: Outgoing) -> list[Line]:
-    """The commands (words behind `registry-tui`) that do what the request does. Raises NoCommand."""
+    """The commands (words after `registry-tui`) equivalent to the request. Raises NoCommand."""
     for method, pattern, make in _COMMANDS:
         if method == request.method and (names := _matched(pattern, request.parts)) is not None:
             return make(names, request.query, request.body)
@@ -37,7 +37,7 @@ def command_lines(request: Outgoing) -> list[Line]:
 
 
 def showing(kind: str, names: Mapping[str, str]) -> Line | None:
-    """The command that shows a kind of place (`terminal/commands.py`) with what it shows, by name or ID."""
+    """The command that shows a kind of place (`terminal/commands.py`) with its arguments, by name or ID."""
     known = {name: value for name, value in names.items() if value}
     project, registry = ("--project", known.get("project")), ("--registry", known.get("registry"))
     made: dict[str, Callable[[], Line]] = {
@@ -107,7 +107,7 @@ def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
 
 
 def as_typed(lines: Sequence[Line], environment: Mapping[str, str] = os.environ) -> str:
-    """The commands as a shell takes them, on the same platform and as the same user."""
+    """The commands in shell syntax, on the same platform and as the same user."""
     options: Line = []
     if home := environment.get(ENVIRONMENT_VARIABLE):
         options += ["--data-dir", home]
@@ -117,7 +117,7 @@ def as_typed(lines: Sequence[Line], environment: Mapping[str, str] = os.environ)
 
 
 def quoted(word: str) -> str:
-    """A word for bash, zsh and ksh, in one line and without control characters, which a terminal would obey."""
+    """A word for bash, zsh and ksh, in one line and without control characters."""
     if word.isprintable():
         return shlex.quote(word)
     escaped = "".join(
@@ -129,7 +129,7 @@ def quoted(word: str) -> str:
 
 
 def _matched(pattern: str, parts: Sequence[str]) -> tuple[str, ...] | None:
-    """What stands for the stars of a pattern, when it is the address."""
+    """The parts that match the stars of a pattern, or None if the address does not match."""
     wanted = pattern.split("/")
     if len(wanted) != len(parts) or any(one not in ("*", two) for one, two in zip(wanted, parts, strict=True)):
         return None
@@ -143,7 +143,7 @@ def _tags(tags: Sequence[Mapping[str, str]]) -> Options:
 
 
 def _variables(variables: Sequence[Mapping[str, Any]]) -> Options:
-    """Secret values are read from files: other people of the machine can see a command line."""
+    """Secret values are read from files: other users of the machine can see a command line."""
     given: list[tuple[str, Any]] = []
     for each in variables:
         if not each["secret"]:
@@ -242,7 +242,7 @@ def _delete_exception(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _of_model(words: str) -> Make:
-    """A command about a model or a version, whose registry is an option."""
+    """A command about a model or a version, with its registry as an option."""
     return lambda names, query, body: [line(words, names[1:], [("--registry", names[0])])]
 
 
@@ -338,7 +338,7 @@ def _update_deployment(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def remark(request: Outgoing) -> str:
-    """What somebody has to know who uses the commands; empty where nothing."""
+    """Steps that are needed before the commands; empty if none."""
     body = request.body
     given = body.get("environment") if request.parts[:1] == ("deployments",) else None
     words = []
@@ -378,7 +378,7 @@ def _clean_up(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _create_in(words: str, option: str, name: str, text: str = "") -> Make:
-    """A command that makes something with a name in something else."""
+    """A command that creates a named object inside another."""
 
     def make(names: Names, query: Body, body: Body) -> list[Line]:
         options: list[tuple[str, Any]] = [(option, body[name] if name else names[0])]
@@ -428,7 +428,7 @@ def _set_idbroker_mappings(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _policy(names: Names, query: Body, body: Body) -> list[Line]:
-    """Whole policies are given as Ranger's JSON: options say only the simple ones."""
+    """Whole policies are given as Ranger's JSON: options only cover the simple ones."""
     from registry_tui.schemas.ranger import RangerPolicy
 
     text = RangerPolicy.model_validate(body).model_dump_json(by_alias=True, exclude_defaults=True)
@@ -456,7 +456,7 @@ def _set_ranger_source(names: Names, query: Body, body: Body) -> list[Line]:
         ("--url", body["url"]),
         ("--service", body["service"]),
         ("--user", body["user"]),
-        # A password is in no command line.
+        # Passwords never appear in a command line.
         ("--password-file", "ranger.secret" if body["password"] else None),
         ("--every", f"{body['every']:g}"),
     ]

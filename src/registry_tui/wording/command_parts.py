@@ -1,4 +1,4 @@
-"""What the commands of requests are made of: words with their arguments and options."""
+"""The parts of requests' commands: words with their arguments and options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 #: Options with their values; None: an option that takes none.
 Options = Sequence[tuple[str, Any]]
 Line = list[str]
-#: What stands for the stars of an address; the body's fields, or the query.
+#: The parts that match the stars of an address; the body's fields, or the query.
 Names = tuple[str, ...]
 Body = dict[str, Any]
 Make = Callable[[Names, Body, Body], list[Line]]
@@ -16,12 +16,12 @@ YES = ("--yes", True)
 
 
 def simple(words: str, *options: tuple[str, Any]) -> Make:
-    """A command whose arguments are the address' names."""
+    """A command whose arguments are the address's names."""
     return lambda names, query, body: [line(words, names, options)]
 
 
 class NoCommand(Exception):
-    """No command line does this; the message says why."""
+    """No command line does this; the message has the reason."""
 
 
 def line(words: str, arguments: Sequence[Any] = (), options: Options = ()) -> Line:
@@ -32,7 +32,7 @@ def line(words: str, arguments: Sequence[Any] = (), options: Options = ()) -> Li
             made.append(name)
         elif value is not None and value is not False:
             text = str(value)
-            # What begins with a hyphen would be read as another option.
+            # A value that begins with a hyphen would be read as another option.
             made += [f"{name}={text}"] if text.startswith("-") else [name, text]
     given = [str(each) for each in arguments if each is not None]
     return [*made, *(["--"] if any(each.startswith("-") for each in given) else []), *given]

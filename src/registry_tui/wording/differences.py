@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """A row of the comparison: what it is about, and on each side its value, and how that is shown."""
+    """A row of the comparison: its subject, and for each side the value, and how that is shown."""
 
     def __init__(
         self, kind: str, key: str, cells: Sequence[Cell], same: bool, values: Sequence[str | float | None]
@@ -38,9 +38,9 @@ def texts_line(kind: str, key: str, values: Sequence[str | None]) -> Line:
 
 
 def change(value: float, first: float) -> str:
-    """A value as its difference to the first, with the share of it in percent where the first is not 0.
+    """A value as its difference to the first, with its percentage where the first is not 0.
 
-    As it is where there is no difference to tell: one of them is NaN or infinite.
+    Unchanged if the difference is undefined: one of them is NaN or infinite.
     """
     apart = value - first
     if not math.isfinite(apart):
@@ -55,7 +55,7 @@ def change(value: float, first: float) -> str:
 
 
 def numbers_line(key: str, values: Sequence[float | None], *, to_first: bool = False) -> Line:
-    """A metric: the lowest and highest are marked, since which of them is better only people know.
+    """A metric: the lowest and highest are marked, since which of them is better depends on the metric.
 
     `to_first` shows the others as their difference to the first value, when there is one.
     """
@@ -78,7 +78,7 @@ def numbers_line(key: str, values: Sequence[float | None], *, to_first: bool = F
 
 
 def difference(sides: Sequence[Side]) -> list[Line]:
-    """Every line of the comparison; within each kind what differs comes first."""
+    """Every line of the comparison; within each kind the differences come first."""
     versions = [side.version for side in sides]
     lines = [
         texts_line("version", "status", [each.status.value for each in versions]),
@@ -111,7 +111,7 @@ def _differing_first(lines: list[Line]) -> list[Line]:
 
 
 def _columns(described: DeploymentSuggestion | None, part: str) -> dict[str, str]:
-    """A signature's columns by name, or by place where they have none."""
+    """A signature's columns by name, or by position where they have none."""
     columns = None if described is None else (described.signature or {}).get(part)
     if not isinstance(columns, list):
         return {}
@@ -132,7 +132,7 @@ def _requirements(described: DeploymentSuggestion | None) -> dict[str, str]:
 
 
 def _files(manifest: Manifest | None) -> dict[str, str]:
-    """Files with the beginning of their sum and their size."""
+    """Files with the beginning of their checksum and their size."""
     return {} if manifest is None else {each.path: f"{each.sha256[:12]}  {size(each.size)}" for each in manifest.files}
 
 

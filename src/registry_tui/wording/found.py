@@ -1,4 +1,4 @@
-"""Words for what a search finds."""
+"""Words for search results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def place_of(found: Found) -> str:
-    """Where something is: what it is found in, from the top; empty for what is in nothing."""
+    """The location of an object: its parents, from the top; empty for an object without any."""
     parts: tuple[str | None, ...]
     if found.kind == "run":
         parts = (found.project_name, found.experiment_name)

@@ -25,7 +25,7 @@ def as_lines(mappings: IdBrokerMappings) -> str:
 
 
 def parsed(text: str, data_access_role: str) -> list[IdBrokerMapping]:
-    """The mappings that lines say: `CRN = role`, or a CRN alone for the Data Access Role."""
+    """The mappings in lines: `CRN = role`, or a CRN alone for the Data Access Role."""
     found = []
     for line in text.splitlines():
         crn, _, role = line.partition("=")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def limits_told(limits: KeyLimits) -> str:
-    """What may be sent with a key, in one line: `5 requests a second, 10 at once; 1,000 a day`."""
+    """The limits of a key, in one line: `5 requests a second, 10 at once; 1,000 a day`."""
     told = []
     if limits.per_second is not None:
         told.append(f"{counted(limits.per_second, 'request')} a second, {limits.at_once:,} at once")
@@ -23,7 +23,7 @@ def limits_told(limits: KeyLimits) -> str:
 
 
 def in_table(key: ApiKey) -> str:
-    """A key's limits with what is used of them, as short as a table's cell: `5/s, 20/1,000 a day`; else nothing."""
+    """A key's limits with their use, as short as a table's cell: `5/s, 20/1,000 a day`; else an empty text."""
     limits, told = key.limits, []
     if limits.per_second is not None:
         told.append(f"{limits.per_second:g}/s")

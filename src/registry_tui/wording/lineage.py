@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from registry_tui.schemas.lineage import LineageNode, LineageTree, NodeKind
 from registry_tui.wording.text import safe
 
-#: Kinds as people read them.
+#: Kinds as displayed.
 KINDS = {
     NodeKind.RUN: "run",
     NodeKind.DATASET: "data set",
@@ -35,7 +35,7 @@ def described(node: LineageNode, limit: int = 80) -> str:
 
 
 def tree_lines(tree: LineageTree) -> Iterator[str]:
-    """Lines of text: the thing, what it came from, what depends on it."""
+    """Lines of text: the object, its origins, its dependents."""
     yield described(tree.node)
     for title, below, more in (
         ("came from", tree.origins, tree.more_origins),
@@ -59,12 +59,12 @@ def _below(trees: list[LineageTree], more: str | None, indent: str) -> Iterator[
 
 
 def dot(tree: LineageTree) -> str:
-    """The graph in the DOT language of Graphviz; arrows lead from what was first to what came from it."""
+    """The graph in the DOT language of Graphviz; arrows lead from origins to dependents."""
     nodes: dict[str, str] = {}
     edges: dict[tuple[str, str], str] = {}
 
     def key_of(node: LineageNode, above: str) -> str:
-        """What is gone or hidden has no reference: it is a node of its own below each that names it."""
+        """A deleted or hidden node has no reference: it gets a separate node below each parent that names it."""
         key = node.ref or f"{above}|{node.relation}|{node.name}"
         label = " ".join(word for word in (KINDS[node.kind], safe(node.name, 200)) if word)
         nodes.setdefault(key, f"{label} (deleted)" if node.gone else label)

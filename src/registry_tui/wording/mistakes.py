@@ -1,7 +1,7 @@
-"""Values that do not fit, in words; without the values, which may be secrets.
+"""Invalid values, in words; without the values, which may be secrets.
 
 Pydantic's own texts are for programmers ("Input should be a valid integer, unable to parse string as an integer");
-these follow its types of errors, https://docs.pydantic.dev/latest/errors/validation_errors/, at every door.
+these follow its types of errors, https://docs.pydantic.dev/latest/errors/validation_errors/, in every interface.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from registry_tui.wording.patterns import PATTERNS
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-#: What is said of a type of error; the names in braces are the limits of the field.
+#: The text for a type of error; the names in braces are the limits of the field.
 _SAID = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
@@ -83,12 +83,12 @@ _MANY = {"entry": "entries", "character": "characters"}
 
 
 def _number(value: object) -> object:
-    """A limit as people write it: 1, not 1.0."""
+    """A limit without trailing zeros: 1, not 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def mistakes(error: ValidationError) -> list[str]:
-    """What a schema says about each value that does not fit it, with the name of its field."""
+    """The message for each value that fails validation, with the name of its field."""
     lines = []
     for each in error.errors(include_input=False, include_url=False):
         # Of an entry of a list, the list's name.
@@ -98,7 +98,7 @@ def mistakes(error: ValidationError) -> list[str]:
 
 
 def unexpected(error: Exception) -> str:
-    """An error that is a fault of the program, for people."""
+    """A message for an error that is a fault of the program."""
     from pydantic import ValidationError
 
     found = "; ".join(mistakes(error)) if isinstance(error, ValidationError) else str(error)

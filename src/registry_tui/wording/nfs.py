@@ -10,12 +10,12 @@ from registry_tui.wording.words import ago
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import NfsStatus
 
-#: Characters of a command: more than any has, since one that is cut names another place.
+#: Characters of a command: more than any has, since a cut one would name another path.
 _COMMAND = 1 << 16
 
 
 def nfs_said(status: NfsStatus) -> str:
-    """How the NFS is on the service's machine; where replicas cannot read from it, why, and what to do."""
+    """The state of the NFS on the service's machine; where replicas cannot read from it, why, and how to fix it."""
     if status.mounted:
         tried = "not tried yet" if status.tried_at is None else f"tried {ago(status.tried_at)}"
         return f"mounted at {safe(status.folder, 200)} ({tried}); replicas read model files there"
@@ -26,5 +26,5 @@ def nfs_said(status: NfsStatus) -> str:
 
 
 def status_with_nfs(label: str, status: NfsStatus | None) -> str:
-    """A registry's status for lists, with what is wrong with its NFS."""
+    """A registry's status for lists, with the problem of its NFS."""
     return label if status is None or status.mounted else f"{label}, {status.state.label}"

@@ -1,4 +1,4 @@
-"""What the patterns of fields ask for, in words: a regular expression says it to nobody."""
+"""The meaning of the fields' patterns, in words instead of regular expressions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VISIBLE = "letters, digits and signs of ASCII, without spaces"
 _PRINTABLE = "letters, digits, signs and spaces of ASCII"
 _ONE_LINE = "one line, without control characters"
 
-#: The patterns of `schemas/`, as they stand there.
+#: The patterns of `schemas/`, verbatim.
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": _LOWERCASE,

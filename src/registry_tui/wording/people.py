@@ -1,4 +1,4 @@
-"""Words about people: their roles, and the states of people and tokens."""
+"""Words about users: their roles, and the states of users and tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.deployments import ApiKey
     from registry_tui.schemas.people import RoleAssignment, RolesHeld, User, UserToken
 
-#: Roles in an environment with what each may do, as `schemas.people.EnvironmentRole` names them.
+#: Roles in an environment with their rights, as named in `schemas.people.EnvironmentRole`.
 ROLES = (
     ("EnvironmentAdmin", "makes workspaces, grants roles"),
     ("EnvironmentUser", "enters the environment"),
@@ -27,17 +27,17 @@ def roles_held(held: Iterable[RolesHeld]) -> str:
 
 
 def roles_of(user: User) -> str:
-    """All roles of a person, in one line."""
+    """All roles of a user, in one line."""
     return "administrator" if user.administrator else roles_held(user.roles)
 
 
 def state_of(user: User) -> Cell:
-    """Whether a person is let in."""
+    """Whether a user may sign in."""
     return Cell("● active", "good") if user.state.value == "active" else Cell("✗ suspended", "bad")
 
 
 def token_state(token: UserToken | ApiKey) -> Cell:
-    """Whether a token or a key is good."""
+    """Whether a token or a key is valid."""
     if token.revoked_at is not None:
         return Cell("✗ revoked", "bad")
     if token.expires_at <= words.present():

@@ -1,4 +1,4 @@
-"""The commands that do what requests about people, groups and roles do."""
+"""The commands for requests about users, groups and roles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _create_token(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _set_roles(option: str) -> Make:
-    """All roles that somebody has from now on: grants these, revokes the others."""
+    """The full set of a user's roles from now on: grants these, revokes the others."""
 
     def make(names: Names, query: Body, body: Body) -> list[Line]:
         environment, holder = names

@@ -26,7 +26,7 @@ CONDITIONS = (
 )
 
 
-#: What the parts of a policy are called that are not conditions of its form; others by Ranger's names.
+#: The names of a policy's parts other than conditions of its form; others by Ranger's names.
 _PARTS = {
     "is_enabled": "enabled",
     "policy_type": "type",
@@ -39,18 +39,18 @@ _PARTS = {
     "policy_labels": "labels",
     "zone_name": "security zone",
 } | {field: words for field, words, _ in CONDITIONS}
-#: What the service itself notes with each change.
+#: Fields that the service itself sets with each change.
 _NOTED = frozenset(
     {"id", "guid", "version", "service", "service_type", "resource_signature"}
     | {"create_time", "created_by", "update_time", "updated_by"}
 )
-#: What stands for the policy in an answer where none decided.
+#: The policy ID in a response where no policy decided.
 _NO_POLICY = -1
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the policies say about one permission, and why."""
+    """The verdict of the policies on one permission, and the reason."""
 
     permission: str
     allowed: bool
@@ -70,7 +70,7 @@ def asked_resource(definition: ServiceDefinition, service: RangerService, path: 
 
 
 def verdicts(answer: AuthorizeAnswer, policies: Iterable[RangerPolicy]) -> list[Verdict]:
-    """The decision about each permission that was asked for, with the deciding policy's name."""
+    """The decision about each requested permission, with the deciding policy's name."""
     names = {each.id: each.name for each in policies}
 
     def reason(id_: int) -> str:
@@ -85,41 +85,41 @@ def verdicts(answer: AuthorizeAnswer, policies: Iterable[RangerPolicy]) -> list[
 
 
 def containers(definition: ServiceDefinition, service: RangerService) -> dict[str, str]:
-    """What a service's environment has at the levels above the path, e.g. its bucket."""
+    """The values of a service's environment at the levels above the path, e.g. its bucket."""
     *above, _ = definition.resources
     values = [service.configs.get("environment", "*"), service.configs.get("bucket", "*")]
     return {level.name: value for level, value in zip(reversed(above), reversed(values), strict=False)}
 
 
 def places(policy: RangerPolicy) -> str:
-    """Where a policy counts: `bucket my-bucket · path data (recursive)`."""
+    """Where a policy applies: `bucket my-bucket · path data (recursive)`."""
     return " or ".join(_place(each) for each in (policy.resources, *policy.additional_resources))
 
 
 def paths(policy: RangerPolicy) -> str:
-    """The same with the paths first, which tell policies apart: `data (recursive) in my-bucket`."""
+    """The same with the paths first, which distinguish policies: `data (recursive) in my-bucket`."""
     return " or ".join(_path(each) for each in (policy.resources, *policy.additional_resources))
 
 
 def allowed_to(items: Iterable[PolicyItem]) -> list[str]:
-    """Who gets what: `ana, group readers: read, list`."""
+    """The grantees with their permissions: `ana, group readers: read, list`."""
     return [f"{people(item)}: {', '.join(access.type for access in item.accesses)}" for item in items]
 
 
 def people(item: PolicyItem) -> str:
-    """Whom an item is for."""
+    """The grantees of an item."""
     named = [*item.users, *(f"group {name}" for name in item.groups), *(f"role {name}" for name in item.roles)]
     return ", ".join(named) or "nobody"
 
 
 def permissions(item: PolicyItem) -> str:
-    """What an item is about: `read, list, delegate admin`."""
+    """The permissions of an item: `read, list, delegate admin`."""
     named = [f"not {each.type}" if each.is_allowed is False else each.type for each in item.accesses]
     return ", ".join([*named, "delegate admin"] if item.delegate_admin else named) or "nothing"
 
 
 def everybody(policy: RangerPolicy) -> str:
-    """All for whom a policy has conditions; those that it denies something behind the others."""
+    """All grantees in a policy's conditions; those with denials after the others."""
     allowed = _once(people(item) for item in policy.policy_items)
     denied = _once(people(item) for item in policy.deny_policy_items)
     return _allowed_and_denied(allowed, denied)
@@ -135,7 +135,7 @@ def all_permissions(policy: RangerPolicy) -> str:
 
 
 def period(policy: RangerPolicy) -> str:
-    """When a policy counts."""
+    """When a policy applies."""
     if not policy.validity_schedules:
         return "always"
     return "; ".join(
@@ -145,7 +145,7 @@ def period(policy: RangerPolicy) -> str:
 
 
 def changed_parts(before: RangerPolicy, now: RangerPolicy) -> list[str]:
-    """Which parts of a policy are not as they were, in words."""
+    """The changed parts of a policy, in words."""
     changed = [
         field
         for field in RangerPolicy.model_fields
@@ -155,7 +155,7 @@ def changed_parts(before: RangerPolicy, now: RangerPolicy) -> list[str]:
 
 
 def outside(source: RangerSource) -> tuple[str, bool]:
-    """Where policies come from, as a line, and whether nothing comes from there now."""
+    """The source of policies, as a line, and whether it delivers none now."""
     place = f"service {safe(source.service, 60)} of Ranger at {safe(source.url, 100)}"
     if source.failing_since is None:
         return f"read-only: {place}, version {source.policy_version}, fetched {ago(source.fetched_at)}", False
@@ -165,7 +165,7 @@ def outside(source: RangerSource) -> tuple[str, bool]:
 
 
 def source_lines(source: RangerSource) -> list[str]:
-    """An outside Ranger whose policies count, and how asking it went."""
+    """An external Ranger whose policies apply, and the outcome of the last poll."""
     user = f" as {source.user}" if source.user else ""
     lines = [
         f"Service {source.service} of Ranger at {source.url}{user}: its policies are read-only here.",

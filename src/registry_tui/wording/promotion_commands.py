@@ -1,4 +1,4 @@
-"""The commands that do what requests about stages, approvals and rules of promotion do."""
+"""The commands for requests about stages, approvals and rules of promotion."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _rules(names: Names, query: Body, body: Body) -> list[Line]:
     return lines
 
 
-#: Method, address and what makes the commands.
+#: Method, address and the function that builds the commands.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", f"{_VERSION}/stage", _stage),
     ("PUT", f"{_VERSION}/approvals/*", _ask),

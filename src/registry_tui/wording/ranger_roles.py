@@ -13,7 +13,7 @@ def members(there: Iterable[RoleMember]) -> list[str]:
 
 
 def with_members(there: Sequence[RoleMember], names: Iterable[str]) -> list[RoleMember]:
-    """Members, and those of these names who are none yet."""
+    """Members, plus those with these names who are not members yet."""
     known = {each.name for each in there}
     return [*there, *(RoleMember(name=name) for name in dict.fromkeys(names) if name not in known)]
 

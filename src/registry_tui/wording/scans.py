@@ -11,7 +11,7 @@ from registry_tui.wording.words import Cell, both
 if TYPE_CHECKING:
     from registry_tui.schemas.scans import VersionScan
 
-#: By verdict (`schemas.scans.Verdict`). None says that a model is harmless.
+#: By verdict (`schemas.scans.Verdict`). No verdict claims that a model is harmless.
 _VERDICTS = {
     "safe format": Cell("● safe format", "good"),
     "known imports": Cell("● known imports", "good"),
@@ -36,7 +36,7 @@ def scan_summary(found: VersionScan) -> str:
 
 
 def scan_lines(found: VersionScan) -> Iterator[str]:
-    """Each file with its format, its verdict, and what loading it imports; the worst first."""
+    """Each file with its format, its verdict, and the imports of loading it; the worst first."""
     for each in found.files:
         yield f"{scan_verdict(each.verdict.value).text}  {each.path} ({each.format})"
         if each.reason:

@@ -1,4 +1,4 @@
-"""What a deployment served at a time, in sentences."""
+"""The state of a deployment at a time, in sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry_tui.wording.words import absolute
 
 
 def sentences(found: ServedAt) -> Iterator[str]:
-    """The answer first, then what was being rolled out, what ran before and after, and the deletion."""
+    """The state first, then the rollout in progress, the runs before and after, and the deletion."""
     at, name = absolute(found.time), f"{found.deployment_name} of project {found.project_name}"
     if found.serving is not None:
         yield f"{at}: {name} served {version(found.serving)}, {let(found.serving)}"
@@ -35,7 +35,7 @@ def version(served: Served) -> str:
 
 
 def let(served: Served) -> str:
-    """Who let it serve, since when, and what for."""
+    """The user who deployed it, since when, and the comment."""
     since = f" since {absolute(served.began_at)}" if served.began_at is not None else ""
     moved = f"; {served.alias_moved_by} moved alias {served.alias} to it" if served.alias_moved_by else ""
     comment = f"; {served.comment}" if served.comment else ""

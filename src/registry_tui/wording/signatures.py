@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def signed_cell(row: ModelVersion) -> Cell:
-    """Whose keys signed a version, the registry's first; nothing was checked for this."""
+    """The keys that signed a version, the registry's first; signatures are not checked for this."""
     if row.status != "READY":
         return Cell("")
     if not row.signatures:
@@ -24,17 +24,17 @@ def signed_cell(row: ModelVersion) -> Cell:
 
 
 def signature_check(row: CheckedSignature) -> Cell:
-    """Whether a signature counts, and why not."""
+    """Whether a signature is valid, and why not."""
     return Cell(f"✗ {row.problem}", "bad") if row.problem else Cell("✓ valid", "good")
 
 
 def signature_maker(row: CheckedSignature) -> str:
-    """Who made a signature."""
+    """The maker of a signature."""
     return "the registry" if row.kind.value == "registry" else "a team"
 
 
 def signatures_summary(found: VersionSignatures) -> Cell:
-    """How many signatures count."""
+    """How many signatures are valid."""
     if not found.signatures:
         return Cell("✗ not signed", "warn")
     valid = len(found.valid)
@@ -44,7 +44,7 @@ def signatures_summary(found: VersionSignatures) -> Cell:
 
 
 def signature_note(row: CheckedSignature, environment: str) -> str:
-    """Everything about a signature, in lines."""
+    """All details of a signature, in lines."""
     trust = f"in the trust store of {environment}" if row.key_trusted else f"not trusted in {environment}"
     lines = (
         f"{signature_check(row).text}",
@@ -55,12 +55,12 @@ def signature_note(row: CheckedSignature, environment: str) -> str:
 
 
 def key_signs(row: SigningKey) -> Cell:
-    """Whether a key signs what is registered now."""
+    """Whether a key signs new versions now."""
     return Cell("● signs now", "good") if row.active else Cell("trusted", "dim")
 
 
 def key_note(row: SigningKey) -> str:
-    """What a public key is for, in lines."""
+    """The use of a public key, in lines."""
     whose = "made by the registry, which keeps the private half encrypted" if row.own else "of somebody else"
     return (
         f"{row.name}: {whose}; fingerprint {short(row.fingerprint)}\n"

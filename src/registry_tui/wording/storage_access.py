@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry_tui.schemas.registries import ModelRegistry, StorageAccess, StoreKeyWay
 from registry_tui.wording.access import access_said
 
-#: Said of a registry that reaches its environment's own store as the service does.
+#: For a registry that uses its environment's own store like the service does.
 AS_THE_STORE = "as its environment's store"
 
 
@@ -15,13 +15,13 @@ def access_word(found: ModelRegistry) -> str:
 
 
 def registry_access_said(found: ModelRegistry, next_step: str) -> str:
-    """Whether a registry may use its storage, and how to let it; what is granted may be the embedded store's alone."""
+    """Whether a registry may use its storage, and how to grant that; a grant may be for the embedded store alone."""
     said = access_said(found.storage_access, found.storage_access_tried_at, found.storage_access_problem, next_step)
     return said if found.grant_counts else f"{AS_THE_STORE}; run artifacts in the embedded store: {said}"
 
 
 def still_granted(found: ModelRegistry) -> str | None:
-    """Why a registry whose access was just revoked by name has it still; None when it has not."""
+    """Why a registry still has access just after it was revoked by name; None if it does not."""
     if not found.grant_counts:
         return (
             f"The environment's credentials still reach the archives of {found.name}: revoking counts there once the "
@@ -36,7 +36,7 @@ def still_granted(found: ModelRegistry) -> str | None:
 
 
 def grant_lines(registry: ModelRegistry, *, granted: bool) -> tuple[str, ...]:
-    """What granting does, or revoking where the access is `granted`."""
+    """The effect of granting, or of revoking where the access is `granted`."""
     who = f"Machine user {registry.machine_user_workload_name}"
     key, store = registry.store_key, registry.store
     if store is None or key is None or key.way is not StoreKeyWay.ENVIRONMENT:

@@ -53,7 +53,7 @@ def _address(store: Store) -> str:
 
 
 def _options(store: Store) -> Options:
-    """What differs from what the command takes without the option."""
+    """The settings that differ from the command's defaults."""
     if isinstance(store, S3Store) and store.credentials.session_token:
         raise NoCommand("the command line takes no session token")
     usual, given = StoreSettings().model_dump(mode="json"), settings_of(store).model_dump(mode="json")
@@ -62,7 +62,7 @@ def _options(store: Store) -> Options:
 
 
 def remark(body: Body) -> str:
-    """What somebody has to do before the command."""
+    """Steps that are needed before the command."""
     if body.get("token"):
         return f"put the token into the file {TOKEN_FILE} first"
     if body.get("store") is None or not secret_of(_STORES.validate_python(body["store"])):

@@ -12,12 +12,12 @@ from registry_tui.wording.words import ago
 if TYPE_CHECKING:
     from registry_tui.schemas.stores import EnvironmentStore, StoreProblem, StoreReport
 
-#: What each kind is called.
+#: The name of each kind.
 KINDS = {"s3": "S3", "azure": "Azure Blob", "google": "Google Cloud Storage", "directory": "directory"}
 
 
 def checked_said(store: EnvironmentStore) -> str:
-    """What the last trial of a store found, and how old that is."""
+    """The result of the last trial of a store, and its age."""
     when = "not tried since the service started" if store.checked_at is None else f"tried {ago(store.checked_at)}"
     said = "can be used" if store.usable else "cannot be used"
     found = "; ".join(safe(each.text, 300) for each in store.notes)
@@ -25,7 +25,7 @@ def checked_said(store: EnvironmentStore) -> str:
 
 
 def store_lines(store: EnvironmentStore) -> list[str]:
-    """A store whole: what it is and where, how the service signs in, and what was found there."""
+    """A store in full: its kind and address, how the service signs in, and the findings there."""
     where = f" at {safe(store.endpoint, 200)}" if store.endpoint else ""
     return [
         f"{KINDS.get(store.kind, store.kind)}: {safe(store.uri, 300)}{where}",
@@ -38,13 +38,13 @@ def store_lines(store: EnvironmentStore) -> list[str]:
 
 
 def report_lines(report: StoreReport) -> list[str]:
-    """What a trial found of a store that is not in use yet."""
+    """The findings of a trial of a store that is not in use yet."""
     head = f"{safe(report.uri, 300) or 'The store'} {'can be used' if report.usable else 'cannot be used'}"
     return [head, *problem_lines(report.problems)]
 
 
 def problem_lines(problems: Sequence[StoreProblem]) -> list[str]:
-    """Each thing that was found, with what to do about it; what is only worth knowing is marked as a note."""
+    """Each finding, with how to fix it; non-fatal ones are marked as notes."""
     lines = []
     for each in problems:
         lines.append(f"- {'' if each.fatal else 'note: '}{safe(each.text, 400)}")

@@ -1,7 +1,7 @@
-"""Text from outside, made safe to show: nothing in it is obeyed, everything in it is seen.
+"""Text from outside, made safe to show: control characters have no effect, and everything is visible.
 
-Unicode facts: general categories from `unicodedata`; bidirectional controls and zero-width characters are
-category Cf (UAX 9, UAX 44).
+Unicode facts: general categories from `unicodedata`; bidirectional controls and zero-width characters are category Cf
+(UAX 9, UAX 44).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import unicodedata
 
 from rich.cells import cell_len, set_cell_size
 
-#: Longest text that a cell or a label looks at; the rest is only in the full view.
+#: Longest text that a cell or a label processes; the rest is only in the full view.
 CELL_LIMIT = 2_000
-#: Combining marks kept on one character; more would climb over the neighbouring lines.
+#: Combining marks kept on one character; more would overlap the neighbouring lines.
 MAX_MARKS = 2
-#: Joiner and variation selectors: dropped, because terminals disagree about the width of what they make.
+#: Joiner and variation selectors: dropped, because terminals disagree about the width of the result.
 _DROPPED = frozenset("\u200d\ufe0e\ufe0f")
 _REPLACEMENT = "\ufffd"
 

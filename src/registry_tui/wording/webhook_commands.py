@@ -1,4 +1,4 @@
-"""The commands that do what requests about webhooks do."""
+"""The commands for requests about webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _replay(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("webhooks replay", [*names, body["delivery"]], [("--since", body["since"])])]
 
 
-#: Method, address and what makes the command.
+#: Method, address and the function that builds the commands.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "webhooks", _create),
     ("PATCH", "webhooks/*", _change),

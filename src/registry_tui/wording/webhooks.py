@@ -19,7 +19,7 @@ _DELIVERIES = {
 
 
 def webhook_state(webhook: Webhook) -> Cell:
-    """Whether a webhook sends, and whether it gets through."""
+    """Whether a webhook sends, and whether its deliveries succeed."""
     if webhook.state.value == "paused":
         return Cell("‖ paused", "warn")
     return Cell("✗ failing", "bad") if webhook.failures else Cell("● active", "good")
@@ -31,14 +31,14 @@ def delivery_state(delivery: WebhookDelivery) -> Cell:
 
 
 def attempt_words(attempt: WebhookAttempt) -> str:
-    """One attempt: when, how long it took, and what was answered."""
+    """One attempt: when, how long it took, and the response."""
     status = "no answer" if attempt.status is None else str(attempt.status)
     answer = f": {attempt.answer}" if attempt.answer else ""
     return f"{absolute(attempt.at)}  {status} after {attempt.duration_ms} ms{answer}"
 
 
 def last_attempt(delivery: WebhookDelivery) -> str:
-    """What the newest attempt came to, or why there was none."""
+    """The result of the newest attempt, or why there was none."""
     if not delivery.attempts:
         return delivery.reason
     last = delivery.attempts[-1]
@@ -46,7 +46,7 @@ def last_attempt(delivery: WebhookDelivery) -> str:
 
 
 def delivery_lines(delivery: WebhookDelivery) -> Iterator[str]:
-    """Everything about a delivery but its message."""
+    """All details of a delivery except its message."""
     yield f"{delivery_state(delivery).text}, {delivery.type}, {both(delivery.created_at)}"
     if delivery.reason:
         yield delivery.reason

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Tone = Literal["", "good", "busy", "warn", "bad", "dim", "accent"]
 
-#: What deleting experiment 0 means.
+#: The effect of deleting experiment 0.
 DEFAULT_EXPERIMENT = (
     "The project's default experiment goes: code that chooses no experiment cannot start runs until it is restored."
 )
@@ -36,7 +36,7 @@ NOTHING = Cell("–", "dim")
 
 
 def present() -> datetime:
-    """The time from which all ages on the screen are counted, by the service's clock."""
+    """The current time that all ages on the screen are relative to, by the service's clock."""
     return clocks.now()
 
 
@@ -71,7 +71,7 @@ def absolute(moment: datetime | None) -> str:
 
 
 def both(moment: datetime | None) -> str:
-    """Absolute with relative behind it."""
+    """Absolute with relative after it."""
     return "–" if moment is None else f"{absolute(moment)} ({ago(moment)})"
 
 
@@ -258,17 +258,17 @@ def work_status(status: str) -> Cell:
 
 
 def batching(deployment: Deployment) -> str:
-    """Whether requests share calls of the model: the setting, and what it leads to."""
+    """Whether requests share calls of the model: the setting, and its result."""
     return ": ".join(part for part in (deployment.batching.value, deployment.batching_decision) if part)
 
 
 def not_numbers(deployment: Deployment) -> str:
-    """How NaN and infinities are answered."""
+    """How NaN and infinities are returned."""
     return "answered as null (strict JSON)" if deployment.strict_json else "answered as MLflow does"
 
 
 def own_port(deployment: Deployment) -> str:
-    """A deployment's own address, and why it is not open; empty without one."""
+    """A deployment's own address, or why it is not open; empty without one."""
     if deployment.port is None:
         return ""
     address = f"http://127.0.0.1:{deployment.port}/invocations"
