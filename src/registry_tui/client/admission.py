@@ -1,4 +1,4 @@
-"""Calls about admission rules, what they say of a version, and exceptions from them."""
+"""Calls about admission rules, their verdict on a version, and exceptions from them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from registry_tui.schemas.base import Page
 
 
 class Admission(Transport):
-    """Calls about admission rules, what they say of a version, and exceptions from them."""
+    """Calls about admission rules, their verdict on a version, and exceptions from them."""
 
     async def rules(self, environment: str, number: int | None = None) -> EnvironmentRules:
-        """An environment's rules, or those that were set as the `number`th."""
+        """An environment's current rules, or its revision `number` of them."""
         path = f"/environments/{segment(environment)}/rules"
         return await self._ask(EnvironmentRules, "GET", path, params={"number": number})
 
@@ -41,9 +41,9 @@ class Admission(Transport):
         alias: str | None = None,
         to: str | None = None,
     ) -> RulesCheck:
-        """What all rules that apply to the model say of a version, or those for one purpose.
+        """The verdict on a version of all rules that apply to the model, or of those for one purpose.
 
-        `to`: what the rules of another registry's environment say, before the version is promoted there.
+        `to`: the verdict of the rules of another registry's environment, before the version is promoted there.
         """
         params = {"purpose": purpose, "alias": alias, "to": to}
         return await self._ask(RulesCheck, "GET", f"{self._of(registry, model, version)}/rules", params=params)
@@ -51,7 +51,7 @@ class Admission(Transport):
     async def set_exception(
         self, registry: str, model: str, version: int, rule: str, request: ExceptionChange
     ) -> RuleException:
-        """Lets a version through one rule; a second time it gives another reason."""
+        """Grants a version an exception from one rule; calling it again replaces the reason."""
         path = f"{self._of(registry, model, version)}/exceptions/{segment(rule)}"
         return await self._ask(RuleException, "PUT", path, body=request)
 

@@ -1,4 +1,4 @@
-"""Calls about MLflow servers elsewhere that workspaces show."""
+"""Calls about external MLflow servers that are shown as workspaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from registry_tui.schemas.places import Project
 
 
 class Attached(Transport):
-    """Calls about attached MLflow servers; each is named as its workspace."""
+    """Calls about attached MLflow servers; each is identified by its workspace."""
 
     async def attached_servers(self, **page: Any) -> Page[AttachedServer]:
         return await self._ask(Page[AttachedServer], "GET", "/attached-servers", params=page)

@@ -1,4 +1,4 @@
-"""What a bundle says about its model besides the files: metrics, params and data sets of its bill of materials."""
+"""A bundle's facts about its model, apart from the files: metrics, params and data sets of its bill of materials."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 
 from registry_tui.client.errors import RegistryError
 
-#: As many as a bill of materials holds of each kind.
+#: The same limit as in a bill of materials for each kind.
 _MOST = 500
 _PREFIX = "registry-tui:"
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the run of an imported model says, so that its own bill of materials says it too."""
+    """Facts for the run of an imported model, so that its own bill of materials contains them too."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    #: As MLflow's `runs/log-inputs` takes them.
+    #: In the format of MLflow's `runs/log-inputs`.
     datasets: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_bom(content: bytes, manifest_sha256: str) -> tuple[dict[str, Any], RunFacts]:
     """A bundle's bill of materials with the facts in it.
 
-    Raises RegistryError for what is not CycloneDX, and for one of other files than those of the manifest.
+    Raises RegistryError if it is not CycloneDX, or is about other files than those of the manifest.
     """
     try:
         document = json.loads(content)
@@ -61,7 +61,8 @@ def _metrics(about: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _base_models(document: Mapping[str, Any]) -> dict[str, str]:
-    """The last one alone: a run says one, and files, params and the version's tags, which come too, say the others."""
+    """The last one alone: a run has one, and files, params and the version's tags, which are imported too, have the
+    others."""
     named = [each for each in document.get("components", ()) if each["type"] == "machine-learning-model"]
     return {"base_model": str(named[-1]["name"])} if named else {}
 

@@ -1,4 +1,5 @@
-"""Bundles of versions for networks without a way to the registry: an OCI image layout, as a folder or a tar file."""
+"""Bundles of versions for networks without a connection to the registry: an OCI image layout, as a folder or a tar
+file."""
 
 from __future__ import annotations
 
@@ -19,14 +20,14 @@ from registry_tui.client.saving import Progress, Remote, Tell, archive_files, pa
 from registry_tui.contracts import file_paths, modelpack, new_files
 from registry_tui.schemas.models import ModelVersion
 
-#: Bytes of the largest description that is read whole.
+#: Maximum bytes of a description that is read as a whole.
 _MAX_JSON = 64 << 20
 _PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One file of a bundle: its type, the SHA-256 and size of its bytes, and where it lies."""
+    """One file of a bundle: its type, the SHA-256 and size of its bytes, and its location."""
 
     type: str
     sha256: str
@@ -48,7 +49,7 @@ class Layer:
 async def export(
     client: RegistryClient, version: ModelVersion, target: Path, tell: Tell, wheels: Sequence[Path] = ()
 ) -> int:
-    """Writes a bundle, whole or not at all: a tar file where the name ends with `.tar`, else a new folder.
+    """Writes a bundle, completely or not at all: a tar file where the name ends with `.tar`, else a new folder.
 
     Every file is checked against the archive's manifest. Returns how many files of the model it has. Raises Unsafe or
     OSError when the target exists, RegistryError.
@@ -75,7 +76,7 @@ _BLOBS = "blobs/sha256/"
 
 
 def unfinished(target: Path) -> Path:
-    """Where what was fetched of a bundle stays after a failure; the next export goes on with it."""
+    """The folder that keeps the fetched part of a bundle after a failure; the next export resumes from it."""
     return partial_folder(target if target.suffix != ".tar" else target.with_name(f".{target.name}.folder"))
 
 
@@ -98,7 +99,7 @@ async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence
     async for file in archive_files(client, version):
         sha, size = cast(str, file.sha256), cast(int, file.size)
         layers.append(Layer(modelpack.type_of(file.path), sha, size, file.path))
-        # The same content is one blob, under however many names.
+        # The same content is one blob, under any number of names.
         blobs.setdefault(sha, Remote(f"{_BLOBS}{sha}", size, file.fetch, sha))
     manifest = (await client.manifest(registry, model, number)).model_dump_json(indent=1).encode()
     layers.append(add(modelpack.ARCHIVE_MANIFEST, "registry/manifest.json", manifest))
@@ -106,7 +107,7 @@ async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence
     for signed in (await client.signatures(registry, model, number)).signatures:
         content = await client.read_signature(registry, model, number, signed.fingerprint)
         layers.append(add(modelpack.SIGNATURE, f"registry/signatures/{signed.fingerprint}.sig", content))
-    with suppress(NotFound):  # of a version from before there were any, until one is made
+    with suppress(NotFound):  # a version from before bills of materials existed has none until one is made
         bom = (await client.bom(registry, model, number)).document
         layers.append(add(modelpack.BOM, "registry/bom.cdx.json", _json(bom)))
     card = await client.card(registry, model, number)
@@ -178,7 +179,7 @@ def _pack(folder: Path, target: Path) -> None:
 
 
 class Bundle:
-    """A bundle that is read, from a folder or a tar file. Nothing of it is trusted before `check` has returned."""
+    """A bundle opened for reading, from a folder or a tar file. Not trusted before `check` has returned."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -275,7 +276,7 @@ class Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a path is a bundle, by its name and what lies in it."""
+    """Whether a path is a bundle, by its name and content."""
     return path.is_file() or (path / "oci-layout").is_file()
 
 

@@ -1,4 +1,4 @@
-"""`RegistryClient`: the service's REST API as typed coroutines, a module a noun."""
+"""`RegistryClient`: the service's REST API as typed coroutines, one module for each kind of resource."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ class RegistryClient(
     Operations,
     Following,
 ):
-    """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""
+    """A client of one service; see `transport.Transport` for creating one, and for the errors of every method."""

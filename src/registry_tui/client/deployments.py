@@ -43,7 +43,7 @@ class Deployments(Transport):
         version: int | None = None,
         **page: Any,
     ) -> Page[Deployment]:
-        """By name."""
+        """Sorted by name."""
         params = {"project": project, "registry": registry, "model": model, "version": version, **page}
         return await self._ask(Page[Deployment], "GET", "/deployments", params=params)
 
@@ -54,7 +54,7 @@ class Deployments(Transport):
         return await self._ask(Accepted[Deployment], "POST", "/deployments", body=request)
 
     async def update_deployment(self, deployment: str, request: DeploymentUpdate) -> Accepted[Deployment] | Deployment:
-        """A rollout with its workflow; the deployment alone when nothing needs rolling out."""
+        """Returns the deployment with the rollout's workflow; the deployment alone when no rollout is needed."""
         kind: Any = Accepted[Deployment] | Deployment
         found: Accepted[Deployment] | Deployment = await self._ask(
             kind, "PATCH", f"/deployments/{segment(deployment)}", body=request
@@ -69,12 +69,12 @@ class Deployments(Transport):
         return await self._ask(Accepted[Deployment], "POST", f"/deployments/{segment(deployment)}/restart")
 
     async def roll_back_deployment(self, deployment: str, revision: int | None = None) -> Accepted[Deployment]:
-        """To a revision, or to the one that served before."""
+        """Rolls back to a revision, or to the previous one."""
         path = f"/deployments/{segment(deployment)}/rollback"
         return await self._ask(Accepted[Deployment], "POST", path, params={"revision": revision})
 
     async def canary(self, deployment: str) -> Canary:
-        """The version that is tried on callers' requests, or the last one that was."""
+        """The version that is being tried on callers' requests, or the last one that was."""
         return await self._ask(Canary, "GET", f"/deployments/{segment(deployment)}/canary")
 
     async def decide_canary(self, deployment: str, decision: Decision) -> Canary:
@@ -95,12 +95,12 @@ class Deployments(Transport):
         return await self._ask(list[Revision], "GET", f"/deployments/{segment(deployment)}/revisions")
 
     async def served_at(self, deployment: str, time: datetime) -> ServedAt:
-        """What it served then; also of a deployment that was deleted."""
+        """The state of a deployment at that time; also of a deleted one."""
         path = f"/deployments/{segment(deployment)}/at"
         return await self._ask(ServedAt, "GET", path, params={"time": time.isoformat()})
 
     async def replica_logs(self, deployment: str) -> list[ReplicaLogFile]:
-        """The logs that there are, also of replicas that are gone."""
+        """The existing logs, also of removed replicas."""
         return await self._ask(list[ReplicaLogFile], "GET", f"/deployments/{segment(deployment)}/logs")
 
     async def replica_log(
@@ -119,30 +119,31 @@ class Deployments(Transport):
         return await self._ask(TestAnswer, "POST", path, body=request, timeout=None)
 
     async def suggest_deployment(self, registry: str, model: str, version: int) -> DeploymentSuggestion:
-        """What a form for deploying a version begins with."""
+        """The initial values of a form for deploying a version."""
         place = f"/registries/{segment(registry)}/models/{segment(model)}/versions/{segment(version)}"
         return await self._ask(DeploymentSuggestion, "GET", f"{place}/deployment-suggestion")
 
     # -- the request log ----------------------------------------------------------------------------
 
     async def request_log(self, deployment: str) -> RequestLog:
-        """What is kept of its requests, and how many were."""
+        """The rules of its request log, and the number of kept requests."""
         return await self._ask(RequestLog, "GET", f"/deployments/{segment(deployment)}/request-log")
 
     async def set_request_log(self, deployment: str, rules: RequestLogRules) -> RequestLog:
-        """Chooses what is kept from now on."""
+        """Sets the rules of the request log from now on."""
         return await self._ask(RequestLog, "PUT", f"/deployments/{segment(deployment)}/request-log", body=rules)
 
     async def logged_requests(self, deployment: str, **page: Any) -> Page[LoggedRequest]:
-        """The requests that were kept, newest first."""
+        """The kept requests, newest first."""
         return await self._ask(Page[LoggedRequest], "GET", f"/deployments/{segment(deployment)}/requests", params=page)
 
     async def delete_requests(self, deployment: str) -> RequestLog:
-        """Deletes all that were kept until now."""
+        """Deletes all requests kept so far."""
         return await self._ask(RequestLog, "DELETE", f"/deployments/{segment(deployment)}/requests")
 
     async def drift(self, deployment: str, **rules: Any) -> Drift:
-        """The requests that were kept beside the training data, by the deployment's rules or others for this once."""
+        """Compares the kept requests with the training data, by the deployment's rules or by others for this call
+        only."""
         return await self._ask(Drift, "GET", f"/deployments/{segment(deployment)}/drift", params=rules)
 
     async def set_drift_rules(self, deployment: str, rules: DriftRules) -> Drift:
@@ -152,17 +153,17 @@ class Deployments(Transport):
     # -- API keys ---------------------------------------------------------------------------------
 
     async def keys(self, *, everybody: bool = False, **page: Any) -> Page[ApiKey]:
-        """One's own, newest first; as administrator everybody's if wanted."""
+        """The user's own, newest first; with `everybody`, those of all users, for administrators."""
         return await self._ask(Page[ApiKey], "GET", "/keys", params={"everybody": everybody, **page})
 
     async def create_key(self, request: ApiKeyCreate) -> NewApiKey:
-        """Makes a key; only this answer holds it."""
+        """Creates a key; only this response contains it."""
         return await self._ask(NewApiKey, "POST", "/keys", body=request)
 
     async def limit_key(self, key: str, limits: KeyLimits) -> ApiKey:
-        """`key` is its ID, how it begins, or the whole key, whose secret is not sent."""
+        """`key` is its ID, its beginning, or the whole key, whose secret is not sent."""
         return await self._ask(ApiKey, "PUT", f"/keys/{segment(id_of(key))}/limits", body=limits)
 
     async def revoke_key(self, key: str) -> ApiKey:
-        """`key` is its ID, how it begins, or the whole key, whose secret is not sent."""
+        """`key` is its ID, its beginning, or the whole key, whose secret is not sent."""
         return await self._ask(ApiKey, "DELETE", f"/keys/{segment(id_of(key))}")

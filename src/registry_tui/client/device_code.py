@@ -1,6 +1,6 @@
-"""Signing in at an OpenID provider with a device code (RFC 8628): a browser anywhere says yes, this program waits.
+"""Signing in at an OpenID provider with a device code (RFC 8628): the user confirms in any browser, this program waits.
 
-The program asks the provider itself, or the service where that alone has the client's secret.
+The program polls the provider itself, or the service where that alone has the client's secret.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from registry_tui.schemas.sign_in import (
     Issuer,
 )
 
-#: Seconds that questions are apart, at most, when the issuer does not answer.
+#: Maximum seconds between polls while the issuer does not respond.
 LONGEST_INTERVAL = 60.0
-#: By how many seconds they move apart when the issuer asks for that (RFC 8628, 3.5).
+#: Seconds added to the interval on the issuer's `slow_down` (RFC 8628, 3.5).
 SLOWER = 5.0
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -56,7 +56,7 @@ class _Error(Schema):
 
 
 class SignInFailed(RegistryError):
-    """The issuer did not let somebody in: denied, too late, or not set up for it."""
+    """The issuer rejected the sign-in: denied, too late, or not configured for it."""
 
 
 class DeviceSignIn:
@@ -70,14 +70,14 @@ class DeviceSignIn:
         clock: Clock = time.monotonic,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Raises SignInFailed for an address of an issuer that is not safe to ask."""
+        """Raises SignInFailed if the issuer's address is not safe to connect to."""
         if (found := issuers.problem(issuer.url)) is not None:
             raise SignInFailed(f"The service names an issuer whose address {found}: {issuer.url[:200]!r}")
         self._issuer, self._sleep, self._clock = issuer, sleep, clock
         self._http = httpx.AsyncClient(
             timeout=issuers.PATIENCE,
             transport=transport,
-            # Without TLS it is on this machine: no proxy may answer in its place.
+            # Without TLS it is on this machine: no proxy may respond in its place.
             trust_env=has_tls(issuer.url),
             verify=_trusted_by(issuer.authority),
             headers={"Accept": "application/json"},
@@ -91,7 +91,7 @@ class DeviceSignIn:
         await self._http.aclose()
 
     async def begin(self) -> DeviceCode:
-        """The code that a person types at the issuer. Raises SignInFailed, ServiceUnavailable."""
+        """The code that the user types at the issuer. Raises SignInFailed, ServiceUnavailable."""
         found = self._read(await self._ask("GET", issuers.configuration_url(self._issuer.url)), Configuration)
         if not issuers.same(found.issuer, self._issuer.url) or found.device_authorization_endpoint is None:
             raise SignInFailed(
@@ -108,9 +108,11 @@ class DeviceSignIn:
         return self._read(await self._ask("POST", found.device_authorization_endpoint, form), DeviceCode)
 
     async def id_token(self, code: DeviceCode, note: Callable[[str], None]) -> str:
-        """Waits until the person has said yes; the issuer's ID token. `note` is given news about the waiting.
+        """Waits until the user has confirmed; returns the issuer's ID token. `note` is called with news about the
+        waiting.
 
-        Raises SignInFailed when they say no, or nothing in time; ServiceUnavailable when the issuer stays away.
+        Raises SignInFailed if the user denies it, or does not respond in time; ServiceUnavailable if the issuer does
+        not respond.
         """
         form = {
             "grant_type": issuers.DEVICE_GRANT,
@@ -140,7 +142,7 @@ class DeviceSignIn:
         return await _answered(code, ask, note, self._sleep, self._clock)
 
     async def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> httpx.Response:
-        """An answer of the issuer's, but for those of its own errors. Raises ServiceUnavailable."""
+        """A response of the issuer. Raises ServiceUnavailable when there is none, and for status 429 and 5xx."""
         try:
             async with self._http.stream(method, url, data=form) as answer:
                 body = bytearray()
@@ -163,7 +165,7 @@ class DeviceSignIn:
         return httpx.Response(answer.status_code, content=bytes(body))
 
     def _read(self, answer: httpx.Response, kind: type[Answer]) -> Answer:
-        """Raises SignInFailed for an error, or for an answer of another kind."""
+        """Raises SignInFailed for an error, or for an unexpected response."""
         try:
             if answer.status_code != httpx.codes.OK and kind is not _Error:
                 raise self._refused(_Error.model_validate_json(answer.content).error)
@@ -189,9 +191,10 @@ async def token_by_service(
     sleep: Sleep = asyncio.sleep,
     clock: Clock = time.monotonic,
 ) -> str:
-    """Waits until the person has said yes to a code that the service asked for; the service's token.
+    """Waits until the user has confirmed a code that the service requested; returns the service's token.
 
-    Raises SignInFailed, Refused when they say no, or nothing in time; ServiceUnavailable when the issuer stays away.
+    Raises SignInFailed, Refused if the user denies it, or does not respond in time; ServiceUnavailable if the issuer
+    does not respond.
     """
     proof = DeviceCodeProof(device_code=code.device_code)
 
@@ -216,7 +219,7 @@ async def _answered(
     sleep: Sleep,
     clock: Clock,
 ) -> Found:
-    """Asks as often as the issuer wants, until there is an answer or the code has expired."""
+    """Polls at the issuer's interval, until there is a result or the code has expired."""
     ends, interval = clock() + code.expires_in, max(code.interval, 1.0)
     away: ServiceUnavailable | None = None
     while True:

@@ -1,4 +1,4 @@
-"""What the client raises.
+"""The exceptions of the client.
 
 RegistryError
  ├─ InvalidName          a name that no address can hold; nothing was sent
@@ -18,7 +18,7 @@ from registry_tui.schemas.base import Problem
 
 
 class RegistryError(Exception):
-    """Base of all: a message for people, what to do, and the request's ID."""
+    """Base of all: a message for people, how to fix it, and the request's ID."""
 
     def __init__(self, message: str, *, action: str | None = None, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -28,26 +28,26 @@ class RegistryError(Exception):
 
 
 class InvalidName(RegistryError):
-    """A name cannot be part of an address, so it names nothing; nothing was sent."""
+    """A name cannot be part of a URL, so no resource has it; nothing was sent."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"The name {name[:100]!r} {problem}", action="Use a name or ID as the lists show it")
 
 
 class ServiceUnavailable(RegistryError):
-    """The service did not answer; trying again later may help."""
+    """The service did not respond; a retry later may succeed."""
 
 
 class UntrustedCertificate(ServiceUnavailable):
-    """The certificate of a service elsewhere is not trusted; nothing was sent."""
+    """The certificate of a remote service is not trusted; nothing was sent."""
 
 
 class CertificateOfAnotherTime(UntrustedCertificate):
-    """A certificate is not valid at the time that this machine's clock shows."""
+    """A certificate is not valid at this machine's current time."""
 
 
 class ServiceProblem(RegistryError):
-    """The service answered with problem details."""
+    """The service returned problem details."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail, action=problem.action, request_id=problem.request_id)
@@ -67,22 +67,22 @@ class NotSignedIn(Refused):
 
 
 class NotFound(ServiceProblem):
-    """What was asked for does not exist, or not any more."""
+    """The resource does not exist, or no longer exists."""
 
 
 class Conflict(ServiceProblem):
-    """It exists already, is in use, or is in a state that does not allow it."""
+    """It already exists, is in use, or is in a state that does not allow it."""
 
 
 def may_be_done(error: Exception) -> bool:
-    """Whether a request that ended so may have been carried out all the same, or may still be."""
+    """Whether a request that failed this way may have been carried out anyway, or may still be."""
     if isinstance(error, ServiceProblem):
         return error.problem.status >= 500 or error.problem.code == "under-way"
     return isinstance(error, ServiceUnavailable)
 
 
 def from_problem(problem: Problem) -> ServiceProblem:
-    """The exception that stands for these problem details."""
+    """The exception for these problem details."""
     by_status = {
         400: WrongInput,
         413: WrongInput,

@@ -1,4 +1,4 @@
-"""The folder with everything that is known about a version, for who has to check it without us."""
+"""The folder with all evidence about a version, for an audit without access to the registry."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from registry_tui.schemas.models import ModelVersion
 from registry_tui.schemas.operations import Event
 from registry_tui.schemas.promotion import Approval, StageEntry
 
-#: The archive's files, where they are asked for.
+#: The archive's files, if requested.
 MODEL_FOLDER = "model"
-#: Links that are asked for at a time; and how far back the link before an event may lie, as databases skip numbers.
+#: Links requested at a time; and how far back the link before an event may be, as databases skip numbers.
 _LINKS = 1000
 _PAGE = {"page_size": 500}
 
@@ -101,10 +101,10 @@ class _Pack:
 
     def __init__(self, client: RegistryClient, version: ModelVersion, with_model: bool) -> None:
         self.client, self.version, self.with_model = client, version, with_model
-        #: What could not be had, and why.
+        #: The facts that could not be fetched, and why.
         self.missing: list[str] = []
         self.spec, self.author, self.head = "", "", f"0:{GENESIS}"
-        #: The beginnings of the fingerprints of its signatures.
+        #: The beginnings of its signatures' fingerprints.
         self.signed: list[str] = []
 
     @property
@@ -156,7 +156,7 @@ class _Pack:
         return [(name, _text(each)) for name, each in files.items() if each is not None]
 
     async def _try(self, name: str, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """A fact, or None with a note where it cannot be had."""
+        """A fact, or None with a note where it cannot be fetched."""
         try:
             return await ask()
         except RegistryError as error:
@@ -167,10 +167,11 @@ class _Pack:
         return (await self.client.read_signature(*self._names, fingerprint)).decode()
 
     async def _keys(self) -> dict[str, str]:
-        """By fingerprint: the public keys that its environment trusts, and the one that it was promoted from."""
+        """By fingerprint: the public keys that its environment trusts, and those of the one that it was promoted
+        from."""
         found = dict[str, str]()
         if (source := self.version.origin.promoted_from) is not None:
-            # What its signature there was made with; who wants the pack need not see that environment.
+            # The key of its signature there; a user who exports the pack may lack access to that environment.
             found |= await self._try("signatures/*.pub", partial(self._trusted, source.registry_id)) or {}
         return found | (await self._try("signatures/*.pub", partial(self._trusted, self.version.registry_id)) or {})
 
@@ -192,7 +193,7 @@ class _Pack:
         return [each async for each in self.client.every(self.client.stages, *self._names, **_PAGE)]
 
     async def _events(self) -> list[Event]:
-        """What was done with the version and its model, oldest first."""
+        """The events of the version and its model, oldest first."""
         found: dict[int, Event] = {}
         for resource in (self.version.id, self.version.model_id):
             async for each in self.client.every(self.client.events, resource=resource, **_PAGE):
@@ -213,7 +214,7 @@ class _Pack:
         return f"{before_id} - {before}\n{''.join(lines)}"
 
     def readme(self) -> str:
-        """What is in the folder, and how to verify it."""
+        """The contents of the folder, and how to verify it."""
         version = self.version
         origin = version.origin
         missing = "\nNot there:\n\n" + "\n".join(self.missing) + "\n" if self.missing else ""
@@ -231,7 +232,7 @@ class _Pack:
         )
 
     def _commands(self) -> list[str]:
-        """Commands that compare the model's files with what was registered and signed."""
+        """Commands that compare the model's files with the registered and signed ones."""
         if not self.with_model:
             return ["# in the folder of a download of the version: sha256sum -c …/archive.sha256"]
         return [
@@ -245,7 +246,7 @@ class _Pack:
 
 
 async def evidence_files(client: RegistryClient, version: ModelVersion, *, with_model: bool) -> AsyncIterator[Remote]:
-    """The files of an evidence pack, in the order in which they are written: sums last. Raises RegistryError."""
+    """The files of an evidence pack, in the order in which they are written: checksums last. Raises RegistryError."""
     pack = _Pack(client, version, with_model)
     for name, text in await pack.content():
         yield Remote(name, None, _writer(text))

@@ -18,14 +18,14 @@ class IdBroker(Transport):
     """Calls about IDBroker mappings."""
 
     async def idbroker_mappings(self, environment: str) -> IdBrokerMappings:
-        """The mappings of an environment as they were set last."""
+        """The mappings of an environment as last set."""
         body = IdBrokerEnvironment(environment_name=environment)
         return await self._ask(IdBrokerMappings, "POST", f"{_API}/getIdBrokerMappings", body=body, reads=True)
 
     async def set_idbroker_mappings(
         self, request: SetIdBrokerMappings, *, version: int | None = None
     ) -> IdBrokerMappings:
-        """Overwrites all mappings of an environment; they have no effect until they are synchronized.
+        """Overwrites all mappings of an environment; they take effect only when synchronized.
 
         With `version` only that version of them; raises Conflict for another.
         """
@@ -33,17 +33,17 @@ class IdBroker(Transport):
         return await self._ask(IdBrokerMappings, "POST", f"{_API}/setIdBrokerMappings", body=request, headers=headers)
 
     async def delete_idbroker_mappings(self, environment: str) -> None:
-        """Removes all mappings of an environment; they keep their effect until that is synchronized."""
+        """Removes all mappings of an environment; they stay in effect until that is synchronized."""
         body = DeleteIdBrokerMappings(environment_crn=environment)
         await self._send("POST", f"{_API}/deleteIdBrokerMappings", body=body)
 
     async def sync_idbroker_mappings(self, environment: str) -> None:
-        """Makes the object store enforce the mappings; `idbroker_sync_status` says how that ended."""
+        """Makes the object store enforce the mappings; `idbroker_sync_status` returns the outcome."""
         body = IdBrokerEnvironment(environment_name=environment)
         await self._send("POST", f"{_API}/syncIdBrokerMappings", body=body)
 
     async def idbroker_sync_status(self, environment: str) -> IdBrokerSyncStatus:
-        """How the last synchronization went, and whether mappings were changed since."""
+        """The outcome of the last synchronization, and whether mappings were changed since."""
         body = IdBrokerEnvironment(environment_name=environment)
         path = f"{_API}/getIdBrokerMappingsSyncStatus"
         return await self._ask(IdBrokerSyncStatus, "POST", path, body=body, reads=True)

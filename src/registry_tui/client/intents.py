@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is sent again for the same intent carries the same key."""
+"""Idempotency keys: a request that is sent again for the same intent has the same key."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
-#: The intent of the running code; None: every request is an intent of its own.
+#: The intent of the running code; None: every request is a separate intent.
 current: ContextVar[Intent | None] = ContextVar("current_intent", default=None)
 
 
 class Intent:
-    """One thing that somebody wants done, however often its requests have to be sent.
+    """One intended change, however often its requests must be sent.
 
-    Inside `with intent:` every request that changes something gets a key that depends on the intent and on what the
-    request asks for, so that the same input is carried out once and other input is carried out too. With a `key` that
-    somebody gave, the requests get this key and `<key>-2`, `<key>-3` …, and the service refuses other input.
+    Inside `with intent:` every request that changes something gets a key derived from the intent and the request's
+    content, so that the same input is carried out once and other input is carried out too. With a `key` given by the
+    user, the requests get this key and `<key>-2`, `<key>-3` …, and the service refuses other input.
     """
 
     def __init__(self, key: str | None = None) -> None:

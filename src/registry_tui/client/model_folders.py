@@ -1,4 +1,4 @@
-"""Models as folders on this machine: as MLflow writes them, and as Hugging Face does. Nothing of them is loaded."""
+"""Models as folders on this machine: in MLflow's and in Hugging Face's format. No code or object in them is loaded."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from registry_tui.contracts import bounded_yaml, file_paths
 from registry_tui.contracts.bounded_yaml import InvalidYaml
 
 _PIECE = 1 << 20
-#: Bytes of the largest header of a safetensors file, and of other descriptions.
+#: Maximum bytes of the header of a safetensors file, and of other descriptions.
 _MAX_HEADER = 100 << 20
 _INDEX = "model.safetensors.index.json"
-#: What a model's card says in its head that becomes tags of the version.
+#: The fields of a model card's header that become tags of the version.
 _CARD = ("license", "base_model", "pipeline_tag", "library_name")
 
 
 @dataclass
 class ModelFolder:
-    """The files of a model by their path, with what is added to them, and what the version says about it."""
+    """The files of a model by their path, with the added ones, and the version's tags and description."""
 
     name: str
     kind: str
@@ -51,7 +51,7 @@ class ModelFolder:
 
 
 def read_folder(folder: Path) -> ModelFolder:
-    """The model in a folder. Raises RegistryError when there is none, or it is not whole; OSError."""
+    """The model in a folder. Raises RegistryError when there is none, or it is incomplete; OSError."""
     files = dict(_walk(folder))
     if found := file_paths.conflict(files):
         raise _unusable(folder, f"has a file {found[0]!r}, and needs a folder of that name")
@@ -68,7 +68,7 @@ def read_folder(folder: Path) -> ModelFolder:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Regular files, also behind links, as in Hugging Face's cache; without what tools keep in hidden folders."""
+    """Regular files, also behind links, as in Hugging Face's cache; without tools' hidden folders."""
     for at, below, names in os.walk(folder, followlinks=False):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):
@@ -78,7 +78,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _hugging_face(folder: Path, files: Mapping[str, Path], weights: list[str]) -> ModelFolder:
-    """Checks the weights, and describes them in an `MLmodel` file: kept and promoted, but not servable."""
+    """Checks the weights, and describes them in an `MLmodel` file: stored and promoted, but not servable."""
     for name in weights:
         with files[name].open("rb") as file:
             if problem := _safetensors_problem(file, files[name].stat().st_size):
@@ -100,7 +100,8 @@ def _hugging_face(folder: Path, files: Mapping[str, Path], weights: list[str]) -
 
 
 def _safetensors_problem(file: BinaryIO, size: int) -> str | None:
-    """Why a safetensors file is not whole: its head says where each tensor lies, and the last ends the file."""
+    """Why a safetensors file is incomplete: its header has the offsets of each tensor, and the last one ends the
+    file."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
         return "is no safetensors file"
@@ -122,7 +123,7 @@ def _json(folder: Path, path: Path) -> dict[str, object]:
 
 
 def _card_tags(card: Path | None) -> dict[str, str]:
-    """What a model's card says in its YAML head, where it has one that can be read."""
+    """The tags in the YAML header of a model's card, if it has a readable one."""
     if card is None or card.stat().st_size > _MAX_HEADER:
         return {}
     head, text = "", card.read_text(encoding="utf-8", errors="replace")

@@ -43,7 +43,7 @@ class Models(Transport):
         order_by: str | None = None,
         **page: Any,
     ) -> Page[RegisteredModel]:
-        """`search` finds names, descriptions, owners and tags; `name` is what a name begins with, in any case."""
+        """`search` matches names, descriptions, owners and tags; `name` is a prefix of the name, ignoring case."""
         params = {"search": search, "name": name, "owner": owner, "order_by": order_by, **page}
         return await self._ask(Page[RegisteredModel], "GET", f"/registries/{segment(registry)}/models", params=params)
 
@@ -76,9 +76,9 @@ class Models(Transport):
         order_by: str | None = None,
         **page: Any,
     ) -> Page[ModelVersion]:
-        """Newest first, unless `order_by` says otherwise; `search` finds numbers, notes, creators, aliases and tags.
+        """Newest first, unless `order_by` is given; `search` matches numbers, notes, creators, aliases and tags.
 
-        `content`: those with just these files, by their `Manifest.content`.
+        `content`: those with exactly these files, by their `Manifest.content`.
         """
         params = {
             "search": search,
@@ -109,7 +109,7 @@ class Models(Transport):
         return await self._ask(ArchiveCheck, "POST", path, timeout=None)
 
     async def scan(self, registry: str, model: str, version: int) -> VersionScan:
-        """What the newest scan of a version found."""
+        """The findings of the newest scan of a version."""
         return await self._ask(VersionScan, "GET", f"{self._version(registry, model, version)}/scan")
 
     async def scan_version(self, registry: str, model: str, version: int) -> VersionScan:
@@ -117,18 +117,18 @@ class Models(Transport):
         return await self._ask(VersionScan, "POST", f"{self._version(registry, model, version)}/scan", timeout=None)
 
     async def signatures(self, registry: str, model: str, version: int) -> VersionSignatures:
-        """Who signed a version, and whether each signature counts."""
+        """The signers of a version, and whether each signature is valid."""
         return await self._ask(VersionSignatures, "GET", f"{self._version(registry, model, version)}/signatures")
 
     async def sign_version(
         self, registry: str, model: str, version: int, request: SignVersion | None = None
     ) -> VersionSignatures:
-        """Signs a version with the environment's key, or adds a signature that somebody else made."""
+        """Signs a version with the environment's key, or adds an existing signature."""
         path = f"{self._version(registry, model, version)}/signatures"
         return await self._ask(VersionSignatures, "POST", path, body=request or SignVersion(), timeout=None)
 
     async def read_signature(self, registry: str, model: str, version: int, fingerprint: str) -> bytes:
-        """A signature as it was stored; the beginning of its key's fingerprint names it."""
+        """A signature as it was stored; identified by the beginning of its key's fingerprint."""
         url = f"{self._version(registry, model, version)}/signatures/{segment(fingerprint)}"
         return await self._read(url, {}, 0, None)
 
@@ -146,15 +146,15 @@ class Models(Transport):
         return await self._download(url, {}, target, progress)
 
     async def bom(self, registry: str, model: str, version: int) -> VersionBom:
-        """What a version is made of, as a CycloneDX document."""
+        """The components of a version, as a CycloneDX document."""
         return await self._ask(VersionBom, "GET", f"{self._version(registry, model, version)}/bom")
 
     async def make_bom(self, registry: str, model: str, version: int) -> VersionBom:
-        """Makes a version's bill of materials again."""
+        """Creates a version's bill of materials again."""
         return await self._ask(VersionBom, "POST", f"{self._version(registry, model, version)}/bom", timeout=None)
 
     async def card(self, registry: str, model: str, version: int) -> ModelCard:
-        """A version's card, in Markdown; number 0 is one that nobody wrote."""
+        """A version's card, in Markdown; number 0 is a generated one."""
         return await self._ask(ModelCard, "GET", f"{self._version(registry, model, version)}/card")
 
     async def profile(self, registry: str, model: str, version: int) -> VersionProfile:
@@ -162,13 +162,13 @@ class Models(Transport):
         return await self._ask(VersionProfile, "GET", f"{self._version(registry, model, version)}/profile")
 
     async def set_profile(self, registry: str, model: str, version: int, request: ProfileChange) -> VersionProfile:
-        """Keeps a profile of a version's training data."""
+        """Stores a profile of a version's training data."""
         return await self._ask(
             VersionProfile, "PUT", f"{self._version(registry, model, version)}/profile", body=request
         )
 
     async def set_card(self, registry: str, model: str, version: int, request: CardChange) -> ModelCard:
-        """Keeps a card that a person wrote."""
+        """Stores a card that a user wrote."""
         return await self._ask(ModelCard, "PUT", f"{self._version(registry, model, version)}/card", body=request)
 
     async def versions_using(self, uses: list[str], *, registry: str | None = None, **page: Any) -> Page[VersionUse]:
@@ -177,7 +177,7 @@ class Models(Transport):
         return await self._ask(Page[VersionUse], "GET", "/versions-using", params=params)
 
     async def begin_verification(self, registry: str, model: str, version: int) -> Accepted[ModelVersion]:
-        """The same as a workflow, which fails when the archive is not as it was stored."""
+        """The same as a workflow, which fails when the archive differs from the stored one."""
         path = f"{self._version(registry, model, version)}/verification"
         return await self._ask(Accepted[ModelVersion], "POST", path)
 
@@ -203,7 +203,7 @@ class Models(Transport):
         target: Path,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> int:
-        """Writes one file of an archive to `target`; returns its size. `progress` gets bytes done and in all."""
+        """Writes one file of an archive to `target`; returns its size. `progress` gets the bytes done and the total."""
         url = f"{self._version(registry, model, version)}/content"
         return await self._download(url, {"path": path}, target, progress)
 

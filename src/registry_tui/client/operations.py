@@ -29,7 +29,7 @@ class Operations(Transport):
         until: datetime | None = None,
         **page: Any,
     ) -> Page[Event]:
-        """Newest first. `resource` is the ID of what they are about."""
+        """Newest first. `resource` is the ID of the resource that they are about."""
         params = {
             "registry": registry,
             "actor": actor,
@@ -47,27 +47,27 @@ class Operations(Transport):
         return await self._ask(EventChoices, "GET", "/events/choices", params={"registry": registry})
 
     async def verify_events(self, after: int = 0) -> ChainCheck:
-        """Looks whether the next events behind one are as they were recorded; `next_after` is where to go on."""
+        """Verifies the next events after one; `next_after` is where to continue."""
         return await self._ask(ChainCheck, "GET", "/events/verification", params={"after": after}, timeout=None)
 
     async def event_links(self, after: int = 0, **page: Any) -> Page[ChainLink]:
-        """The hash chain over the events behind one, oldest first."""
+        """The hash chain over the events after one, oldest first."""
         return await self._ask(Page[ChainLink], "GET", "/events/chain", params={"after": after, **page})
 
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
         return await self._ask(Page[LogLine], "GET", f"/events/{segment(event)}/logs", params=page)
 
     async def rotate_secrets(self, request: SecretsRotate) -> SecretsRotated:
-        """Replaces the platform's own secrets; takes some seconds, on a busy machine more than others may."""
+        """Replaces the platform's own secrets; takes some seconds, on a busy machine longer than the usual timeout."""
         return await self._ask(SecretsRotated, "POST", "/secrets/rotate", body=request, timeout=None)
 
     async def unused(self, older_than_days: float = 0.0) -> UnusedThings:
-        """What nobody uses on the platform's disk; counting it takes a while."""
+        """The unused files on the platform's disk; counting them takes a while."""
         params = {"older_than_days": older_than_days}
         return await self._ask(UnusedThings, "GET", "/unused", params=params, timeout=None)
 
     async def clean_platform(self, request: PlatformClean) -> PlatformCleaned:
-        """Removes what nobody uses; takes seconds for large environments."""
+        """Removes unused files; takes seconds for large environments."""
         return await self._ask(PlatformCleaned, "POST", "/unused/clean", body=request, timeout=None)
 
     async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
@@ -93,7 +93,7 @@ class Operations(Transport):
         progress: Callable[[Workflow], None] | None = None,
         every: float = 0.2,
     ) -> Workflow:
-        """Asks every `every` seconds until the workflow is finished; `progress` gets each answer."""
+        """Polls every `every` seconds until the workflow is finished; `progress` gets each response."""
         while True:
             found = await self.workflow(workflow)
             if progress is not None:

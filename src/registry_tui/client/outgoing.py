@@ -1,4 +1,4 @@
-"""Requests that change something, as they are sent: what was sent last, and what would be sent."""
+"""Requests that change something, as they are sent: the last one, and those of a rehearsal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A request that changes something: method, the address' parts as they are named, query and body."""
+    """A request that changes something: method, the address's segments, query and body."""
 
     method: str
     parts: tuple[str, ...]
@@ -39,7 +39,7 @@ class NotSent(Exception):
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Inside it, a request that changes something raises `NotSent`; questions are asked as ever."""
+    """Inside it, a request that changes something raises `NotSent`; reading requests are sent as usual."""
     token = _rehearsing.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Changing many runs or experiments in several requests, so that each is answered within the client's timeout."""
+"""Changing many runs or experiments in several requests, so that each stays within the client's timeout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PART = 100
 
 
 async def in_parts(ids: Sequence[str], change: Callable[[list[str]], Awaitable[ItemChanges]]) -> ItemChanges:
-    """Changes the items of these IDs, each once, and returns their outcomes in one answer. Raises as `change` does."""
+    """Changes the items with these IDs, each once, and returns their outcomes combined. Raises as `change` does."""
     each_once = list(dict.fromkeys(ids))
     parts = [await change(each_once[start : start + PART]) for start in range(0, len(each_once), PART)]
     return ItemChanges(items=[item for part in parts for item in part.items])

@@ -36,20 +36,20 @@ class Places(Transport):
         return await self._ask(Environment, "GET", f"/environments/{segment(environment)}")
 
     async def create_environment(self, request: EnvironmentCreate) -> Environment:
-        """One with a store of its own is made after every verb was tried there."""
+        """One with its own store is created after every operation was tried there."""
         if request.store is None:
             return await self._ask(Environment, "POST", "/environments", body=request)
         answer = await self._send("POST", "/environments", body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
 
     async def change_store(self, environment: str, request: StoreChange) -> Environment:
-        """Reaches an environment's own store with other credentials, or at another address."""
+        """Sets other credentials, or another address, for an environment's own store."""
         path = f"/environments/{segment(environment)}/store"
         answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
 
     async def change_backend(self, environment: str, request: BackendChange) -> Environment:
-        """Has an environment's deployments run on this machine, or in a cluster, which is tried first."""
+        """Makes an environment's deployments run on this machine, or in a cluster, which is tried first."""
         path = f"/environments/{segment(environment)}/backend"
         answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
         return Environment.model_validate_json(answer.content)
@@ -58,13 +58,13 @@ class Places(Transport):
         await self._send("DELETE", f"/environments/{segment(environment)}")
 
     async def check_environment_store(self, environment: str) -> Environment:
-        """Tries an environment's own store; what was found is in the answer's store."""
+        """Tries an environment's own store; the findings are in the response's store."""
         path = f"/environments/{segment(environment)}/store/check"
         answer = await self._send("POST", path, timeout=STORE_PATIENCE, reads=True)
         return Environment.model_validate_json(answer.content)
 
     async def check_store(self, request: StoreCheck) -> StoreReport:
-        """Tries a store; what is missing there is in the answer."""
+        """Tries a store; missing permissions and the like are in the response."""
         answer = await self._send("POST", "/stores/check", body=request, timeout=STORE_PATIENCE, reads=True)
         return StoreReport.model_validate_json(answer.content)
 
@@ -100,7 +100,7 @@ class Places(Transport):
         return await self._ask(Project, "POST", "/projects", body=request)
 
     async def delete_project(self, project: str, *, force: bool = False) -> None:
-        """Deletes a project; one that holds experiments only with `force`."""
+        """Deletes a project; one that contains experiments only with `force`."""
         await self._send("DELETE", f"/projects/{segment(project)}", params={"force": force})
 
     async def collaborators(self, project: str) -> Page[Collaborator]:
@@ -114,7 +114,7 @@ class Places(Transport):
         await self._send("DELETE", f"/projects/{segment(project)}/collaborators/{segment(user)}")
 
     async def credentials(self, project: str) -> ProjectCredentials:
-        """What stock MLflow code needs in this project, for the acting principal."""
+        """The settings that stock MLflow code needs in this project, for the acting principal."""
         found = await self._ask(ProjectCredentials, "GET", f"/projects/{segment(project)}/credentials")
         if self.context is None:
             return found

@@ -32,14 +32,14 @@ class Promotion(Transport):
     async def promote_version(
         self, registry: str, model: str, version: int, request: VersionPromotion
     ) -> Accepted[ModelVersion]:
-        """Copies a version into another registry; the answer is the version there."""
+        """Copies a version into another registry; returns the version there."""
         path = f"{_version(registry, model, version)}/promote"
         return await self._ask(Accepted[ModelVersion], "POST", path, body=request)
 
     async def ask_approval(
         self, registry: str, model: str, version: int, purpose: str, request: ApprovalAsk
     ) -> Approval:
-        """Answers the pending one when somebody asked before."""
+        """Returns the pending approval if one was already requested."""
         path = f"{_version(registry, model, version)}/approvals/{segment(purpose)}"
         return await self._ask(Approval, "PUT", path, body=request)
 
@@ -52,7 +52,7 @@ class Promotion(Transport):
         waiting: bool | None = None,
         **page: Any,
     ) -> Page[Approval]:
-        """Those that you asked for or may decide, newest first; `waiting`: those that wait for you, with a total."""
+        """Those that you requested or may decide, newest first; `waiting`: those that wait for you, with a total."""
         params = {"state": state, "registry": registry, "version_id": version_id, "waiting": waiting, **page}
         return await self._ask(Page[Approval], "GET", "/approvals", params=params)
 

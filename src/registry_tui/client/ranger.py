@@ -36,12 +36,12 @@ class Ranger(Transport):
         return await self._ask(RangerService, "GET", f"{_API}/service/{segment(service)}")
 
     async def set_ranger_source(self, environment: str, change: RangerSourceChange) -> RangerService:
-        """Lets an environment obey a service of an outside Ranger, whose policies are fetched first."""
+        """Makes an environment use a service of an external Ranger, whose policies are fetched first."""
         path = f"/environments/{segment(environment)}/ranger-source"
         return await self._ask(RangerService, "PUT", path, body=change)
 
     async def delete_ranger_source(self, environment: str) -> RangerService:
-        """Brings an environment's own policies back."""
+        """Restores an environment's own policies."""
         return await self._ask(RangerService, "DELETE", f"/environments/{segment(environment)}/ranger-source")
 
     async def policies(self, service: str | None = None) -> list[RangerPolicy]:
@@ -54,7 +54,7 @@ class Ranger(Transport):
         return await self._ask(RangerPolicy, "GET", f"{_API}/service/{segment(service)}/policy/{segment(policy)}")
 
     async def create_policy(self, request: RangerPolicy) -> RangerPolicy:
-        """Adds a policy to the service that it names; the object store obeys at the next request."""
+        """Adds a policy to the service that it names; the object store enforces it from the next request."""
         return await self._ask(RangerPolicy, "POST", f"{_API}/policy", body=request)
 
     async def update_policy(self, policy: int, change: RangerPolicy, *, version: int | None = None) -> RangerPolicy:
@@ -75,7 +75,7 @@ class Ranger(Transport):
         return await self._ask(RangerRole, "GET", f"{_API}/roles/name/{segment(role)}")
 
     async def create_ranger_role(self, request: RangerRole) -> RangerRole:
-        """Adds a role; the object store obeys at the next request where a policy names it."""
+        """Adds a role; the object store enforces it from the next request where a policy names it."""
         return await self._ask(RangerRole, "POST", f"{_API}/roles", body=request)
 
     async def update_ranger_role(self, role: int, change: RangerRole) -> RangerRole:
@@ -87,7 +87,7 @@ class Ranger(Transport):
         await self._send("DELETE", f"{_API}/roles/{segment(role)}")
 
     async def check_access(self, service: str, user: str, resource: str, permissions: list[str]) -> AuthorizeAnswer:
-        """Whether the policies let somebody do something with a resource, `path:bucket/some/key`."""
+        """Whether the policies grant a user permissions on a resource, `path:bucket/some/key`."""
         request = AuthorizeRequest(
             user=AskingUser(name=user),
             access=AskedAccess(resource=AskedResource(name=resource), permissions=permissions),

@@ -52,7 +52,7 @@ class Registries(Transport):
         return await self._ask(StorageAccessTried, "GET", f"/registries/{segment(registry)}/storage-access")
 
     async def grant_storage_access(self, registry: str) -> ModelRegistry:
-        """Lets the registry's machine user use its prefix on the object store."""
+        """Grants the registry's machine user access to its prefix on the object store."""
         answer = await self._send("PUT", f"/registries/{segment(registry)}/storage-access", timeout=STORE_PATIENCE)
         return ModelRegistry.model_validate_json(answer.content)
 
@@ -62,7 +62,7 @@ class Registries(Transport):
         return ModelRegistry.model_validate_json(answer.content)
 
     async def give_store_key(self, registry: str, request: StoreKeyGive) -> ModelRegistry:
-        """Has the registry reach its environment's own store with a key of its own; the service tries it first."""
+        """Makes the registry use a key of its own for its environment's own store; the service tries it first."""
         path = f"/registries/{segment(registry)}/store-key"
         answer = await self._send("PUT", path, body=request, timeout=STORE_PATIENCE)
         return ModelRegistry.model_validate_json(answer.content)
@@ -72,7 +72,8 @@ class Registries(Transport):
         return ModelRegistry.model_validate_json(answer.content)
 
     async def storage(self, registry: str, *, max_age: float | None = None) -> StorageUsage:
-        """What its archives take up, as last measured; measured again meanwhile when that is older than `max_age` s."""
+        """The size of its archives, as last measured; if that is older than `max_age` s, a new measurement starts in
+        the background."""
         path = f"/registries/{segment(registry)}/storage"
         return await self._ask(StorageUsage, "GET", path, params={"max_age": max_age})
 

@@ -1,4 +1,4 @@
-"""Keeps answers of the service, so that a page that is opened again shows them until the next answers come."""
+"""A cache of the service's responses, so that a page that is opened again shows them until new ones arrive."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from registry_tui.client.errors import RegistryError
 
-#: Bytes of answers that are kept in all, and the most of one.
+#: Bytes of cached responses in total, and of a single one.
 MOST, MOST_OF_ONE = 4 << 20, 1 << 20
 
 
 @dataclass
 class _Recalling:
-    """Whether the block is still running: what it started goes on behind it, and asks the service."""
+    """Whether the block is still running: tasks it started continue after it, and query the service."""
 
     active: bool = True
 
@@ -25,12 +25,12 @@ _recalling: ContextVar[_Recalling | None] = ContextVar("recalling", default=None
 
 
 class NotRemembered(RegistryError):
-    """What is asked for was not answered before, or long ago."""
+    """The response is not in the cache."""
 
 
 @contextmanager
 def recalling() -> Iterator[None]:
-    """Inside, questions are answered from what is remembered, or raise NotRemembered: the service is not asked."""
+    """Inside, requests are served from the cache, or raise NotRemembered: the service is not queried."""
     state = _Recalling()
     token = _recalling.set(state)
     try:
@@ -41,20 +41,20 @@ def recalling() -> Iterator[None]:
 
 
 def recalls() -> bool:
-    """Whether the running code wants remembered answers."""
+    """Whether the running code wants cached responses."""
     state = _recalling.get()
     return state is not None and state.active
 
 
 class Remembered:
-    """The answers used last, by question."""
+    """The most recently used responses, by request."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
     def keep(self, question: str, answer: bytes) -> None:
-        """Keeps an answer in place of the one before."""
+        """Caches a response, replacing the previous one."""
         self._bytes -= len(self._answers.pop(question, b""))
         if len(answer) > MOST_OF_ONE:
             return
@@ -64,7 +64,7 @@ class Remembered:
             self._bytes -= len(self._answers.popitem(last=False)[1])
 
     def find(self, question: str) -> bytes:
-        """The last answer to a question. Raises NotRemembered."""
+        """The last response to a request. Raises NotRemembered."""
         answer = self._answers.get(question)
         if answer is None:
             raise NotRemembered(f"{question} was not answered before")

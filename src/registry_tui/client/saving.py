@@ -1,4 +1,4 @@
-"""Saving several files in a folder: a version's archive, or a folder of a run's artifacts. Whole or not at all."""
+"""Saving several files in a folder: a version's archive, or a folder of a run's artifacts. All or nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from registry_tui.platform.paths import require_own_folder
 from registry_tui.schemas.models import Manifest, ModelVersion
 from registry_tui.schemas.signatures import SignatureKind
 
-#: Bytes of an archive's file that are asked for at a time.
+#: Bytes of an archive's file that are requested at a time.
 PIECE = 8 << 20
 
-#: Called with bytes done, and in all if known.
+#: Called with the bytes done, and the total if known.
 Progress = Callable[[int, int | None], None]
-#: Called with bytes done, bytes in all if known, and files done.
+#: Called with the bytes done, the total if known, and the files done.
 Tell = Callable[[int, int | None, int], None]
 
 
@@ -30,7 +30,7 @@ Tell = Callable[[int, int | None, int], None]
 class Remote:
     """A file to save: its path below the folder, its size if known, how to fetch it, and its SHA-256 if known.
 
-    A `fetch` of a file with a sum may go on with what is at the target already.
+    A `fetch` of a file with a checksum may resume from the bytes already at the target.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Remote:
 
 
 class Unsafe(RegistryError):
-    """A name leads out of the folder, something already exists, or a file is not as it should be."""
+    """A name leads out of the folder, a target already exists, or a file differs from its checksum or size."""
 
 
 class _Read(Protocol):
@@ -52,9 +52,9 @@ class _Read(Protocol):
 async def archive_files(
     client: RegistryClient, version: ModelVersion, told: Callable[[str], None] = lambda _text: None
 ) -> AsyncIterator[Remote]:
-    """Every file of a version's archive, as its manifest has it. What is at the target already is gone on with.
+    """Every file of a version's archive, from its manifest. Partly downloaded files are resumed.
 
-    `told` gets who signed the version. Raises Unsafe when it is not as it was signed.
+    `told` gets a sentence about the signers of the version. Raises Unsafe when it differs from the signed one.
     """
     registry, model, number = version.registry_id, version.model_id, version.version
     manifest = await client.manifest(registry, model, number)
@@ -71,9 +71,10 @@ async def archive_files(
 
 
 async def _check_signature(client: RegistryClient, version: ModelVersion, manifest: Manifest) -> str:
-    """Says who signed a version, for people, once its manifest, by which a download is checked, is as it was signed.
+    """Returns a sentence about the signers of a version, after checking the signature of its manifest, which verifies
+    the download.
 
-    Looked at here, with the keys of the environment's trust store. Raises RegistryError when it is not.
+    Checked here, with the keys of the environment's trust store. Raises RegistryError when it does not match.
     """
     registry, model, number = version.registry_id, version.model_id, version.version
     found = (await client.signatures(registry, model, number)).signatures
@@ -106,7 +107,7 @@ async def _check_signature(client: RegistryClient, version: ModelVersion, manife
 
 
 async def artifact_files(client: RegistryClient, project: str, run: str, folder: str) -> AsyncIterator[Remote]:
-    """Every file below a folder of a run's artifacts. Raises Unsafe for entries that do not lie below it."""
+    """Every file below a folder of a run's artifacts. Raises Unsafe for entries that are not below it."""
     todo = [folder]
     while todo:
         asked = todo.pop()
@@ -130,13 +131,13 @@ async def artifact_files(client: RegistryClient, project: str, run: str, folder:
 
 
 def require_listed(folder: str, path: str) -> None:
-    """Raises Unsafe for a path that a service lists in a folder where it cannot lie: a folder in itself has no end."""
+    """Raises Unsafe for a path that the service lists in a folder where it cannot be: a folder in itself has no end."""
     if (folder and not path.startswith(f"{folder}/")) or file_paths.problem(path, decode=False):
         raise Unsafe(f"The service lists {path[:100]!r} in {folder[:100]!r}; nothing was saved")
 
 
 def safe_target(folder: Path, path: str) -> Path:
-    """Where a file of this path goes below the folder. Raises Unsafe for a path that cannot be below it."""
+    """The target of a file with this path below the folder. Raises Unsafe for a path that cannot be below it."""
     if problem := file_paths.problem(path):
         raise Unsafe(
             f"The name {path[:100]!r} leads out of the folder or fits no file: it {problem}; nothing was saved"
@@ -145,9 +146,9 @@ def safe_target(folder: Path, path: str) -> Path:
 
 
 def place_below(folder: Path, path: str) -> Path:
-    """Where a file of this path goes below a folder; the folders between are made.
+    """The target of a file with this path below a folder; missing folders in between are created.
 
-    Raises Unsafe for a path, or a link between, that leads out of the folder, OSError.
+    Raises Unsafe for a path, or a link in between, that leads out of the folder, OSError.
     """
     target = safe_target(folder, path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,7 @@ def place_below(folder: Path, path: str) -> Path:
 
 
 def future_place(folder: Path, path: str) -> Path:
-    """As `place_below`, before anything is saved: no folder is made. Raises Unsafe."""
+    """As `place_below`, before anything is saved: no folder is created. Raises Unsafe."""
     target = safe_target(folder, path)
     for between in _between(folder, target):
         _refuse_link(folder, between)
@@ -166,7 +167,7 @@ def future_place(folder: Path, path: str) -> Path:
 
 
 def _between(folder: Path, target: Path) -> list[Path]:
-    """The folders between, the outer ones first."""
+    """The folders in between, the outer ones first."""
     return [folder / each for each in reversed(target.relative_to(folder).parents[:-1])]
 
 
@@ -176,16 +177,16 @@ def _refuse_link(folder: Path, between: Path) -> None:
 
 
 def partial_folder(folder: Path) -> Path:
-    """Where the files of a folder lie until all are there."""
+    """The temporary folder of the files until all are there."""
     whole = folder.absolute()
     return whole.with_name(f".{whole.name}.part")
 
 
 async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, resume: bool = False) -> int:
-    """Saves the files in a new folder, whole or not at all; returns how many.
+    """Saves the files in a new folder, all or none; returns how many.
 
-    With `resume`, what was fetched stays in `partial_folder` when it fails, and the next call goes on with it; files
-    without a sum are fetched again. Raises Unsafe, OSError, RegistryError.
+    With `resume`, the fetched files stay in `partial_folder` on failure, and the next call resumes from them; files
+    without a checksum are fetched again. Raises Unsafe, OSError, RegistryError.
     """
     _require_free(folder)
     known = [file async for file in files]
@@ -219,7 +220,7 @@ async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, re
 
 
 async def save_one(file: Remote, target: Path, tell: Tell) -> None:
-    """Saves one file under a name that is free. Raises Unsafe, OSError, RegistryError."""
+    """Saves one file under an unused name. Raises Unsafe, OSError, RegistryError."""
     _require_free(target)
     partial = new_files.partial_of(target)
     try:
@@ -230,7 +231,7 @@ async def save_one(file: Remote, target: Path, tell: Tell) -> None:
 
 
 async def _save(file: Remote, target: Path, progress: Progress) -> None:
-    """Fetches a file unless it is there, and checks its sum."""
+    """Fetches a file unless it is there, and verifies its checksum."""
     if file.sha256 is None:
         await file.fetch(target, progress)
         return
@@ -246,7 +247,7 @@ async def _save(file: Remote, target: Path, progress: Progress) -> None:
 
 
 async def _fetch_pieces(read: _Read, size: int, target: Path, progress: Progress) -> None:
-    """Adds to the target what is missing of a file of `size` bytes. Raises OSError, RegistryError."""
+    """Fetches the missing part of a file of `size` bytes. Raises OSError, RegistryError."""
     at = await asyncio.to_thread(_size_at, target)
     at = at if at <= size else 0
     with target.open("ab" if at else "wb") as file:
@@ -260,7 +261,7 @@ async def _fetch_pieces(read: _Read, size: int, target: Path, progress: Progress
 
 
 def _make_own(folder: Path) -> None:
-    """Makes a folder, or takes one that an earlier call made. Raises Unsafe for anything else of its name, OSError."""
+    """Creates a folder, or reuses one from an earlier call. Raises Unsafe for anything else with its name, OSError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         require_own_folder(folder)
@@ -272,7 +273,7 @@ def _make_own(folder: Path) -> None:
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
-    """Takes away what an attempt left that was about other files."""
+    """Removes leftovers of an attempt with other files."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
             if not any(path in each.parents for each in wanted):
@@ -292,7 +293,7 @@ def _size_at(path: Path) -> int:
 
 
 def _keep(path: Path, sha256: str) -> bool:
-    """Whether a file has this sum; one with another goes."""
+    """Whether a file has this checksum; one with another is deleted."""
     with path.open("rb") as file:
         good = hashlib.file_digest(file, "sha256").hexdigest() == sha256
     if not good:

@@ -20,10 +20,10 @@ class Search(Transport):
         registry: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> SearchAnswer:
-        """Things by letters of their name, in order, or the first letters of their ID; the best matches first.
+        """Objects by letters of their name, in order, or the first letters of their ID; the best matches first.
 
-        `kinds` are all by default, `limit` is for each. `project` leaves its deployments, experiments and runs,
-        `registry` its models.
+        `kinds` are all by default, `limit` applies to each. `project` restricts deployments, experiments and runs to
+        it, `registry` the models.
         """
         params = {
             "q": text,

@@ -19,11 +19,11 @@ class SignIn(Transport):
     """Calls about signing in at an issuer."""
 
     async def sign_in_ways(self) -> SignInWays:
-        """Where people can sign in; needs no token."""
+        """The ways to sign in; needs no token."""
         return await self._ask(SignInWays, "GET", "/sign-in")
 
     async def sign_in(self, request: IdToken) -> NewUserToken:
-        """A token for the person whom the issuer's ID token names; needs no token."""
+        """A token for the user in the issuer's ID token; needs no token."""
         return await self._ask(NewUserToken, "POST", "/sign-in/id-token", body=request)
 
     async def new_device_code(self) -> DeviceCode:
@@ -31,16 +31,16 @@ class SignIn(Transport):
         return await self._ask(DeviceCode, "POST", "/sign-in/device-code")
 
     async def sign_in_with_device_code(self, request: DeviceCodeProof) -> DeviceSignedIn:
-        """A token for the person who allowed the sign-in, or why to ask again; needs no token."""
+        """A token for the user who confirmed the sign-in, or the reason to poll again; needs no token."""
         return await self._ask(DeviceSignedIn, "POST", "/sign-in/device-token", body=request)
 
     async def issuer(self) -> IssuerSettings:
         return await self._ask(IssuerSettings, "GET", "/sign-in/issuer")
 
     async def set_issuer(self, change: IssuerChange) -> IssuerSettings:
-        """Lets people sign in at an issuer from now on."""
+        """Enables signing in at an issuer from now on."""
         return await self._ask(IssuerSettings, "PUT", "/sign-in/issuer", body=change)
 
     async def delete_issuer(self) -> None:
-        """Lets people sign in with tokens only."""
+        """Allows signing in with tokens only."""
         await self._send("DELETE", "/sign-in/issuer")

@@ -16,15 +16,15 @@ class Signing(Transport):
         return await self._ask(Page[SigningKey], "GET", self._keys(environment), params=page)
 
     async def add_signing_key(self, environment: str, request: SigningKeyAdd) -> SigningKey:
-        """Trusts somebody's public key."""
+        """Trusts an existing public key."""
         return await self._ask(SigningKey, "POST", self._keys(environment), body=request)
 
     async def rotate_signing_key(self, environment: str) -> SigningKey:
-        """Makes a new key, which signs from now on."""
+        """Creates a new key, which signs from now on."""
         return await self._ask(SigningKey, "POST", f"{self._keys(environment)}/rotate")
 
     async def remove_signing_key(self, environment: str, key: str) -> None:
-        """Trusts a key no more, by name or fingerprint."""
+        """Stops trusting a key, by name or fingerprint."""
         await self._send("DELETE", f"{self._keys(environment)}/{segment(key)}")
 
     @staticmethod

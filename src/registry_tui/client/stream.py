@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from registry_tui.client.transport import Transport
 from registry_tui.schemas.stream import Change
 
-#: Seconds without any line, the service's heartbeat included, after which the connection counts as lost.
+#: Seconds without any line, including the service's heartbeat, after which the connection counts as lost.
 SILENCE = 40.0
-#: Characters of one event; a longer one is passed over.
+#: Maximum characters of one event; a longer one is skipped.
 LONGEST = 1 << 20
 
 
@@ -25,7 +25,7 @@ class EventParser:
         self._length = 0
 
     def line(self, line: str) -> str | None:
-        """Takes a line without its end; the data of an event that is whole now, else None."""
+        """Takes a line without its end; returns the data of an event that is complete now, else None."""
         if not line:
             whole = "\n".join(self._data) if self._data and self._length <= LONGEST else None
             self._data, self._length = [], 0
@@ -65,7 +65,7 @@ class Following(Transport):
 
 
 def _change(data: str) -> Change | None:
-    """A change, or None for what a service of another version tells."""
+    """A change, or None if it is unknown, as from a service of another version."""
     try:
         return Change.model_validate_json(data)
     except ValidationError:

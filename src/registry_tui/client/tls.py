@@ -1,4 +1,4 @@
-"""Certificates of services elsewhere: what is trusted, and why a connection was not made."""
+"""Certificates of remote services: the trusted ones, and why a connection failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from registry_tui.client.errors import CertificateOfAnotherTime, ServiceUnavailable, UntrustedCertificate
 from registry_tui.platform.listening import fingerprint_of
 
-#: Seconds for a connection that only looks at the certificate.
+#: Seconds for a connection that only checks the certificate.
 PATIENCE = 10.0
 #: OpenSSL's `X509_V_ERR_…`: not yet valid, expired, for another name, for another address.
 _EARLY, _LATE, _OTHER_NAMES = 9, 10, (62, 64)
@@ -22,7 +22,8 @@ _NO_TLS = "Check the address; on this machine alone, a service may listen with h
 
 
 def context_of(trusted: str = "") -> ssl.SSLContext:
-    """What to check a service's certificate with: the file `trusted`, or what this machine trusts. Raises OSError."""
+    """The context for verifying a service's certificate: with the file `trusted`, or this machine's trust store. Raises
+    OSError."""
     if not trusted:
         context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
@@ -34,7 +35,7 @@ def context_of(trusted: str = "") -> ssl.SSLContext:
 
 
 def certificate_of(url: str) -> bytes:
-    """The certificate (DER) that a service shows, unchecked. Raises ServiceUnavailable."""
+    """The certificate (DER) that a service presents, unverified. Raises ServiceUnavailable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -42,7 +43,7 @@ def certificate_of(url: str) -> bytes:
 
 
 def check(url: str, trusted: str = "") -> None:
-    """Checks a service's certificate. Raises UntrustedCertificate, ServiceUnavailable, OSError."""
+    """Verifies a service's certificate. Raises UntrustedCertificate, ServiceUnavailable, OSError."""
     _handshake(url, context_of(trusted), pinned=bool(trusted))
 
 
@@ -67,7 +68,7 @@ def _handshake(url: str, context: ssl.SSLContext, *, pinned: bool = False) -> by
         with httpx.Client(verify=context, timeout=PATIENCE) as client:
             client.get(url, extensions={"trace": followed})
     except _Shaken:
-        # The last one: before it may be that of a proxy with TLS of its own.
+        # The last one: earlier ones may be of a proxy with its own TLS.
         return shown[-1]
     except httpx.ProxyError as error:
         raise ServiceUnavailable(
@@ -80,7 +81,7 @@ def _handshake(url: str, context: ssl.SSLContext, *, pinned: bool = False) -> by
 
 
 def _unreachable(error: httpx.HTTPError, url: str, *, pinned: bool) -> ServiceUnavailable:
-    """Why there was no handshake."""
+    """Why the handshake failed."""
     if (refused := verification_error(error)) is not None:
         return untrusted(refused, url, pinned=pinned)
     causes = list(_causes(error))
@@ -95,7 +96,7 @@ def _unreachable(error: httpx.HTTPError, url: str, *, pinned: bool) -> ServiceUn
 
 
 def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) -> UntrustedCertificate:
-    """Why a service's certificate was not accepted, in words."""
+    """Why a service's certificate was rejected, in words."""
     host = urlsplit(url).hostname or url
     if (words := _out_of_date(error, url)) is not None:
         return CertificateOfAnotherTime(
@@ -120,7 +121,7 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
 
 
 def untrusted_issuer(error: ssl.SSLCertVerificationError, url: str, *, authority: bool) -> UntrustedCertificate:
-    """Why the certificate of an OpenID provider was not accepted, in words. `authority`: whether one was given."""
+    """Why the certificate of an OpenID provider was rejected, in words. `authority`: whether one was given."""
     host = urlsplit(url).hostname or url
     if (words := _out_of_date(error, url)) is not None:
         return CertificateOfAnotherTime(
@@ -139,7 +140,8 @@ def untrusted_issuer(error: ssl.SSLCertVerificationError, url: str, *, authority
 
 
 def trusting(authority: str) -> ssl.SSLContext:
-    """What this machine trusts, and certificates (PEM) beside. Raises ssl.SSLError, ValueError for what is none."""
+    """This machine's trust store, plus the given certificates (PEM). Raises ssl.SSLError, ValueError if they are not
+    valid."""
     context = context_of()
     if authority:
         context.load_verify_locations(cadata=authority)
@@ -157,12 +159,12 @@ def _out_of_date(error: ssl.SSLCertVerificationError, url: str) -> str | None:
 
 
 def verification_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """The refusal of a certificate behind an error, if it was one."""
+    """The rejection of a certificate that caused an error, if it was one."""
     return next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it."""
+    """An error and its causes."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -170,7 +172,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def same_fingerprint(one: str, other: str) -> bool:
-    """Whether two fingerprints are the same, however they are written."""
+    """Whether two fingerprints are equal, in any notation."""
     plain = [each.upper().replace(":", "").replace(" ", "").removeprefix("SHA256") for each in (one, other)]
     return plain[0] == plain[1]
 

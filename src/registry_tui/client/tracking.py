@@ -88,7 +88,7 @@ class Tracking(Transport):
         return await self._ask(Page[Run], "POST", path, body=request, reads=True)
 
     async def purge_runs(self, project: str, request: RunPurge) -> Accepted[Project]:
-        """Removes deleted runs for good."""
+        """Removes deleted runs permanently."""
         path = f"/projects/{segment(project)}/runs/purge"
         return await self._ask(Accepted[Project], "POST", path, body=request)
 
@@ -121,7 +121,7 @@ class Tracking(Transport):
         low: float | None = None,
         high: float | None = None,
     ) -> MetricCurve:
-        """A metric's history reduced to what a chart can show; `low` and `high` are steps, or ms since 1970."""
+        """A metric's history reduced to a chart's resolution; `low` and `high` are steps, or ms since 1970."""
         path = f"/projects/{segment(project)}/runs/{segment(run)}/metric-curve"
         params = {"metric": metric, "points": points, "x": x, "low": low, "high": high}
         return await self._ask(MetricCurve, "GET", path, params=params)
@@ -151,6 +151,6 @@ class Tracking(Transport):
         target: Path,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> int:
-        """Writes one artifact to `target`; returns its size. `progress` gets bytes done and in all, if known."""
+        """Writes one artifact to `target`; returns its size. `progress` gets the bytes done and the total, if known."""
         url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts/content"
         return await self._download(url, {"path": path}, target, progress)

@@ -30,12 +30,12 @@ from registry_tui.schemas.base import Problem
 
 Answer = TypeVar("Answer")
 
-#: Seconds to wait for a connection and for the next bytes of an answer.
+#: Timeouts in seconds for a connection and for the next bytes of a response.
 TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 CHUNK = 1 << 20
 
 
-#: Addresses of Ranger's API, which the service answers too.
+#: Addresses of Ranger's API, which the service has too.
 _OUTSIDE = ("/service/", "/authz/")
 
 
@@ -48,7 +48,7 @@ def segment(value: str | int) -> str:
 
 
 def _address(path: str) -> str:
-    """The address of a path of the API. Raises InvalidName when a part of it would change what is addressed."""
+    """The address of a path of the API. Raises InvalidName when a part of it would change the addressed resource."""
     try:
         checked = names.check_address(path)
         return checked if checked.startswith(_OUTSIDE) else f"/api/v1{checked}"
@@ -57,10 +57,10 @@ def _address(path: str) -> str:
 
 
 class _OwnSocket(httpx.AsyncHTTPTransport):
-    """The socket of a home's service, which no other user may have put there."""
+    """The socket of a home's service, checked not to belong to another user."""
 
     def __init__(self, home: Home) -> None:
-        # A unix socket has no TLS; making a context for it reads every certificate of the system.
+        # A unix socket has no TLS; creating a context for it reads every certificate of the system.
         super().__init__(uds=str(home.service_socket), verify=False, trust_env=False)
         self._home = home
 
@@ -75,14 +75,14 @@ class _OwnSocket(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-#: Seconds for requests behind which a store elsewhere is tried.
+#: Timeout in seconds for requests that try a remote store.
 STORE_PATIENCE = 120
 
 
 class Transport:
-    """Talks to one service: over the unix socket of `home`, or over HTTPS when `base_url` is given.
+    """The connection to one service: over the unix socket of `home`, or over HTTPS when `base_url` is given.
 
-    Without either it is the one that this person chose: a `context`, or this machine's. Every method may raise
+    Without either it is the one that the user chose: a `context`, or this machine's. Every method may raise
     `ServiceUnavailable` or a `ServiceProblem` (see `errors`). Names or IDs are accepted wherever a resource is named.
     Use it as an async context manager, or call `close`.
     """
@@ -99,16 +99,16 @@ class Transport:
         context: Context | None = None,
         signed_in: bool = True,
     ) -> None:
-        """`signed_in`: whether the context holds a token; without one only a sign-in is possible."""
+        """`signed_in`: whether the context has a token; without one only a sign-in is possible."""
         if transport is None and base_url is None and home is None and context is None:
             context = contexts.chosen()
-        #: The context that it works in; None for a home, an address or a transport.
+        #: The context in use; None for a home, an address or a transport.
         self.context = context
         verify: ssl.SSLContext | bool = True
         if context is not None:
             base_url, token = context.url, _token_of(context) if signed_in else None
             verify = _trusted_by(context) if has_tls(base_url) else False
-        #: The address of a service elsewhere; empty for this machine's.
+        #: The address of a remote service; empty for this machine's.
         self.elsewhere = base_url or ""
         if transport is None and base_url is None:
             transport = _OwnSocket(home or Home.resolve())
@@ -123,20 +123,20 @@ class Transport:
             headers=headers,
             timeout=patience,
             verify=verify,
-            # A proxy is for services elsewhere, and reads what goes there without TLS, the token too.
+            # A proxy is for remote services only; without TLS it would read the traffic, including the token.
             trust_env=base_url is not None and has_tls(base_url),
         )
-        #: When questions that wait for their answer were asked (`time.monotonic`), by request ID.
+        #: When pending requests were sent (`time.monotonic`), by request ID.
         self._asked: dict[str, float] = {}
-        #: What was changed last.
+        #: The last change.
         self.last_change: Outgoing | None = None
         self._remembered: Remembered | None = None
-        #: The service's clock, as its answers show it.
+        #: The service's clock, from its responses.
         self.clock = clocks.followed()
 
     @property
     def waiting(self) -> float:
-        """Seconds that the oldest question has waited for its answer; those that may take long do not count."""
+        """Seconds that the oldest request has been waiting for its response; without those that may take long."""
         return time.monotonic() - min(self._asked.values()) if self._asked else 0.0
 
     async def __aenter__(self) -> Self:
@@ -161,7 +161,7 @@ class Transport:
                 return
 
     def remember_answers(self) -> None:
-        """Keeps the answers to questions from now on: see `remembered.recalling`."""
+        """Caches responses to reading requests from now on: see `remembered.recalling`."""
         self._remembered = Remembered()
 
     async def _ask(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
@@ -273,14 +273,14 @@ class Transport:
         return self.context.login if self.context is not None else f"registry-tui login {self.elsewhere}"
 
     def problem(self, response: httpx.Response, request_id: str) -> RegistryError:
-        """What to raise for an answer that is an error."""
+        """The exception for an error response."""
         found = problem_of(response, request_id)
         if isinstance(found, NotSignedIn) and self.elsewhere and found.action:
             found.action = found.action.replace("registry-tui login URL", self._login)
         return found
 
     def unavailable(self, error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
-        """What to raise when there was no answer."""
+        """The exception for a missing response."""
         late = isinstance(error, httpx.TimeoutException)
         if not self.elsewhere:
             if late:
@@ -288,7 +288,7 @@ class Transport:
             else:
                 message, action = "The service is not running", how_to_start()
             return ServiceUnavailable(message, action=action, request_id=request_id)
-        # Only services elsewhere have certificates.
+        # Only remote services have certificates.
         from registry_tui.client import tls
 
         if (refused := tls.verification_error(error)) is not None:
@@ -311,7 +311,7 @@ def _token_of(context: Context) -> str:
 
 
 def _trusted_by(context: Context) -> ssl.SSLContext:
-    # Only services elsewhere have certificates; reading those of the system takes time.
+    # Only remote services have certificates; reading those of the system takes time.
     from registry_tui.client import tls
 
     try:
@@ -324,7 +324,7 @@ def _trusted_by(context: Context) -> ssl.SSLContext:
 
 
 def problem_of(response: httpx.Response, request_id: str) -> RegistryError:
-    """What to raise for an answer that is an error."""
+    """The exception for an error response."""
     try:
         return from_problem(Problem.model_validate_json(response.content))
     except ValidationError:

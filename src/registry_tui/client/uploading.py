@@ -1,4 +1,4 @@
-"""Putting a model into a project as a run logs it, by MLflow's REST API, without MLflow."""
+"""Putting a model into a project as a logged model of a run, by MLflow's REST API, without MLflow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PIECE = 1 << 20
 _EXPERIMENT = "imported models"
 #: The folder of the model below the run's artifacts.
 FOLDER = "model"
-#: The tag of a run while its import has not ended: a digest of the name and the content.
+#: The tag of a run while its import is in progress: a digest of the name and the content.
 _IMPORT = "import.unfinished"
 #: Metrics and params of one request; MLflow takes 1 000 metrics and 100 params.
 _BATCH = 100
@@ -48,10 +48,10 @@ async def log_files(
     facts: RunFacts,
     tell: Tell,
 ) -> str:
-    """Makes a run in the project that holds these files in its folder `model`; returns the run's ID.
+    """Creates a run in the project with these files in its folder `model`; returns the run's ID.
 
-    An import of the same name and content (`Manifest.content`) that was killed is gone on with, in its run, until
-    `end` says that it has ended. A run whose files did not all come is deleted. Raises RegistryError, OSError.
+    An interrupted import of the same name and content (`Manifest.content`) is resumed, in its run, until `end` marks it
+    as finished. A run with missing files is deleted. Raises RegistryError, OSError.
     """
     mark = _mark(name, content)
     async with _client(credentials) as http:
@@ -82,14 +82,14 @@ async def log_files(
 
 
 async def begun(credentials: ProjectCredentials, name: str, content: str) -> str | None:
-    """The ID of the run of an import of this name and content that was cut off. Raises RegistryError."""
+    """The ID of the run of an interrupted import of this name and content. Raises RegistryError."""
     async with _client(credentials) as http:
         found = await _begun(http, await _experiment(http), _mark(name, content))
     return None if found is None else str(found["run_id"])
 
 
 async def end(credentials: ProjectCredentials, run: str) -> None:
-    """Says that an import has ended: the same one, begun again, is another one. Raises RegistryError."""
+    """Marks an import as finished: the same one, started again, is another one. Raises RegistryError."""
     async with _client(credentials) as http:
         with suppress(RegistryError):  # it ended at the same time elsewhere
             await _ask(http, "POST", "/api/2.0/mlflow/runs/delete-tag", json={"run_id": run, "key": _IMPORT})
@@ -106,14 +106,15 @@ def _mark(name: str, content: str) -> str:
 
 
 async def _begun(http: httpx.AsyncClient, experiment: str, mark: str) -> Mapping[str, Any] | None:
-    """The run of an import that was cut off."""
+    """The run of an interrupted import."""
     body = {"experiment_ids": [experiment], "filter": f"tags.`{_IMPORT}` = '{mark}'", "max_results": 1}
     found = (await _ask(http, "POST", "/api/2.0/mlflow/runs/search", json=body)).get("runs", ())
     return found[0]["info"] if found else None
 
 
 async def _log(http: httpx.AsyncClient, run: str, facts: RunFacts) -> None:
-    """Metrics, params and data sets, so that what is made from the run says the same as where it comes from."""
+    """Logs metrics, params and data sets, so that a bill of materials made from the run has the same facts as the
+    source."""
     at = int(time.time() * 1000)
     values = {key: value if math.isfinite(value) else _NOT_FINITE[str(value)] for key, value in facts.metrics.items()}
     metrics = [{"key": key, "value": value, "timestamp": at, "step": 0} for key, value in values.items()]

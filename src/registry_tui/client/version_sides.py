@@ -1,4 +1,4 @@
-"""All that can be known of a version when it is compared with another."""
+"""All facts about a version for a comparison with another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Side:
-    """One version with what is known of it; what is gone or not ours to see is None, and `unknown` says so."""
+    """One version with its facts; deleted or inaccessible ones are None, and listed in `unknown`."""
 
     version: ModelVersion
     manifest: Manifest | None

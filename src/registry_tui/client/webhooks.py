@@ -24,7 +24,7 @@ class Webhooks(Transport):
     async def webhooks(
         self, *, environment: str | None = None, registry: str | None = None, model: str | None = None, **page: Any
     ) -> Page[Webhook]:
-        """With a registry or a model those that hear of it."""
+        """With a registry or a model, those that are notified about it."""
         params = {"environment": environment, "registry": registry, "model": model, **page}
         return await self._ask(Page[Webhook], "GET", "/webhooks", params=params)
 
@@ -32,7 +32,7 @@ class Webhooks(Transport):
         return await self._ask(Webhook, "GET", f"/webhooks/{segment(webhook)}")
 
     async def create_webhook(self, request: WebhookCreate) -> WebhookSecret:
-        """Makes a webhook; the answer alone has its secret."""
+        """Creates a webhook; only this response contains its secret."""
         return await self._ask(WebhookSecret, "POST", "/webhooks", body=request)
 
     async def change_webhook(self, webhook: str, request: WebhookChange) -> Webhook:
@@ -42,19 +42,19 @@ class Webhooks(Transport):
         await self._send("DELETE", f"/webhooks/{segment(webhook)}")
 
     async def pause_webhook(self, webhook: str) -> Webhook:
-        """Sends nothing for a while; what happens meanwhile waits."""
+        """Stops sending for a while; deliveries are queued meanwhile."""
         return await self._ask(Webhook, "POST", f"/webhooks/{segment(webhook)}/pause")
 
     async def resume_webhook(self, webhook: str) -> Webhook:
-        """Goes on to send, what has waited first."""
+        """Resumes sending, queued deliveries first."""
         return await self._ask(Webhook, "POST", f"/webhooks/{segment(webhook)}/resume")
 
     async def rotate_webhook_secret(self, webhook: str) -> WebhookSecret:
-        """Gives a webhook a new secret, which the answer alone has."""
+        """Replaces a webhook's secret; only this response contains the new one."""
         return await self._ask(WebhookSecret, "POST", f"/webhooks/{segment(webhook)}/rotate-secret")
 
     async def test_webhook(self, webhook: str) -> WebhookDelivery:
-        """Sends a message that tells of nothing."""
+        """Sends a test message."""
         return await self._ask(WebhookDelivery, "POST", f"/webhooks/{segment(webhook)}/test")
 
     async def replay_webhook(self, webhook: str, request: WebhookReplay) -> WebhookReplayed:
@@ -64,6 +64,6 @@ class Webhooks(Transport):
     async def webhook_deliveries(
         self, webhook: str, *, state: DeliveryState | None = None, **page: Any
     ) -> Page[WebhookDelivery]:
-        """What was sent to a webhook and what waits, the newest first."""
+        """The sent and queued deliveries of a webhook, the newest first."""
         path = f"/webhooks/{segment(webhook)}/deliveries"
         return await self._ask(Page[WebhookDelivery], "GET", path, params={"state": state, **page})
