@@ -19,7 +19,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=250)]
 
 
 class Purpose(StrEnum):
-    """What is done with a version when rules are asked."""
+    """The operations on a version that rules apply to."""
 
     DEPLOY = "deploy"
     PROMOTE = "promote"
@@ -30,13 +30,13 @@ class _Rule(Schema):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$")
-    #: When the rule is asked.
+    #: The operations for which the rule is checked.
     purposes: list[Purpose] = Field(min_length=1, alias="for")
     #: Shell patterns of the names of models; empty for all.
     models: list[Glob] = []
     #: Shell patterns of aliases, for `alias`; empty for all.
     aliases: list[Glob] = []
-    #: The next step for whoever is refused, beside the one that the rule knows by itself.
+    #: The next step for a refused person, in addition to the rule's own.
     advice: str = Field(default="", max_length=500)
 
     @model_validator(mode="after")
@@ -112,12 +112,12 @@ class TrustedSignatureRule(_Rule):
 
 
 class ApprovalRule(_Rule):
-    """Somebody approved the version, for `deploy`, `promote` or another purpose that an approval was asked for."""
+    """Somebody approved the version, for `deploy`, `promote` or another purpose of an approval."""
 
     requires: Literal["approval"]
-    #: Without one: what the rule is asked for first, as an approval of an alias is one to deploy.
+    #: Default: the first of `purposes` except `alias`, else `deploy`.
     purpose: str | None = Field(default=None, min_length=1, max_length=64)
-    #: Whether the approval counts only when somebody else than its asker gave it, whatever the registry allows.
+    #: Whether the approval counts only when given by somebody other than its requester, whatever the registry allows.
     four_eyes: bool = False
 
     @property
@@ -198,7 +198,7 @@ class Verdict(StrEnum):
 
 
 class Finding(Schema):
-    """What one rule says of a version."""
+    """The verdict of one rule on a version."""
 
     rule: str
     purposes: list[Purpose]
@@ -210,7 +210,7 @@ class Finding(Schema):
 
 
 class RulesCheck(Schema):
-    """What all rules of an environment that apply say of a version."""
+    """The verdicts of all applicable rules of an environment on a version."""
 
     environment_name: str
     #: Of the rules.

@@ -26,7 +26,7 @@ class RequestSchema(BaseModel):
 
 
 class Page(Schema, Generic[Item]):
-    """One page of a list. `next_page_token` is None on the last; `total` is None where counting costs too much."""
+    """One page of a list. `next_page_token` is None on the last; `total` is None where counting is too expensive."""
 
     items: list[Item]
     next_page_token: str | None = None
@@ -41,7 +41,7 @@ class FieldProblem(Schema):
 
 
 class Problem(Schema):
-    """RFC 9457 problem details. `type` is `/problems/<code>`; `action` tells the user what to do."""
+    """RFC 9457 problem details. `type` is `/problems/<code>`; `action` is the user's next step."""
 
     type: str
     title: str

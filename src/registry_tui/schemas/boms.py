@@ -1,4 +1,4 @@
-"""Bills of materials of versions, and the search for versions by what they are made of."""
+"""Bills of materials of versions, and the search for versions by component."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from registry_tui.schemas.base import Schema
 
-#: Characters of the longest question for what versions use.
+#: Characters of the longest query for versions by component.
 MAX_USES = 500
-#: Questions that may be asked at once.
+#: Queries in one request.
 MAX_QUESTIONS = 10
 
 
 class ComponentKind(StrEnum):
-    """What a version is made of."""
+    """The kinds of components of a version."""
 
     PACKAGE = "package"
     #: The Python that it was logged with.
     PYTHON = "python"
     DATASET = "dataset"
-    #: The model that it was made from, such as one of the Hugging Face Hub.
+    #: Its base model, such as one of the Hugging Face Hub.
     BASE_MODEL = "base-model"
 
 
@@ -44,7 +44,7 @@ class Component(Schema):
 
 
 class VersionUse(Schema):
-    """A version that uses what was asked for, and by which of its components."""
+    """A version that uses a queried component, with the matching components."""
 
     registry_id: str
     registry_name: str

@@ -1,4 +1,4 @@
-"""Model cards of versions: what a version is, for people, in Markdown."""
+"""Model cards of versions: descriptions for people, in Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from registry_tui.schemas.base import RequestSchema, Schema
 
 #: Characters of the longest card.
 MAX_CARD = 200_000
-#: What stands below a heading that only a person can fill. A section that holds nothing else counts as empty.
+#: The placeholder below a heading that only a person can fill. A section with nothing else counts as empty.
 TO_WRITE = "*To be written.*"
 
 
@@ -23,12 +23,12 @@ class CardChange(RequestSchema):
 
 
 class ModelCard(Schema):
-    """A version's card as it was written once, or, with number 0, as it is made from what is known."""
+    """A version's card as a person wrote it or, with number 0, as generated from the registry's data."""
 
     version_id: str
     number: int
     #: Markdown.
     text: str
-    #: None for one that nobody wrote.
+    #: None for a generated card.
     author: str | None = None
     written_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""What nobody uses any more on the platform's disk: environments of models, and logs of replicas."""
+"""Unused things on the platform's disk: environments of models, and logs of replicas."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class UnusedKind(StrEnum):
 
 
 class Unused(Schema):
-    """One thing that nobody uses; `size_bytes` is what its removal frees."""
+    """One unused thing; `size_bytes` is the space that its removal frees."""
 
     kind: UnusedKind
     #: An environment's key, or `<deployment ID>/<generation>-<number>`.
     name: str
-    #: What it was made from, or the deployment that it is of, where that is still there.
+    #: The requirements it was made from, or the deployment it belongs to, where that still exists.
     detail: str = ""
     size_bytes: int
     used_at: datetime
 
 
 class UnusedThings(Schema):
-    """What nobody has used for so long, used longest ago first: at most 1,000 of `count`."""
+    """Things unused for so long, least recently used first: at most 1,000 of `count`."""
 
     items: list[Unused]
     count: int
@@ -38,10 +38,10 @@ class UnusedThings(Schema):
 
 
 class PlatformClean(RequestSchema):
-    """Removes what nobody uses."""
+    """Removes unused things."""
 
     older_than_days: float = Field(default=0.0, ge=0, le=36_500, description="Only what nobody has used for so long")
 
 
 class PlatformCleaned(UnusedThings):
-    """What was removed."""
+    """The removed things."""

@@ -76,7 +76,7 @@ class EnvironmentVariable(Schema):
 
 
 class DeploymentCreate(RequestSchema):
-    """Serves a version of a registered model from a project. Either `version` or `alias` says which version."""
+    """Serves a version of a registered model from a project. Either `version` or `alias` selects the version."""
 
     name: str = Field(pattern=_NAME, description="Lowercase letters, digits and hyphens, at most 63")
     project: str
@@ -104,9 +104,11 @@ class DeploymentCreate(RequestSchema):
 
 
 class DeploymentUpdate(RequestSchema):
-    """Fields that are None stay. A change of version, resources or environment starts new replicas before old ones go.
+    """Fields that are None stay unchanged.
 
-    Environment variables that are given replace all; a secret one without a value keeps the value it has.
+    A change of version, resources or environment starts new replicas before old ones go.
+
+    Given environment variables replace all; a secret one without a value keeps its value.
     """
 
     version: int | None = Field(default=None, ge=1)
@@ -221,7 +223,7 @@ class Deployment(Schema):
     replicas_wanted: int
     replicas_ready: int = 0
     cpu: float
-    #: Of each replica: its limit; and what all use now.
+    #: Of each replica: its limit; and the memory that all use now.
     memory_bytes: int
     memory_used_bytes: int = 0
     batching: Batching = Batching.AUTO
@@ -253,7 +255,7 @@ class Deployment(Schema):
 
 
 class ServedState(StrEnum):
-    """What a deployment did at a time."""
+    """The state of a deployment at a time."""
 
     NOT_YET = "not deployed yet"
     SERVING = "serving"
@@ -263,27 +265,27 @@ class ServedState(StrEnum):
 
 
 class Served(Schema):
-    """A version that a deployment served, or was to serve, for a while; names stay when what they name is deleted."""
+    """A version that a deployment served, or was to serve, for a while; names stay after deletion."""
 
     revision: int
     model_name: str
     version: int
     alias: str | None = None
-    #: Who deployed it, and who moved the alias to it, where that is known.
+    #: The person who deployed it, and the one who moved the alias to it, if known.
     let_by: str
     alias_moved_by: str | None = None
     comment: str = ""
-    #: When it was asked for, when callers reached it, and when they did so no more.
+    #: When it was requested, and when callers began and stopped reaching it.
     asked_at: datetime
     began_at: datetime | None = None
     ended_at: datetime | None = None
-    #: Why it ended, and who ended it.
+    #: The reason for its end, and the person who ended it.
     end: str = ""
     ended_by: str = ""
 
 
 class ServedAt(Schema):
-    """What a deployment served at a time; during a rollout `rolling_out` is what was to follow."""
+    """What a deployment served at a time; during a rollout, `rolling_out` is the next version."""
 
     deployment_id: str
     deployment_name: str
@@ -295,7 +297,7 @@ class ServedAt(Schema):
     before: Served | None = None
     after: Served | None = None
     deleted_at: datetime | None = None
-    #: Empty where it went with its project.
+    #: Empty if deleted with its project.
     deleted_by: str = ""
 
 
@@ -374,7 +376,7 @@ class ReplicaLog(Schema):
 
 
 class KeyLimits(RequestSchema):
-    """What may be sent with an API key, to all deployments together. None is no limit."""
+    """Limits of an API key for all deployments together. None: unlimited."""
 
     per_second: float | None = Field(default=None, ge=0.001, le=1_000_000, description="Requests a second")
     burst: int | None = Field(
@@ -418,7 +420,7 @@ class ApiKey(Schema):
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
     limits: KeyLimits = KeyLimits()
-    #: Who set them; empty for the owner.
+    #: The person who set them; empty for the owner.
     limits_by: str = ""
     #: Requests of this day and month (UTC), where limits are set.
     used_today: int = 0

@@ -1,4 +1,4 @@
-"""Lineage: what a thing came from and what depends on it, as nodes with words for their edges."""
+"""Lineage: the origins and dependents of a thing, as nodes with words for their edges."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from registry_tui.schemas.base import RequestSchema, Schema
 #: Levels of a tree, and children that are listed of each of its nodes: by default and at most.
 DEPTH, MAX_DEPTH = 3, 8
 EACH, MAX_EACH = 100, 1000
-#: Things of which one question asks what depends on them.
+#: Things in one request for dependents.
 MAX_ASKED = 1000
 
 
 class NodeKind(StrEnum):
-    """What a node is. `hidden` stands for so many things that the person may not see."""
+    """The kind of a node. `hidden` stands for so many things that the person may not see."""
 
     ENVIRONMENT = "environment"
     REGISTRY = "registry"
@@ -37,7 +37,7 @@ class NodeKind(StrEnum):
 
 
 class Direction(StrEnum):
-    """`origins`: what it came from. `dependents`: what came from it, serves it or uses it."""
+    """`origins`: things that it came from. `dependents`: things that came from it, serve it or use it."""
 
     ORIGINS = "origins"
     DEPENDENTS = "dependents"
@@ -47,7 +47,7 @@ class LineageNode(Schema):
     """A thing in a lineage, and how it is related to the node above."""
 
     kind: NodeKind
-    #: How it is asked for again: `version:REGISTRY/MODEL/3`; empty where nothing can be asked.
+    #: Its reference in requests: `version:REGISTRY/MODEL/3`; empty where it has no lineage.
     ref: str
     name: str
     #: The edge in words: "came from", "served by"; empty at the root.
@@ -60,9 +60,9 @@ class LineageNode(Schema):
 
 
 class LineageTree(Schema):
-    """A node with what it came from and what depends on it, as deep as was asked.
+    """A node with its origins and dependents, to the requested depth.
 
-    `more_origins` and `more_dependents` are tokens that go on behind the children listed here.
+    `more_origins` and `more_dependents` are tokens for the children after those listed here.
     """
 
     node: LineageNode
@@ -81,7 +81,7 @@ class DependentsAsked(RequestSchema):
 
 
 class Dependents(Schema):
-    """What breaks when something is deleted, in sentences; `refused` says why the deletion would be refused now."""
+    """Effects of a deletion, in sentences; `refused` is the reason why the deletion would be refused now."""
 
     lines: list[str]
     refused: str = ""

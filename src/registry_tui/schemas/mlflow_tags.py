@@ -13,9 +13,9 @@ OWNER = PREFIX + "owner"
 VISIBILITY = PREFIX + "visibility"
 #: Name of the workspace that registered the model first.
 LOCATION = PREFIX + "location"
-#: Followed by a user's name, value "true": who registered a version.
+#: Followed by the name of a user who registered a version, value "true".
 CONTRIBUTOR = PREFIX + "contributor."
-#: "true" on a model whose first version was refused; lists leave it out until something is done with it.
+#: "true" on a model whose first version was refused; lists leave it out until it is used.
 LEFT_BEHIND = PREFIX + "left_behind"
 
 #: Not stored: writing it on a registered model, with the model's ID, deletes the model when it never had a version.
@@ -33,15 +33,15 @@ STATUS = PREFIX + "status"
 #: On models: the address of the attached server that it was imported from.
 IMPORTED = PREFIX + "imported"
 
-#: Not stored: the number that a new version gets, as it has it on the server that it is imported from. Of a new model
-#: the highest of those that are going to come.
+#: Not stored: the number of a new version, the same as on the server that it is imported from. Of a new model: the
+#: highest number of the versions to come.
 NUMBER = PREFIX + "number"
 
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
-#: ID of the service's keyed request that registered it: the same request gets the version that it made before. Of an
-#: imported version: what it is on the server that it comes from. Of a promoted one: its content.
+#: ID of the service's keyed request that registered it: a repeated request returns the same version. For an imported
+#: version: its identity on the server it comes from. For a promoted one: its content.
 REQUEST = PREFIX + "request"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"
@@ -50,8 +50,8 @@ ORIGIN = PREFIX + "origin"
 PROJECT = PREFIX + "project"
 #: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
-#: The SHA-256 of what its archive holds (`Manifest.content`), once it is stored: equal for equal files. Before,
-#: what it has to be, where somebody said so.
+#: The SHA-256 of its archive's content (`Manifest.content`), once it is stored: equal for equal files. Before, the
+#: required one, if any.
 CONTENT = PREFIX + "content"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"
@@ -63,8 +63,8 @@ WORKFLOW_ID = PREFIX + "workflow_id"
 #: numbers of 32 bits.
 MOST_NUMBER = 1_000_000
 
-#: Not a tag but a header of the service's calls: the person in whose name it asks, who sees no more than with a call
-#: of their own.
+#: Not a tag but a header of the service's calls: the person on whose behalf it calls, with no more access than in a
+#: call of their own.
 ACTING_USER = "X-Registry-Tui-Acting-User"
 
 #: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.

@@ -45,7 +45,7 @@ class PromotedFrom(Schema):
 
 
 class Origin(Schema):
-    """Where a version came from. IDs stay when what they name is gone."""
+    """The origin of a version. IDs stay after deletion."""
 
     environment_name: str | None = None
     workspace_name: str | None = None
@@ -58,7 +58,7 @@ class Origin(Schema):
     #: Path below the run's artifacts, or the logged model's ID for `models:/m-…` sources.
     artifact_path: str | None = None
     source: str = ""
-    #: Of a copy; everything else is what its original says.
+    #: Only for a copy; the other fields are those of its original.
     promoted_from: PromotedFrom | None = None
 
 
@@ -102,17 +102,17 @@ class ModelVersion(Schema):
     archive_uri: str | None = None
     archive_bytes: int | None = None
     archive_files: int | None = None
-    #: When the archive was read last and compared with its manifest, and what was wrong with it then.
+    #: When the archive was last read and compared with its manifest, and the damage found then.
     verified_at: datetime | None = None
     archive_damage: str | None = None
-    #: Whether it can be deployed once it is READY, and why not: it has no `python_function` flavor, for instance.
+    #: Whether it can be deployed once it is READY, and the reason if not: no `python_function` flavor, for instance.
     servable: bool = True
     not_servable_reason: str | None = None
     workflow_id: str | None = None
-    #: Who signed it, the registry's own key first; not checked (`get_signatures` does).
+    #: Its signatures, the registry's own key first; not verified (`get_signatures` does that).
     signatures: list[SignatureMark] = []
     stage: Stage = Stage.NONE
-    #: None while the version has no stage, and nobody asked for an approval.
+    #: None while the version has neither a stage nor a requested approval.
     stage_status: StageStatus | None = None
     stage_description: str = ""
     #: The verdict of its newest scan.
@@ -133,16 +133,16 @@ class RegisterModel(RequestSchema):
     description: str = Field(default="", max_length=100_000)
     notes: str = Field(default="", max_length=100_000)
     tags: list[Tag] = []
-    #: What the files have to be, as `Manifest.content` says it; other ones are not stored. None: whatever they are.
+    #: The required `Manifest.content` of the files; others are not stored. None: any files.
     content: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     #: None: private for a new model, unchanged for a known one.
     visibility: Visibility | None = None
-    #: Of the new version, for whom may move it there; None: it has none yet.
+    #: Of the new version, if the caller may move it there; None: no stage yet.
     stage: Stage | None = None
 
 
 class ModelUpdate(RequestSchema):
-    """Fields that are None stay as they are."""
+    """Fields that are None stay unchanged."""
 
     description: str | None = Field(default=None, max_length=100_000)
     visibility: Visibility | None = None
@@ -183,12 +183,12 @@ class Manifest(Schema):
 
     @property
     def content(self) -> str:
-        """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, whatever they are called."""
+        """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, whatever their names."""
         return self.content_of(self.files)
 
     @staticmethod
     def content_of(entries: Iterable[ManifestEntry]) -> str:
-        """As `content`, of files that have no manifest yet."""
+        """Like `content`, for files without a manifest."""
         lines = sorted(f"{entry.sha256} {entry.size} {entry.path}\n" for entry in entries)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -202,7 +202,7 @@ class ArchiveCheck(Schema):
     missing: list[str] = []
     changed: list[str] = []
     unexpected: list[str] = []
-    #: What is wrong with its signatures; empty where they hold, there are none, or their keys are trusted no more.
+    #: The problem with its signatures; empty if they are valid, missing, or of keys no longer trusted.
     signature_problem: str = ""
 
     @property

@@ -13,7 +13,7 @@ MAX_MODEL_NAME = 250
 
 #: Signs with a meaning in paths of files or in `models:/NAME/VERSION` and `models:/NAME@ALIAS`.
 _RESERVED = ("/", "\\", ":", "..", "@", "#", "?")
-#: Control characters, invisible ones (such as those that turn the direction of text), and what is not text.
+#: Control characters, invisible ones (such as those that change the direction of text), and surrogates.
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 _ALIAS = re.compile(r"[\w-]{1,255}")

@@ -53,7 +53,7 @@ class Workflow(Schema):
     id: str
     kind: WorkflowKind
     status: WorkflowStatus
-    #: What it works on: "registry", "version"; with the name people know and the ID.
+    #: The kind of its resource: "registry", "version"; with the resource's name and ID.
     resource_type: str
     resource_id: str
     resource_name: str
@@ -115,7 +115,7 @@ class Event(Schema):
 
 
 class ChainLink(Schema):
-    """An event's place in the hash chain, without what it says: hexadecimal SHA-256 sums."""
+    """An event's place in the hash chain, without its content: hexadecimal SHA-256 sums."""
 
     id: int
     #: Of the event's own fields.
@@ -125,15 +125,15 @@ class ChainLink(Schema):
 
 
 class ChainCheck(Schema):
-    """What a look at a part of the events' hash chain found."""
+    """The result of verifying a part of the events' hash chain."""
 
-    #: Events that were looked at.
+    #: Events verified.
     checked: int
-    #: The last of them; the next part begins after it. None once all were looked at.
+    #: The last of them; the next part begins after it. None at the end of the chain.
     next_after: int | None
-    #: The first event that is not as it was recorded, or follows on ones that are gone; None for a sound chain.
+    #: The first event that differs from its record or follows a missing one; None for a sound chain.
     broken_id: int | None = None
-    #: What is wrong, in words; empty for a sound chain.
+    #: The problem, in words; empty for a sound chain.
     problem: str = ""
     #: The newest event and the hash of the whole chain.
     head_id: int
@@ -148,7 +148,7 @@ class EventChoices(Schema):
 
 
 class Accepted(Schema, Generic[Resource]):
-    """The answer to a request that goes on as a workflow: the resource as it is now, and what to follow."""
+    """The response to a request that continues as a workflow: the resource as it is now, and the workflow."""
 
     resource: Resource
     workflow: Workflow
@@ -167,9 +167,9 @@ class PartStatus(Schema):
 
     name: str
     state: PartState
-    #: What the probe did and found, or why it failed.
+    #: The probe and its result, or why it failed.
     detail: str
-    #: What to do when it is not well.
+    #: The remedy while it is not healthy.
     action: str | None = None
     version: str | None = None
     pid: int | None = None

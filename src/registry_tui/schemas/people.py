@@ -46,7 +46,7 @@ class ProjectHeld(Schema):
 
 
 class User(Schema):
-    """A person of this installation, and what the account is entitled to."""
+    """A person of this installation, with the account's entitlements."""
 
     name: str
     crn: str
@@ -55,7 +55,7 @@ class User(Schema):
     full_name: str = ""
     email: str = ""
     state: UserState = UserState.ACTIVE
-    #: Whether it is the installation's administrator.
+    #: Whether this is the installation's administrator.
     administrator: bool = False
     groups: list[str] = []
     roles: list[RolesHeld] = []
@@ -70,17 +70,17 @@ Email = Annotated[str, Field(max_length=254, pattern=r"^([^\s@\x00-\x1f]+@[^\s@\
 
 
 class UserChange(RequestSchema):
-    """What to change; None leaves it."""
+    """Changes of a user; None leaves a field unchanged."""
 
     full_name: FullName | None = None
     email: Email | None = None
     state: UserState | None = None
-    #: True: the next person whom the issuer calls by the user's name may sign in, whoever signed in before.
+    #: True: the next person with the user's name at the issuer may sign in, whoever signed in before.
     forget_sign_in: bool | None = None
 
 
 class UserToken(Schema):
-    """A token without its secret; `prefix` is how the whole token begins."""
+    """A token without its secret; `prefix` is the start of the whole token."""
 
     id: str
     name: str
@@ -108,7 +108,7 @@ class NewUserToken(Schema):
 
 
 class Group(Schema):
-    """People who get roles together; machine users in it get what policies and IDBroker's mappings give the group."""
+    """People who get roles together; machine users get the group's permissions and IDBroker mappings."""
 
     name: str
     id: str

@@ -1,4 +1,4 @@
-"""Environments, workspaces, projects and who works in them."""
+"""Environments, workspaces, projects and their collaborators."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class ProjectCredentials(Schema):
         if self.certificate:
             who["MLFLOW_TRACKING_SERVER_CERT_PATH"] = self.certificate
         return {
-            # It asks an address elsewhere, and has ended a client's first call where there was none.
+            # Telemetry connects to an address elsewhere, and has failed a client's first call without a network.
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_WORKSPACE": self.mlflow_workspace,

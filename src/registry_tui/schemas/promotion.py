@@ -23,12 +23,12 @@ class ProtectedAlias(RequestSchema):
 
 
 class PromotionRules(RequestSchema):
-    """What a registry asks for before a version gets an alias or a stage."""
+    """A registry's requirements for giving a version an alias or a stage."""
 
     protected_aliases: list[ProtectedAlias] = Field(default=[], max_length=100)
     #: Stages that a version enters only with an approval.
     approved_stages: list[Stage] = []
-    #: Whether somebody else than the asker has to decide.
+    #: Whether somebody other than the requester has to decide.
     four_eyes: bool = True
 
 
@@ -105,5 +105,5 @@ class Approval(Schema):
     decided_by: str | None = None
     decided_at: datetime | None = None
     answer: str = ""
-    #: What the reader may answer now; told when approvals are read.
+    #: The decisions open to the reader now; set when approvals are read.
     decisions: list[Decision] = []

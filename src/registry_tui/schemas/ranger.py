@@ -54,7 +54,7 @@ class AccessType(RangerSchema):
 
 
 class ServiceDefinition(RangerSchema):
-    """What a kind of service has: resources and permissions."""
+    """The resources and permissions of a kind of service."""
 
     id: int = 0
     guid: str | None = None
@@ -84,9 +84,9 @@ class RangerSource(RangerSchema):
     #: When these policies came, and since when it gives none.
     fetched_at: datetime
     failing_since: datetime | None = None
-    #: Why it gives no policies now; empty while it does.
+    #: Why it returns no policies now; empty while it does.
     problem: str = ""
-    #: What of its policies cannot be obeyed here as it is meant.
+    #: The parts of its policies that cannot be enforced here as intended.
     notes: list[str] = []
 
 
@@ -127,7 +127,7 @@ class RangerService(RangerSchema):
 
 
 class PolicyResource(RangerSchema):
-    """Values of one level; `*` stands for any characters, `?` for one, `{USER}` for who asks."""
+    """Values of one level; `*` stands for any characters, `?` for one, `{USER}` for the requesting user."""
 
     values: list[str] = []
     is_excludes: bool = False
@@ -145,10 +145,10 @@ class PolicyCondition(RangerSchema):
 
 
 class PolicyItem(RangerSchema):
-    """Who gets which permissions.
+    """Grants permissions to users, groups and roles.
 
-    Groups are those of this installation, which people and machine users are members of; everybody is in `public`.
-    The decision point is also given groups with its question. Roles are those of `RangerRole`.
+    Groups are those of this installation, with people and machine users as members; everybody is in `public`. Requests
+    to the decision point may name further groups. Roles are those of `RangerRole`.
     """
 
     accesses: list[PolicyItemAccess] = []
@@ -160,7 +160,7 @@ class PolicyItem(RangerSchema):
 
 
 class ValiditySchedule(RangerSchema):
-    """When a policy counts. Times are written `2026/11/29 23:59:59`, in `time_zone` (UTC without one)."""
+    """The validity period of a policy. Times are written `2026/11/29 23:59:59`, in `time_zone` (default: UTC)."""
 
     start_time: str | None = None
     end_time: str | None = None
@@ -169,7 +169,7 @@ class ValiditySchedule(RangerSchema):
 
 
 class RangerPolicy(RangerSchema):
-    """Who may do what with which resources."""
+    """Permissions on resources."""
 
     id: int | None = None
     guid: str | None = None
@@ -178,7 +178,7 @@ class RangerPolicy(RangerSchema):
     service: str = ""
     service_type: str | None = None
     name: str = ""
-    #: 0 access, 1 masking, 2 row filter; only 0 means anything to a store of objects.
+    #: 0 access, 1 masking, 2 row filter; only 0 applies to an object store.
     policy_type: int = 0
     #: 0 normal, 1 override.
     policy_priority: int = 0
@@ -253,12 +253,12 @@ class RangerRole(RangerSchema):
 
 
 class RoleGrant(RangerSchema):
-    """Who is to have roles, or to lose them.
+    """Gives roles to users, groups and roles, or takes them away.
 
-    With `grant_option` they become admins of the roles too, or stop being that and keep the roles.
+    With `grant_option` they become admins of the roles too, or lose that and keep the roles.
     """
 
-    #: In whose name; without it in that of the acting person.
+    #: The person on whose behalf it is done; default: the acting person.
     grantor: str | None = None
     grantor_groups: list[str] = []
     target_roles: list[str] = []

@@ -31,16 +31,17 @@ class StorageAccess(StrEnum):
 
 
 class NfsStatus(Schema):
-    """How a registry's existing NFS is on the service's machine, where replicas read the model files that it holds."""
+    """The state of a registry's existing NFS on the service's machine, where replicas read model files from it."""
 
     state: NfsState
-    #: What is wrong, as a sentence; empty where nothing is.
+    #: The problem, as a sentence; empty without one.
     detail: str = ""
     #: Where it is mounted; empty while it is not.
     folder: str = ""
-    #: What the machine's administrator runs to mount it as the registry wants it; empty where that would not help.
+    #: The command with which the machine's administrator mounts it as the registry needs it; empty if that would not
+    #: help.
     mount_command: str = ""
-    #: When it was written and read there last; None: not since the service started.
+    #: When it was last written and read there; None: not since the service started.
     tried_at: datetime | None = None
 
     @property
@@ -55,7 +56,7 @@ class StorageAccessTried(Schema):
     access: StorageAccess
     #: None: not since the service started.
     tried_at: datetime | None = None
-    #: Why it could not be tried then; `access` is what was found before.
+    #: Why the last check failed; `access` is the result before that.
     problem: str | None = None
     #: The existing NFS; None for a registry without one.
     nfs: NfsStatus | None = None
@@ -78,13 +79,13 @@ class StoreKey(Schema):
     """A registry's access to the store that its environment brought along."""
 
     way: StoreKeyWay = StoreKeyWay.ENVIRONMENT
-    #: The user that was made there, or whom the bucket's policy lets in.
+    #: The user created there, or the one admitted by the bucket's policy.
     user: str = ""
-    #: What key that is, in words, without anything secret.
+    #: The kind of key, in words, without secrets.
     held: str = ""
     #: Whether the registry may use it; the environment's credentials need no grant.
     granted: bool = True
-    #: Why the registry has no key of its own, and what to do about it.
+    #: Why the registry has no key of its own, and the remedy.
     note: str = ""
     action: str = ""
 
@@ -93,7 +94,7 @@ class StoreKeyGive(RequestSchema):
     """A key for one registry: the environment's own store, with the credentials that the registry uses there."""
 
     store: Store = Field(discriminator="kind")
-    #: S3: whom the bucket's policy is to let into the registry's folder, as an ARN; empty where the key can do that.
+    #: S3: the ARN to admit to the registry's folder by the bucket's policy; empty where the key can do that.
     principal: str = Field(default="", max_length=300, pattern=r"^(arn:[a-z-]+:(iam|sts)::[0-9]{12}:[\w+=,.@/-]+)?$")
 
 
@@ -137,19 +138,19 @@ class ModelRegistry(Schema):
     machine_user_crn: str | None
     machine_user_workload_name: str | None
     storage_access: StorageAccess
-    #: When that was tried last with the machine user's own key; None: not since the service started.
+    #: When that was last checked with the machine user's own key; None: not since the service started.
     storage_access_tried_at: datetime | None = None
-    #: Why it could not be tried then; `storage_access` is what was found before.
+    #: Why the last check failed; `storage_access` is the result before that.
     storage_access_problem: str | None = None
     bucket: str
     endpoint: str
     prefix: str
-    #: Where its archives lie, ending with `/`, and the endpoint there, when its environment brought a store along.
+    #: The address of its archives, ending with `/`, and the endpoint there, when its environment brought a store along.
     archives_uri: str = ""
     archives_endpoint: str = ""
     #: Who has access there, in words.
     archives_access: str = ""
-    #: That store: how the service signs in there, and what was found when it was tried last.
+    #: That store: how the service signs in there, and the result of the last check.
     store: EnvironmentStore | None = None
     #: How the registry reaches it; None without such a store.
     store_key: StoreKey | None = None
@@ -191,7 +192,7 @@ class RegistryCreate(RequestSchema):
     name: str | None = Field(default=None, pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX + 9)
     existing_nfs: str | None = Field(default=None, max_length=1024, description="Azure only: host:/path")
     nfs_protocol_version: Literal["3", "4.1"] | None = None
-    #: True also does what `PUT …/storage-access` does; without it, the machine user has no access to its storage yet.
+    #: True: does the same as `PUT …/storage-access`. Without it, the machine user has no access to its storage yet.
     grant_storage_access: bool = False
 
 

@@ -1,4 +1,4 @@
-"""What a scan of a version's archive found."""
+"""Results of scanning a version's archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry_tui.schemas.base import Schema
 
 
 class Verdict(StrEnum):
-    """How much is proven about loading a model, from the most to nothing. None of them says that it is harmless."""
+    """How much is proven about loading a model, from the most to nothing. None of them proves that it is harmless."""
 
     SAFE_FORMAT = "safe format"
     KNOWN_IMPORTS = "known imports"
@@ -25,7 +25,7 @@ class ScannedFile(Schema):
     format: str
     verdict: Verdict
     reason: str = ""
-    #: What loading it imports, as `module.name`.
+    #: The imports of loading it, as `module.name`.
     imports: list[str] = []
 
 
@@ -39,7 +39,7 @@ class ScanVerdict(Schema):
 
 
 class VersionScan(ScanVerdict):
-    """A scan with what it found in the files, the first thousand, the worst first."""
+    """A scan with its findings, for the first thousand files, the worst first."""
 
     version_id: str
     files: list[ScannedFile] = []

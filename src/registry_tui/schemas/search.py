@@ -1,4 +1,4 @@
-"""What a search over everything finds."""
+"""Results of a search over everything."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from registry_tui.schemas.base import Schema
 
-#: Letters of a text that is searched for; things of each kind in an answer, and the most that may be asked for.
+#: Characters of the searched text; results of each kind in a response, by default and at most.
 MAX_TEXT, DEFAULT_LIMIT, MAX_LIMIT = 200, 10, 100
 
 

@@ -28,7 +28,7 @@ class SecretsRotate(RequestSchema):
 
 
 class SecretsRotated(Schema):
-    """What was replaced: the old secrets no longer work."""
+    """The replaced kinds of secrets: the old ones no longer work."""
 
     kinds: list[SecretKind]
     rotated_at: datetime

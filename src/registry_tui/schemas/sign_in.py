@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider: what everybody may know of it, its settings, and an ID token as proof."""
+"""Signing in at an OpenID provider: its public settings, all its settings, and an ID token as proof."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ class IssuerSettings(Issuer):
 
     #: The claim of the ID token that holds the user's name here.
     user_claim: str = "preferred_username"
-    #: The claim with the names of the person's groups; empty: the issuer decides about no groups.
+    #: The claim with the names of the person's groups; empty: groups are not taken from the issuer.
     groups_claim: str = ""
-    #: Whether people whom nobody knows here become users when they sign in.
+    #: Whether unknown people become users when they sign in.
     create_users: bool = False
-    #: Hours that a token lasts which somebody gets by signing in.
+    #: Lifetime of a token obtained by signing in, in hours.
     token_hours: int = 12
 
 
 class IssuerChange(RequestSchema):
-    """The settings of an issuer; it takes the place of the one before.
+    """The settings of an issuer; replaces the one before.
 
-    Without a client secret, that of the same client at the same issuer stays; an empty one is none.
+    Without a client secret, that of the same client at the same issuer stays; an empty one removes it.
     """
 
     url: IssuerUrl
@@ -77,7 +77,7 @@ class IdToken(RequestSchema):
 
 
 class DeviceCode(Schema):
-    """What an issuer answers at the beginning of a sign-in (RFC 8628, 3.2)."""
+    """An issuer's response at the beginning of a sign-in (RFC 8628, 3.2)."""
 
     device_code: str = Field(min_length=1, max_length=8000, repr=False)
     user_code: _Visible
@@ -88,31 +88,31 @@ class DeviceCode(Schema):
 
 
 class DeviceCodeProof(RequestSchema):
-    """The device code of a sign-in that a person allows at the issuer."""
+    """The device code of a sign-in that a person approves at the issuer."""
 
     device_code: str = Field(min_length=1, max_length=8000, pattern=r"^[\x21-\x7e]+$", repr=False)
 
 
 class DeviceWait(StrEnum):
-    """Why there is no answer about a device code yet (RFC 8628, 3.5)."""
+    """Why a device code has no result yet (RFC 8628, 3.5)."""
 
     PENDING = "authorization_pending"
     SLOWER = "slow_down"
 
 
 class DeviceSignedIn(Schema):
-    """Whether a person allowed a sign-in: the token that it gave, or why to ask again."""
+    """The result of polling a device code: the token once the person approved, or the reason to poll again."""
 
     waiting: DeviceWait | None = None
     signed_in: NewUserToken | None = Field(default=None, repr=False)
 
 
 class Configuration(Schema):
-    """What an issuer says of itself (OpenID Connect Discovery, 3; RFC 8628, 4), as far as it matters here."""
+    """An issuer's metadata (OpenID Connect Discovery, 3; RFC 8628, 4), as far as used here."""
 
     issuer: str
     jwks_uri: str
     token_endpoint: str
     device_authorization_endpoint: str | None = None
-    #: Without it, a client shows its secret as a password (OpenID Connect Discovery, 3).
+    #: Default: a client sends its secret with HTTP basic authentication (OpenID Connect Discovery, 3).
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]

@@ -14,22 +14,22 @@ MAX_SIGNATURE = 48 << 20
 
 
 class SignatureKind(StrEnum):
-    """Who made a signature."""
+    """The origin of a signature."""
 
-    #: The environment's own key, when the version was registered, or later when somebody asked for it.
+    #: The environment's own key, when the version was registered, or later on request.
     REGISTRY = "registry"
-    #: A key of somebody else, beside that.
+    #: Another person's key, in addition.
     TEAM = "team"
 
 
 class SignatureMark(Schema):
-    """A signature that a version has, as it was kept; `get_signatures` checks it."""
+    """A signature of a version as stored; `get_signatures` verifies it."""
 
     kind: SignatureKind
     #: The SHA-256 of the public key's PEM.
     fingerprint: str
     key_name: str
-    #: Who registered the version, or gave the signature.
+    #: The person who registered the version, or added the signature.
     creator: str
     signed_at: datetime
 
@@ -74,7 +74,7 @@ class SigningKey(Schema):
     public_key: str
     #: Whether it is a key of the registry, whose private half is kept here, encrypted.
     own: bool
-    #: Whether it signs what is registered now.
+    #: Whether new versions are signed with it.
     active: bool
     creator: str
     created_at: datetime

@@ -36,7 +36,7 @@ _MLFLOW: Mapping[Stage, str] = {
 }
 _FROM_MLFLOW: Mapping[str, Stage] = {name: stage for stage, name in _MLFLOW.items()}
 
-#: Stages that whoever registered the version may choose too; the others are for who releases.
+#: Stages that the person who registered the version may choose too; the others need the right to release.
 EARLY = frozenset({Stage.NONE, Stage.PROPOSAL, Stage.DEVELOPMENT, Stage.QA})
 
 

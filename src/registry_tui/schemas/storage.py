@@ -21,13 +21,13 @@ class ArchiveState(StrEnum):
     STORING = "storing"
     #: The version is READY, but its archive has no manifest.
     INCOMPLETE = "incomplete"
-    #: The version is READY, and there is no archive.
+    #: The version is READY, but its archive is missing.
     MISSING = "missing"
     #: The version could not be stored.
     FAILED = "failed"
-    #: There is no version any more, but a workflow or a deployment still uses the archive.
+    #: The version is gone, but a workflow or a deployment still uses the archive.
     IN_USE = "in use"
-    #: There is no version any more, e.g. because the SDK deleted it.
+    #: The version is gone, e.g. deleted by the SDK.
     ORPHANED = "orphaned"
 
 
@@ -57,7 +57,7 @@ class StorageUsage(Schema):
 
 
 class ArchiveUsage(Schema):
-    """One version's archive. Of an orphaned one, model and version are what its manifest tells, where that was read."""
+    """One version's archive. For an orphaned one, model and version come from its manifest, where that was read."""
 
     model_id: str
     version_id: str

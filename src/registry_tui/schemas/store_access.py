@@ -8,14 +8,14 @@ from typing import Any
 from registry_tui.schemas.registries import StoreKey, StoreKeyWay
 from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, SignsIn, Store, uri_of
 
-#: What the service does with objects there, and with parts of uploads that were cut off.
+#: The service's actions on objects there, and on unfinished parts of uploads.
 ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
-#: Lists of objects and of unfinished uploads; SeaweedFS knows the action of the latter by no name of its own.
+#: Listing objects and unfinished uploads; SeaweedFS has no separate action for the latter.
 ON_BUCKET = ("s3:List*",)
 
 
 def access_held(store: EnvironmentStore) -> str:
-    """Who has access to a store that an environment brought along, in words."""
+    """The access to a store that an environment brought along, in words."""
     if store.kind == "directory":
         return _without_key("by the service's account, which reads and writes the directory")
     own = "its registry reaches its own folder with a key of its own where it has one (`registry-tui registries show`)"
@@ -52,7 +52,7 @@ def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
     return _without_key(f"{held} ({why})" if why else held)
 
 
-#: Who has no access to any such store.
+#: People and projects without access to any such store.
 _OTHERS = "people and projects have none and ask the service"
 
 
@@ -61,7 +61,7 @@ def _without_key(held: str) -> str:
 
 
 def kms_statements(key: str) -> list[dict[str, Any]]:
-    """What encrypting and decrypting with a key of KMS needs, by its ID, ARN or alias; nothing without one."""
+    """The statements for encrypting and decrypting with a KMS key, by its ID, ARN or alias; empty without a key."""
     if not key:
         return []
     statement: dict[str, Any] = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"]}
@@ -86,7 +86,7 @@ def s3_policy(uri: str, kms_key: str = "") -> dict[str, Any]:
 
 
 def access_needed(store: Store) -> str:
-    """What its credentials have to be allowed, and nothing more: an IAM policy, or a role in words."""
+    """The least permissions that its credentials need: an IAM policy, or a role in words."""
     if isinstance(store, S3Store):
         return json.dumps(s3_policy(uri_of(store), store.address.kms_key), indent=2)
     if isinstance(store, AzureStore):

@@ -24,7 +24,7 @@ FORMS = "s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, gs://BUCKET/PREFIX o
 
 
 class NotAnAddress(Exception):
-    """A text is not the address of a store; the message says what one looks like."""
+    """A text is not the address of a store; the message has an example."""
 
 
 def scheme_of(address: str) -> str:
@@ -36,7 +36,7 @@ def scheme_of(address: str) -> str:
 
 
 def store_at(address: str, settings: StoreSettings, secret: str = "") -> Store:
-    """The store that an address, settings and a secret mean; settings of other kinds of stores are left out.
+    """The store for an address, settings and a secret; settings of other kinds of stores are ignored.
 
     Raises NotAnAddress, ValidationError.
     """
@@ -79,7 +79,7 @@ def store_at(address: str, settings: StoreSettings, secret: str = "") -> Store:
 
 
 def settings_of(store: Store) -> StoreSettings:
-    """What `store_at` was given beside the address and the secret."""
+    """The settings for `store_at`, besides the address and the secret."""
     if isinstance(store, DirectoryStore):
         return StoreSettings()
     known = store.address.model_dump() | store.credentials.model_dump()
@@ -88,7 +88,7 @@ def settings_of(store: Store) -> StoreSettings:
 
 
 def secret_of(store: Store) -> str:
-    """The secret that `store_at` was given."""
+    """The secret for `store_at`."""
     if isinstance(store, S3Store):
         return store.credentials.secret_access_key
     if isinstance(store, AzureStore):

@@ -1,4 +1,4 @@
-"""Stores of objects: where they are, how to sign in there, and what is missing."""
+"""Object stores: addresses, ways to sign in, and problems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Addressing(StrEnum):
 
 
 class Encryption(StrEnum):
-    """How S3 encrypts what is stored: as the bucket says, with S3's own keys, or with a key of KMS."""
+    """How S3 encrypts objects: by the bucket's default, with S3's own keys, or with a KMS key."""
 
     BUCKET = "bucket"
     S3 = "s3"
@@ -43,7 +43,7 @@ class SignsIn(StrEnum):
 
 
 class S3Address(RequestSchema):
-    """A bucket of AWS or of any store that speaks S3, perhaps only what is below a prefix."""
+    """A bucket of AWS or of any S3-compatible store, perhaps limited to a prefix."""
 
     bucket: str = Field(min_length=3, max_length=63)
     prefix: str = Field(default="", max_length=_MAX_PREFIX)
@@ -51,7 +51,7 @@ class S3Address(RequestSchema):
     endpoint: str = Field(default="", pattern=_ENDPOINT)
     region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]+$")
     addressing: Addressing = Addressing.AUTO
-    #: A PEM file on the service's machine with the authorities that are trusted there; empty: the usual ones.
+    #: A PEM file on the service's machine with the certificate authorities to trust; empty: the usual ones.
     ca_bundle: str = ""
     encryption: Encryption = Encryption.BUCKET
     #: The ID or ARN of the KMS key; empty: the account's own for S3.
@@ -82,7 +82,7 @@ class S3Credentials(RequestSchema):
 
 
 class AzureAddress(RequestSchema):
-    """A container of a storage account, perhaps only what is below a prefix; ADLS Gen2 by its blob endpoint."""
+    """A container of a storage account, perhaps limited to a prefix; ADLS Gen2 by its blob endpoint."""
 
     account: str = Field(min_length=3, max_length=24)
     container: str = Field(min_length=3, max_length=63)
@@ -111,7 +111,7 @@ class AzureCredentials(RequestSchema):
 
 
 class GoogleAddress(RequestSchema):
-    """A bucket of Google Cloud Storage, perhaps only what is below a prefix."""
+    """A bucket of Google Cloud Storage, perhaps limited to a prefix."""
 
     bucket: str = Field(min_length=3, max_length=222)
     prefix: str = Field(default="", max_length=_MAX_PREFIX)
@@ -218,16 +218,16 @@ def signs_in(store: Store) -> SignsIn:
 
 
 class StoreProblem(Schema):
-    """One thing that is wrong with a store, and what to do about it."""
+    """One problem with a store, and its remedy."""
 
     text: str
     action: str = ""
-    #: Whether nothing can be stored before it is mended; the others are worth knowing.
+    #: Whether nothing can be stored before it is fixed; the others are warnings.
     fatal: bool = True
 
 
 class StoreSettings(Schema):
-    """What is set of a store beside its address and its secret: the options of the command line."""
+    """The settings of a store besides its address and its secret: the options of the command line."""
 
     endpoint: str = ""
     region: str = "us-east-1"
@@ -251,13 +251,13 @@ class EnvironmentStore(Schema):
     endpoint: str = ""
     #: How the service signs in, in words.
     credentials: str = ""
-    #: Which way that is; None from a service that does not say it.
+    #: The way to sign in; None from a service that does not report it.
     signs_in: SignsIn | None = None
-    #: What the last probe found: what is worth knowing, and when it could not be used then, why.
+    #: Results of the last probe: warnings, and why it could not be used then.
     notes: list[StoreProblem] = []
-    #: Whether the artifacts of projects that are made from now on lie there; each project keeps the place of its own.
+    #: Whether artifacts of new projects are stored there; existing projects keep their place.
     artifacts: bool = False
-    #: When it was tried last; None: not since the service started.
+    #: When it was last tried; None: not since the service started.
     checked_at: datetime | None = None
     #: How it is reached, without anything secret.
     settings: StoreSettings = StoreSettings()
@@ -275,7 +275,7 @@ class StoreCheck(RequestSchema):
 
 
 class StoreReport(Schema):
-    """What was found when each verb was tried on a store."""
+    """The result of trying each verb on a store."""
 
     uri: str
     problems: list[StoreProblem] = []

@@ -9,7 +9,7 @@ from registry_tui.schemas.operations import Event, PlatformStatus, Workflow
 
 
 class ChangeKind(StrEnum):
-    #: Ask for everything again: following has begun, or what was missed is not kept.
+    #: Fetch everything again: the stream has begun, or missed changes are no longer available.
     RESYNC = "resync"
     #: A workflow has begun, has come further, or has ended.
     WORKFLOW = "workflow"

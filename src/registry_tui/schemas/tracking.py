@@ -53,7 +53,10 @@ class RunsChosen(RequestSchema):
 
 
 class RunsUpdate(RunsChosen):
-    """Changes the same in every run that is named. What is None or empty stays; an empty note takes the note away."""
+    """Makes the same changes in every named run.
+
+    None or empty leaves a field unchanged; an empty note removes the note.
+    """
 
     name: str | None = Field(default=None, min_length=1, max_length=MAX_RUN_NAME)
     note: str | None = Field(default=None, max_length=MAX_NOTE)
@@ -62,7 +65,7 @@ class RunsUpdate(RunsChosen):
 
 
 class ItemProblem(Schema):
-    """Why one item was left as it was; `code` is that of problem details."""
+    """Why one item was left unchanged; `code` is that of problem details."""
 
     code: str
     detail: str
@@ -99,7 +102,7 @@ class RegisteredAs(Schema):
 
 
 class RunVersionsAsked(RequestSchema):
-    """Runs of which to tell the versions that were registered from them."""
+    """Runs whose registered versions are requested."""
 
     run_ids: list[Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]] = Field(min_length=1, max_length=100)
 
@@ -155,7 +158,7 @@ class RunPurge(RequestSchema):
 
 
 class RunGrouping(RequestSchema):
-    """Which runs to group by which param, and the metric to tell of each group."""
+    """The runs to group, the param to group by, and the metric to show for each group."""
 
     experiment_ids: list[str] = Field(min_length=1)
     filter: str = ""
@@ -206,7 +209,7 @@ class MetricPoint(Schema):
 
 
 class MetricCurve(Schema):
-    """A metric's history reduced to what a chart can show; `count` is of all points, also of those left out."""
+    """A metric's history reduced for a chart; `count` is of all points, also of those left out."""
 
     count: int
     not_finite: int
@@ -246,12 +249,12 @@ class ArtifactTotals(Schema):
 
 
 class ArtifactFolder(Schema):
-    """The entries of a folder; `is_model` says that it holds an `MLmodel` file, so it can be registered."""
+    """The entries of a folder; `is_model`: it holds an `MLmodel` file, so it can be registered."""
 
     path: str
     entries: list[Artifact]
     is_model: bool = False
     #: The logged model that a part of the entries, or all, belong to.
     logged_model_id: str | None = None
-    #: Paths of the run's own files or folders that the logged model's of the same path hide.
+    #: Paths of the run's own files or folders, hidden by the logged model's of the same path.
     hidden: list[str] = []

@@ -1,4 +1,4 @@
-"""Webhooks: whom the service tells of events, and what was delivered."""
+"""Webhooks: receivers of the service's events, and their deliveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL_MAX = 2000
 
 class WebhookState(StrEnum):
     ACTIVE = "active"
-    #: Nothing is sent; what happens meanwhile waits.
+    #: Nothing is sent; events are queued meanwhile.
     PAUSED = "paused"
 
 
@@ -25,7 +25,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     #: Every attempt failed.
     FAILED = "failed"
-    #: Not sent: the webhook's creator may not see what it tells of.
+    #: Not sent: the webhook's creator may not see the event's resource.
     SKIPPED = "skipped"
 
 
@@ -63,21 +63,21 @@ class WebhookCreate(RequestSchema):
     environment: str = Field(max_length=200)
     url: str = Field(max_length=URL_MAX)
     events: list[EventPattern] = Field(default=["*"], min_length=1, max_length=50)
-    #: Name or ID; only what concerns this Model Registry.
+    #: Name or ID; only events of this Model Registry.
     registry: str | None = Field(default=None, max_length=200)
-    #: Only what concerns this model.
+    #: Only events of this model.
     model: str | None = Field(default=None, min_length=1, max_length=256)
 
 
 class WebhookChange(RequestSchema):
-    """What is not given stays."""
+    """Fields that are not given stay unchanged."""
 
     url: str | None = Field(default=None, max_length=URL_MAX)
     events: list[EventPattern] | None = Field(default=None, min_length=1, max_length=50)
 
 
 class WebhookReplay(RequestSchema):
-    """What to send again: one delivery, or all that failed since a time."""
+    """The deliveries to send again: one, or all that failed since a time."""
 
     delivery: str | None = Field(default=None, max_length=100)
     since: datetime | None = None
@@ -98,10 +98,10 @@ class WebhookReplayed(Schema):
 
 class WebhookAttempt(Schema):
     at: datetime
-    #: Of the answer; None where none came.
+    #: Of the response; None without one.
     status: int | None = None
     duration_ms: int
-    #: The first bytes of the answer, or why there was none.
+    #: The first bytes of the response, or why there was none.
     answer: str
 
 
