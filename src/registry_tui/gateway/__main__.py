@@ -35,11 +35,11 @@ from registry_tui.platform.ports import LOOPBACK, load_ports
 
 logger = logging.getLogger("registry_tui.gateway")
 
-#: Seconds between looks at which deployments have ports of their own, when the service does not say that they changed.
+#: Seconds between checks of which deployments have ports of their own, in case the service's notification is missing.
 LOOK_EVERY = 5.0
-#: Seconds that requests under way get after SIGTERM.
+#: Seconds that requests in progress get after SIGTERM.
 GRACE = 20.0
-#: Seconds in which connections that are kept open are let go.
+#: Seconds in which kept-alive connections are let go.
 LET_GO = 2.0
 
 
@@ -85,9 +85,9 @@ class OwnPorts:
 
 
 async def leave(gateway: Gateway, runners: Sequence[web.AppRunner]) -> None:
-    """Takes no more connections, lets go those that are kept open as they are used, then ends what is left.
+    """Accepts no more connections, closes kept-alive ones after their next response, then ends the rest.
 
-    Whoever keeps a connection and uses it just as it is closed gets no answer; so an answer says it first.
+    A request sent just as its connection is closed would get no response; so a response announces the close first.
     """
     gateway.leaving.set()
     for runner in runners:

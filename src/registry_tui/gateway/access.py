@@ -11,7 +11,7 @@ from registry_tui.contracts.gateway_routes import Key, Route, Routes
 
 
 class Refusal(Exception):
-    """Why a call is refused: HTTP status, code, sentence, what to do, methods that are allowed (405), more headers."""
+    """The reason why a call is refused: HTTP status, code, sentence, remedy, allowed methods (405), further headers."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 
 def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:
-    """The key that a caller's `Authorization` header holds. Raises Refusal, which says what is wrong with it."""
+    """The API key from a caller's `Authorization` header. Raises Refusal, with the reason."""
     scheme, _, given = (authorization or "").partition(" ")
     if not authorization:
         raise _unauthorized("api-key-missing", "The call needs an API key, and has none")

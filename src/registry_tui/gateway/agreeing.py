@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-#: What an answer holds besides names, IDs and versions, which differ without meaning anything.
+#: The results in a response; names, IDs and versions differ without any meaning.
 _ANSWERS = ("predictions", "outputs")
 
 
 def agree(one: bytes, other: bytes, tolerance: float) -> bool:
-    """Whether two bodies say the same. What is not JSON has to be the same bytes."""
+    """Whether two bodies agree. Bodies that are not JSON must be identical."""
     if one == other:
         return True
     try:

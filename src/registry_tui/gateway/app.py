@@ -1,4 +1,4 @@
-"""The gateway's HTTP: `POST /model`, `/endpoints/<access key>/…`, and what the service asks it."""
+"""The gateway's HTTP: `POST /model`, `/endpoints/<access key>/…`, and the service's requests."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, Too
 
 #: Answers that pass from a replica to the caller with these headers.
 PASSED = ("content-type", "retry-after", "inference-header-content-length")
-#: Headers of a call that the replica sees: what the body is, and which answers the caller takes.
+#: Headers of a call that the replica sees: the body's type, and the accepted types of responses.
 SENT_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
-#: The status under which calls are counted whose caller hung up before the answer.
+#: The status under which calls are counted whose caller hung up before the response.
 HUNG_UP = 499
 #: Wrapping of `POST /model` around the request itself.
 WRAPPING = 64 * 1024
@@ -70,9 +70,9 @@ class Gateway:
         self._service_socket = service_socket
         self.upstream = Upstream(load)
         self.canaries = Canaries(self.upstream, counts, routes)
-        #: Deployment to why the port of its own cannot be opened.
+        #: Reason why its own port cannot be opened, by deployment.
         self.port_errors: dict[str, str] = {}
-        #: Set when the routes may have changed: what follows them looks now.
+        #: Set when the routes may have changed: tasks that follow them check now.
         self.changed = asyncio.Event()
         self.leaving = asyncio.Event()
 
@@ -95,7 +95,7 @@ class Gateway:
 
     @web.middleware
     async def _for_pages(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Answers what browsers ask first, and lets pages of known origins read answers."""
+        """Answers browsers' preflight requests, and lets pages of known origins read responses."""
         origin = origins.allowed(self.routes.current(), request)
         if not origin:
             other: web.StreamResponse = await handler(request)
@@ -106,7 +106,7 @@ class Gateway:
 
     @web.middleware
     async def _for_programs(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Refuses what a web page of another site could send."""
+        """Refuses requests that a web page of another site could send."""
         routes = self.routes.current()
         told = {"Host": request.headers.get("Host")} if origins.allowed(routes, request) else request.headers
         problem = web_pages.problem(request.method, told, routes.hosts)
@@ -226,7 +226,7 @@ class Gateway:
             response, status = await streaming.pass_on(request, route, answered.status, headers, answered.pieces)
             return response
         finally:
-            # How long callers wait is until the first piece; the rest is as long as the model has something to say.
+            # Callers wait until the first piece; the rest takes as long as the model's output.
             self.counts.count(route.id, status, answered.replica, seconds, answered.retries)
 
     def _route(self, routes: Routes, access_key: str, request: web.Request) -> Route:
@@ -246,7 +246,7 @@ class Gateway:
         return route
 
     def _let_in(self, routes: Routes, route: Route, request: web.Request, *, is_call: bool = True) -> Mapping[str, str]:
-        """Checks the API key, and counts a call towards its limits; what the answer's headers say of them."""
+        """Checks the API key, counts a call towards its limits, and returns the response's headers about them."""
         if not route.authentication:
             return {}
         key = access.authenticate(routes, request.headers.get("Authorization"))
@@ -270,7 +270,7 @@ class Gateway:
         began: float,
         request: web.Request,
     ) -> None:
-        """Keeps the request for the log, or not, as its rules say."""
+        """Keeps the request for the log, depending on its rules."""
         rules, took = route.request_log, time.perf_counter() - began
         if rules is not None:
             request_id = request.get("request_id", "")
@@ -336,7 +336,7 @@ class Gateway:
         return await self.upstream.send(route.replicas, method, path, body=body, headers=headers, seconds=route.seconds)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """The service's metrics, for who shows an API key of the administrator's."""
+        """The service's metrics, for callers with an API key of the administrator's."""
         routes = self.routes.current()
         key = access.authenticate(routes, request.headers.get("Authorization"))
         if key.user not in routes.administrators:
@@ -386,7 +386,7 @@ class Gateway:
 
 
 def _affinity(route: Route, request: web.Request) -> str:
-    """What decides which version of a canary answers; empty where nothing is to be decided."""
+    """The value that decides which version of a canary answers; empty if there is nothing to decide."""
     return "" if route.canary is None else request.headers.get(AFFINITY, "")
 
 
@@ -395,7 +395,7 @@ def _compact(value: Any) -> bytes:
 
 
 async def _aside(work: Callable[[Any], Any], value: Any, size: int) -> Any:
-    """Does what takes long with a large body beside the event loop, so that other callers do not wait."""
+    """Runs slow work on a large body in a thread, so that the event loop does not block other callers."""
     return await asyncio.to_thread(work, value) if size > LARGE else work(value)
 
 

@@ -35,14 +35,14 @@ class _Decoder(Protocol):
     def finish(self) -> bytes: ...
 
 
-#: What a caller may do about a body that is too large, where no deployment is known yet.
+#: The remedy for a body that is too large, before the deployment is known.
 FEWER = "Send fewer rows at once"
 
 
 async def read(request: web.Request, limit: int, larger: str = FEWER) -> bytes:
     """The body, unpacked. Raises Refusal: 400, 408, 413 as soon as it is too large, 415.
 
-    `larger`: what lets a request have more bytes.
+    `larger`: how to allow larger requests.
     """
     try:
         return await _read(request, limit)

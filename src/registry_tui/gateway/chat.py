@@ -7,13 +7,13 @@ from typing import Any
 from registry_tui.contracts.names import problem
 from registry_tui.gateway.access import Refusal
 
-#: For people who asked for another path.
+#: The paths to list for people who requested another one.
 SHOWN = ("v1/chat/completions", "v1/models")
 _METHODS = {"v1/chat/completions": "POST", "v1/responses": "POST", "v1/models": "GET"}
 
 
 def method_of(path: str) -> str | None:
-    """The method that a path takes; None for one that is none of the protocol's."""
+    """The method of a path; None for one outside the protocol."""
     name = path.removeprefix("v1/models/")
     if name != path:
         return None if "/" in name or problem(name) else "GET"
@@ -21,7 +21,7 @@ def method_of(path: str) -> str | None:
 
 
 def error(refusal: Refusal) -> dict[str, Any]:
-    """A refusal as OpenAI words it."""
+    """A refusal in OpenAI's format."""
     type_ = "invalid_request_error" if refusal.status < 500 else "server_error"
     if refusal.status == 429:
         type_ = "rate_limit_error" if refusal.code == "rate-limited" else "insufficient_quota"

@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-#: Seconds for a request's head, for taking an answer, and for the next request on a connection that is kept open.
+#: Seconds for a request's head, for taking a response, and for the next request on a kept-alive connection.
 HEAD_SECONDS, ANSWER_SECONDS, KEPT_SECONDS = 10.0, 60.0, 75.0
-#: Connections of one process: at most, and what each may cost in files (the caller's and the replica's); the rest of
-#: the files that the process may open are its own.
+#: Connections of one process: at most, and the files each may use (the caller's and the replica's); the rest of the
+#: files that the process may open are its own.
 MOST, FILES_EACH, OWN_FILES = 4000, 2, 100
-#: Connections that are refused and may wait at the same time until the caller has taken the reason.
+#: Refused connections that may wait at the same time until the caller has read the reason.
 MOST_REFUSED = 50
 
 
@@ -48,18 +48,18 @@ class Door:
     """Counts the connections of all ports of this process, and those of each caller where `each` limits them."""
 
     def __init__(self, most: int, each: int | None = None, *, part: str = "gateway") -> None:
-        """`part` answers there; its log tells of mistakes."""
+        """`part` is the name of the answering component; its log has the errors."""
         self.part = part
         self.most, self.each = most, most if each is None else each
         self.open = 0
-        #: Refused connections that are not gone yet: those whose caller may still take the reason.
+        #: Refused connections that are not closed yet: their callers may still read the reason.
         self.refused = 0
         self._of: Counter[str] = Counter()
 
     def enter(self, source: str) -> str:
-        """Counts a connection, or returns why there is no room for it, as a sentence, and does not count it.
+        """Counts a connection; or, without counting it, returns a sentence why there is no room for it.
 
-        A caller who goes on connecting after a refusal then takes nobody's room.
+        So a caller who keeps connecting after a refusal takes nobody's room.
         """
         if self._of[source] >= self.each:
             return f"{counted(self.each, 'connection')} of your address are open here, and no more are taken"
@@ -70,7 +70,7 @@ class Door:
         return ""
 
     def leave(self, source: str) -> None:
-        """A connection that was counted has ended."""
+        """Uncounts a connection that has ended."""
         self.open -= 1
         self._of[source] -= 1
         if not self._of[source]:
@@ -142,7 +142,7 @@ class _Connection(web.RequestHandler):
             self._refused = True
             self._door.refused += 1
             action = "Close connections that are not used, then try again"
-            # Over TLS, whoever does not answer the end of a connection keeps it open for seconds.
+            # Over TLS, a client that ignores the end of a connection keeps it open for seconds.
             at_once = self._door.refused > MOST_REFUSED
             self._refuse(Refusal(503, "too-many-connections", problem, action), at_once=at_once)
             return
@@ -183,7 +183,7 @@ class _Connection(web.RequestHandler):
             f"The head of the request did not arrive within {HEAD_SECONDS:g} seconds",
             "Send the request line and all headers at once",
         )
-        # One that has sent nothing must not get an answer to what it may be sending just now.
+        # A client that has sent nothing must not get a response to the request it may be sending just now.
         self._refuse(refusal if self._begun else None)
 
     def _refuse(self, refusal: Refusal | None, *, at_once: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The counts of the gateway's processes: each keeps its own in a file, and sums up all when asked.
 
-What a process answers is in its file first. A killed process goes on from there, so that no total that somebody has
-seen ever becomes smaller.
+A process writes its counts to its file before it reports them. A restarted process continues from there, so no reported
+total ever decreases.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Counts:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a process's file; empty when there is none, or it is damaged."""
+    """The content of a process's file; empty when it is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

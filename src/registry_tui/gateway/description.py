@@ -20,7 +20,7 @@ _FILE = Path(__file__).with_name("docs.html")
 
 
 def finished(body: bytes, route: Route) -> bytes:
-    """What a replica says of its endpoint, with what calls need besides, which it does not know."""
+    """A replica's description of its endpoint, with the requirements of calls that only the gateway knows."""
     document = json.loads(body)
     document["info"]["description"] += f" A body may have {counted(route.body_bytes, 'byte')}, also unpacked."
     if route.authentication:

@@ -201,7 +201,7 @@ class Connections:
 
 
 def head_of(method: str, path: str, headers: Mapping[str, str], length: int | None) -> bytes:
-    """A request's first lines. Raises ValueError for what cannot stand in them."""
+    """A request's first lines. Raises ValueError for invalid characters."""
     lines = [f"{method} {path} HTTP/1.1", "host: replica", *(f"{name}: {value}" for name, value in headers.items())]
     if length is not None:
         lines.append(f"content-length: {length}")
@@ -212,17 +212,17 @@ def head_of(method: str, path: str, headers: Mapping[str, str], length: int | No
 
 
 def head_for(replica: Replica, method: str, path: str, headers: Mapping[str, str], length: int | None = None) -> bytes:
-    """The first lines of a request to a replica. Raises ValueError for what cannot stand in them."""
+    """The first lines of a request to a replica. Raises ValueError for invalid characters."""
     if not replica.in_cluster:
         return head_of(method, path, headers, length)
-    # What a caller sends under this name is not passed on: it would stand beside the gateway's own.
+    # A caller's header of this name is not passed on: it would stand next to the gateway's own.
     kept = {name: value for name, value in headers.items() if name.lower() != SECRET_HEADER.lower()}
     prefix = urlsplit(replica.socket).path
     return head_of(method, f"{prefix}{path}", {**kept, SECRET_HEADER: replica.secret}, length)
 
 
 def answered_by(replica: Replica, exchange: Exchange) -> str:
-    """The name of the replica that answered. Raises Broken for an answer that a cluster gave in place of one."""
+    """The name of the replica that answered. Raises Broken for a response of the cluster itself."""
     if not replica.in_cluster:
         return replica.name
     name = exchange.headers.get(REPLICA_HEADER.lower())

@@ -1,4 +1,4 @@
-"""Heads of requests: what of them other programs can be given, and what is refused before a route is looked for."""
+"""Heads of requests: values to pass on to other programs, and refusals before routing."""
 
 from __future__ import annotations
 

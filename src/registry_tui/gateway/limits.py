@@ -55,7 +55,7 @@ class _Counts:
 
 @dataclass
 class _Told:
-    """What an answer's headers say: of each limit its name, amount, window (s), what is left, and until when (s)."""
+    """A response's headers about limits: for each its name, amount, window (s), the rest, and until when (s)."""
 
     policies: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -144,10 +144,10 @@ class KeyLimits:
             return None
 
     def _find(self, id_: str) -> int:
-        """Where a key is counted in the file; makes the place. Raises OSError."""
+        """The place of a key's counts in the file, created if missing. Raises OSError."""
         if self._file < 0:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # The bytes behind every place: whoever looks for one, or makes one, holds them.
+        # A lock on a byte behind every place: processes hold it while they look for a place, or make one.
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, 1 << 40)
         try:
             size = os.fstat(self._file).st_size

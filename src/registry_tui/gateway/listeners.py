@@ -2,7 +2,7 @@
 
 Connections that wait to be accepted belong to the socket, not to a process. Each process holds a copy of every
 listening socket, and one that starts asks the others for theirs before it opens a port. So the queue outlives any one
-process: the other one accepts what waits.
+process: the other one accepts the waiting connections.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from registry_tui.contracts.names import problem
 
-#: For people who asked for another path.
+#: The paths to list for people who requested another one.
 SHOWN = ("v2/health/ready", "v2/models/NAME", "v2/models/NAME/infer")
 
 
 def method_of(path: str) -> str | None:
-    """The method that a path takes; None for one that is none of the protocol's."""
+    """The method of a path; None for one outside the protocol."""
     parts = path.split("/")
     if parts[0] != "v2":
         return None

@@ -8,10 +8,10 @@ from aiohttp import web
 
 from registry_tui.contracts.gateway_routes import Routes
 
-#: What a page's script may send and read.
+#: Headers that a page's script may send and read.
 SENT = "Authorization, Content-Type, Content-Encoding, Accept, Inference-Header-Content-Length, X-Request-ID"
 READ = "X-Replica, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Inference-Header-Content-Length"
-#: Seconds for which a browser need not ask again.
+#: Seconds for which a browser may cache the preflight response.
 REMEMBERED = 600
 #: Paths that no page gets.
 OWN = ("/metrics", "/health")
@@ -24,12 +24,12 @@ def allowed(routes: Routes, request: web.BaseRequest) -> str:
 
 
 def asks_first(request: web.BaseRequest) -> bool:
-    """Whether a browser asks what its page may send."""
+    """Whether this is a browser's preflight request."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def told(request: web.BaseRequest) -> web.Response:
-    """The answer to that question."""
+    """The response to a preflight request."""
     headers = {
         "Access-Control-Allow-Methods": "GET, POST",
         "Access-Control-Allow-Headers": SENT,

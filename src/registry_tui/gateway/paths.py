@@ -6,7 +6,7 @@ from registry_tui.gateway import chat, description, open_inference
 
 #: Paths of MLflow's scoring protocol and the description of all protocols, with their method.
 SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET", description.DOCUMENT: "GET"}
-#: For people who asked for another path.
+#: The paths to list for people who requested another one.
 SHOWN = (*SCORING, description.PAGE, *open_inference.SHOWN, *chat.SHOWN)
 
 

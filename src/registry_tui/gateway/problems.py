@@ -81,7 +81,7 @@ def raw(refusal: Refusal) -> bytes:
 
 @web.middleware
 async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Every answer carries a request ID; what is refused is a problem details document."""
+    """Every response carries a request ID; refusals are problem details documents (RFC 9457)."""
     request_id = request["request_id"] = heads.request_id(request)
     try:
         answer: web.StreamResponse = await handler(request)

@@ -73,7 +73,7 @@ class DeploymentStats:
         }
 
     def add(self, dumped: Mapping[str, Any]) -> None:
-        """Adds what another one counted of the same deployment."""
+        """Adds another process's counts of the same deployment."""
         for status, replica, count in dumped["requests"]:
             self.requests[status, replica] += count
         self.latencies.update(dict(dumped["latencies"]))

@@ -24,9 +24,9 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 async def pass_on(
     request: web.Request, route: Route, status: int, headers: Mapping[str, str], pieces: Pieces
 ) -> tuple[web.StreamResponse, int]:
-    """Sends an answer on, piece by piece; returns it with the status under which it is counted.
+    """Passes a response on, piece by piece; returns it with the status under which it is counted.
 
-    What goes wrong in the middle is an event: the caller has the status already. Raises what says that the caller left.
+    Errors in the middle are sent as events: the caller has the status already. Raises the error when the caller leaves.
     """
     response = web.StreamResponse(status=status, headers={**headers, **HEADERS})
     request_id = response.headers["X-Request-ID"] = heads.request_id(request)

@@ -30,7 +30,7 @@ class Answered:
     headers: Mapping[str, str]
     replica: str
     retries: int
-    #: What an answer in pieces consists of, instead of a body. Whoever gets it closes it.
+    #: The pieces of a streamed response, instead of a body. The caller closes it.
     pieces: Pieces | None = None
 
 
@@ -78,7 +78,7 @@ class Upstream:
     def __init__(self, load: SharedLoad) -> None:
         #: By socket.
         self._connections: dict[str, Connections] = {}
-        #: Of this process: what keeps its connections open.
+        #: Of this process, by which it keeps its connections open.
         self._under_way: Counter[str] = Counter()
         self._load = load
         self.health = Health()
@@ -142,7 +142,7 @@ class Upstream:
         connections = self._connections.setdefault(replica.socket, Connections(replica.socket))
         # One that was kept open may end with a replica that is replaced: a large request would then look guilty.
         alone = _is_large(body)
-        # The replica keeps the time itself and says so in MLflow's words; this is for one that hangs.
+        # The replica has its own timeout, in MLflow's words; this one is for a replica that hangs.
         async with asyncio.timeout(seconds + 5.0):
             exchange = await connections.take(new=alone)
             in_pieces = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def unanswered(name: str, state: str, *, has_replicas: bool) -> tuple[str, str]:
-    """A sentence, and what to do. `has_replicas`: processes are kept running for it, though none answers now."""
+    """A sentence, and the remedy. `has_replicas`: processes are kept running for it, though none answers now."""
     if state == "failed":
         return (
             f"The deployment {name} has failed",

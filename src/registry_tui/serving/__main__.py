@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("registry_tui.serving")
 
-#: sysexits(3): what it was given is unusable. Trying again will not help.
+#: sysexits(3): the input is unusable. Trying again will not help.
 UNUSABLE = 78
 #: sysexits(3): a temporary failure. It is started again.
 STUCK = 75
@@ -52,7 +52,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEX
 
 
 class Unusable(Exception):
-    """The model cannot be served; the message says why."""
+    """The model cannot be served; the message has the reason."""
 
 
 class FilesUnusable(Unusable):
@@ -60,9 +60,9 @@ class FilesUnusable(Unusable):
 
 
 def main() -> None:
-    """Serves the replica that the spec at `sys.argv[1]` describes, until SIGTERM."""
+    """Serves the replica of the spec at `sys.argv[1]`, until SIGTERM."""
     os.umask(0o077)
-    # A model's code is in its archive, which must stay as its manifest says; also what the model starts leaves it so.
+    # A model's code is in its archive, which must keep matching its manifest, also for child processes of the model.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
@@ -91,7 +91,9 @@ def main() -> None:
 
 @contextmanager
 def _going_on(spec: ReplicaSpec, reason: Path) -> Iterator[Callable[[], None]]:
-    """Around reading from an NFS, whose server may not answer: the process ends with the reason when nothing comes.
+    """Ends the process with the reason when an NFS server stops responding to reads.
+
+    Yields a callback to be called for each piece read.
 
     Yields what is to be called for each piece that came.
     """
@@ -119,7 +121,7 @@ def _going_on(spec: ReplicaSpec, reason: Path) -> Iterator[Callable[[], None]]:
 
 
 def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path:
-    """The folder of the model, once the archive is as its manifest says. Raises Unusable, OSError."""
+    """Checks the archive against its manifest, and returns the model's folder. Raises Unusable, OSError."""
     began = time.monotonic()
     try:
         if spec.manifest_sha256 and archive.sha256(Path(spec.model) / archive.MANIFEST) != spec.manifest_sha256:
@@ -137,10 +139,10 @@ def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path
 
 
 def _check_signature(spec: ReplicaSpec) -> None:
-    """Raises Unusable, unless a key that is trusted now has signed what the manifest says."""
+    """Raises Unusable, unless a currently trusted key has signed the files of the manifest."""
     said = f"{spec.model_name} v{spec.version} is not as it was signed"
     try:
-        # One that was removed from the trust store meanwhile is not in the file any more.
+        # A key removed from the trust store meanwhile is no longer in the file.
         trusted = json.loads(Path(spec.trusted_keys).read_text(encoding="utf-8"))
         signed = signatures.verify(Path(spec.signature).read_bytes(), trusted)
         signatures.check_files(signed, archive.sums(Path(spec.model)))
@@ -239,7 +241,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         timeout_graceful_shutdown=round(spec.limits.seconds) + 1,
         backlog=BACKLOG,
     )
-    # Listens only now: whoever can connect gets an answer.
+    # Listens only now: every client that can connect gets a response.
     listener = _listen(Path(spec.socket))
     logger.info("ready")
     try:

@@ -48,7 +48,7 @@ class Events(Protocol):
         """Nobody takes any more."""
 
     def error(self, code: str, detail: str, status: int) -> bytes:
-        """What is sent last when something goes wrong in the middle."""
+        """The last event when something goes wrong in the middle."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Answer:
     #: Why the model failed, when it did: the last line of the cause.
     failure: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    #: What follows the body, of an answer in pieces.
+    #: The events that follow the body, in a streamed response.
     events: Events | None = None
 
 
@@ -80,7 +80,7 @@ def problem(status: int, code: str, error_code: str, detail: str, *, failure: st
 
 
 def said_in(answer: Answer) -> tuple[str, str]:
-    """The sentence and the code of an answer that is no prediction, whoever worded it."""
+    """The message and the code of an error response, whichever component wrote it."""
     try:
         found = json.loads(answer.body)
     except ValueError:
@@ -91,7 +91,7 @@ def said_in(answer: Answer) -> tuple[str, str]:
 
 
 class Unfit(Exception):
-    """A request that cannot be read; the message says why, as one sentence."""
+    """A request that cannot be read; the message has the reason, as one sentence."""
 
     def __init__(self, detail: str, *, status: int = 400, code: str = "bad-request") -> None:
         super().__init__(detail)
@@ -99,7 +99,7 @@ class Unfit(Exception):
 
 
 class Watched:
-    """A model as MLflow's scoring function uses it, which notes how far a call comes."""
+    """A model for MLflow's scoring function, which notes how far a call comes."""
 
     def __init__(self, model: PyFuncModel) -> None:
         self._model = model
@@ -121,7 +121,7 @@ class Watched:
         self.predict = predict
 
     def predict_stream(self, *arguments: Any, **named: Any) -> Generator[Any]:
-        """What the model yields, piece by piece."""
+        """Yields the model's output, piece by piece."""
         self.began = True
         try:
             for piece in self._model.predict_stream(*arguments, **named):
@@ -140,13 +140,13 @@ class Watched:
 
 
 def score_alone(body: bytes, content_type: str, model: PyFuncModel, shortcuts: Shortcuts | None = None) -> Answer:
-    """The answer to one request, whatever the model raises, `SystemExit` too."""
+    """The response to one request, for any error of the model, `SystemExit` too."""
     if content_type.partition(";")[0].strip() == JSON and (decoded := _decoded(body)) is not None:
         watched = Watched(model)
         answer = _score(decoded, content_type, watched, shortcuts)
         if answer.status == 200 or watched.began:
             return answer
-    # MLflow's words for what is wrong with a body are about its bytes.
+    # MLflow's messages about an invalid body refer to its bytes.
     return _score(body, content_type, Watched(model), shortcuts)
 
 
@@ -187,7 +187,7 @@ def predict(
 
 
 def answering(watched: Watched, ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns, or what is wrong in words."""
+    """The response of `ask`, or its error as a response."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -195,7 +195,7 @@ def answering(watched: Watched, ask: Callable[[], Answer]) -> Answer:
     except Unfit as error:
         return problem(error.status, error.code, "BAD_REQUEST", str(error))
     except MlflowException as error:
-        # What the model itself raises as MLflow's own error says that the request does not fit its signature.
+        # MLflow's own error, raised by the model itself, means that the request does not fit its signature.
         own = watched.raised is not None and not isinstance(watched.raised, MlflowException)
         failure = last_line(watched.raised) if own and watched.raised is not None else ""
         return Answer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON, failure)

@@ -20,9 +20,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: A header of requests with which the platform tries a model: how they end says nothing about real calls.
+#: A header of the platform's trial requests: their outcome does not count as that of real calls.
 TRIAL = b"x-trial"
-#: The text of MLflow's scoring server when its own time limit is over.
+#: The text of MLflow's scoring server when its own timeout is over.
 TIMED_OUT = b"Request processing time exceeded limit"
 
 
@@ -35,7 +35,7 @@ class Gone(Exception):
 
 
 class _Late(Exception):
-    """An answer in pieces takes too long; the message says which time is over."""
+    """A streamed response takes too long; the message names the timeout."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

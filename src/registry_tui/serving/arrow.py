@@ -1,4 +1,4 @@
-"""Tables as streams of Arrow (`application/vnd.apache.arrow.stream`): what MLflow's scoring server does not have.
+"""Tables as Arrow streams (`application/vnd.apache.arrow.stream`), which MLflow's scoring server does not support.
 
 Functions import pyarrow and pandas, which take seconds; a model's environment may have no pyarrow.
 """
@@ -54,7 +54,7 @@ def _answer(found: Any, accept: str, shortcuts: Shortcuts | None) -> Answer:
 
 
 def _table(found: Any) -> Any:
-    """Predictions as a table; None when they are none."""
+    """Predictions as a table; None if they are not a table."""
     import numpy
     import pandas
     import pyarrow

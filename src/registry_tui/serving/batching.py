@@ -36,7 +36,7 @@ class Parsed:
     frame: Any
     key: Hashable
     rows: int
-    #: Whether it is as the signature says: names, order and types.
+    #: Whether it matches the signature: names, order and types.
     checked: bool = False
 
 
@@ -92,7 +92,7 @@ def _plain(column: Any, wanted: str) -> bool:
     if isinstance(column.dtype, numpy.dtype) and column.dtype.kind in "biufM":
         return True
     if column.dtype == object or isinstance(column.dtype, pandas.StringDtype):
-        # Texts that MLflow has yet to convert (to dates, say) would be converted by the first one's format.
+        # Texts that MLflow has yet to convert (to dates, say) would all be converted by the first one's format.
         return wanted == "string" and all(type(value) is str for value in column)
     return False
 
@@ -100,7 +100,7 @@ def _plain(column: Any, wanted: str) -> bool:
 def predict_together(
     model: PyFuncModel, requests: Sequence[Parsed], shortcuts: Shortcuts | None = None
 ) -> list[Any] | None:
-    """Each request's part of one call's predictions; None when they are not one a row. Raises what the model raises."""
+    """Each request's part of one call's predictions; None unless there is one a row. Raises the model's errors."""
     import pandas
 
     merged = pandas.concat([request.frame for request in requests], ignore_index=True)
@@ -112,7 +112,7 @@ def predict_together(
 
 
 def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
-    """Each request's part of the predictions, or None when they are not one a row."""
+    """Each request's part of the predictions, or None unless there is one a row."""
     if isinstance(predictions, dict | str | bytes):
         return None
     try:

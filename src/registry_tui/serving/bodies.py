@@ -1,4 +1,4 @@
-"""JSON bodies, read by orjson where the replica's environment has it, with what the standard library would read."""
+"""JSON bodies, read by orjson where the replica's environment has it, with the same results as the standard library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 try:
     import orjson
-except ImportError:  # an environment that somebody else made
+except ImportError:  # an environment made by somebody else
     orjson = None  # type: ignore[assignment]
 
 #: Digits to zeros, a point as it is, all else to a blank: whole numbers are then runs of zeros after a blank.
@@ -17,12 +17,13 @@ _LONG = b" " + b"0" * 19
 
 
 def decode(body: bytes) -> Any:
-    """What `json.loads` makes of a body. Raises what that raises: ValueError, RecursionError."""
+    """A body decoded as by `json.loads`. Raises its errors: ValueError, RecursionError."""
     if orjson is not None and _LONG not in body.translate(_NUMBERS):
         try:
             return orjson.loads(body)
         except ValueError:
-            # NaN, infinities, lone surrogates and other encodings are read below, or refused in its words.
+            # NaN, infinities, lone surrogates and other encodings are read below, or refused with the standard
+            # library's error.
             pass
     return json.loads(body)
 

@@ -22,13 +22,13 @@ class Calls:
     raised: int = 0
     hung: int = 0
     died: int = 0
-    #: What is wrong, as one sentence; empty when the last call was answered.
+    #: The problem, as one sentence; empty when the last call was answered.
     trouble: str = ""
     under_way: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Calls:
-        """What a replica wrote; nothing when it wrote nothing, or the disk was full."""
+        """The record of a replica; empty when it wrote none, or the disk was full."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -36,7 +36,7 @@ class Calls:
 
 
 class CallRecord:
-    """Notes how calls end. Writes only what changes what is known, so that a replica that answers writes nothing."""
+    """Notes how calls end. Writes only changes, so that a replica that answers writes nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class CallRecord:
             self._put(replace(self._known, under_way=False, died=self._known.died + 1, trouble=trouble))
 
     def began(self) -> None:
-        """A call begins. Noted until one was answered: a process that ends over its first calls cannot say so."""
+        """A call begins. Noted until one was answered: a process that ends during its first calls cannot report it."""
         with self._lock:
             if not self._known.answered and not self._known.under_way:
                 self._put(replace(self._known, under_way=True))
@@ -58,7 +58,7 @@ class CallRecord:
                 self._put(Calls(answered=True))
 
     def refused(self) -> None:
-        """A call ended that was wrong itself, or nothing is under way any more: nothing is known about the model."""
+        """A call ended by its own error, or nothing is in progress any more. Neither is about the model."""
         with self._lock:
             if self._known.under_way:
                 self._put(replace(self._known, under_way=False))

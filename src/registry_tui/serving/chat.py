@@ -1,7 +1,7 @@
 """OpenAI's chat: `/v1/chat/completions`, `/v1/responses` and `/v1/models`, of models that declare such a signature.
 
-Requests become what the model's signature has, answers what OpenAI's clients read. Functions import MLflow, which takes
-seconds; in a replica, `load` has imported it by then.
+Requests are converted to the model's signature, and results to the format of OpenAI's clients. Functions import MLflow,
+which takes seconds; in a replica, `load` has imported it by then.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What a model's signature is; the value is the path that takes it."""
+    """The kind of a model's signature; the value is the path that takes it."""
 
     COMPLETIONS = "chat/completions"
     RESPONSES = "responses"
 
 
-#: Fields of a request that say nothing to the model.
+#: Fields of a request that are not for the model.
 _NOT_THE_MODELS = frozenset(
     ("model", "stream", "stream_options", "user", "store", "metadata", "service_tier", "safety_identifier")
 )
-#: Tasks that MLflow notes with chat models, and with agents whose requests have `input`.
+#: Tasks in MLflow's metadata of chat models, and of agents whose requests have `input`.
 _TASK, _RESPONSES = "llm/v1/chat", "agent/v1/responses"
 
 
 def kind_of(model: PyFuncModel) -> Kind | None:
-    """What kind of chat a model declares by its task or its signature; None for other models."""
+    """The kind of chat that a model declares by its task or its signature; None for other models."""
     metadata = model.metadata
     tasks = {(metadata.metadata or {}).get("task"), *(each.get("task") for each in metadata.flavors.values())}
     if _RESPONSES in tasks:
@@ -66,7 +66,7 @@ def why_not(served: Served) -> str:
 
 
 def answer_get(path: Sequence[str], served: Served, model: PyFuncModel) -> Answer:
-    """The answer to `GET /v1/…`; `path` is what follows `v1`."""
+    """The response to `GET /v1/…`; `path` is the part after `v1`."""
     if kind_of(model) is None:
         return error(404, "not-a-chat-model", why_not(served))
     described = {"id": served.name, "object": "model", "created": _created(model), "owned_by": "registry-tui"}
@@ -78,7 +78,7 @@ def answer_get(path: Sequence[str], served: Served, model: PyFuncModel) -> Answe
 
 
 def answer_post(path: Sequence[str], body: bytes, served: Served, model: PyFuncModel, **how: Any) -> Answer:
-    """The answer to `POST /v1/…`. `how`: `shortcuts`, and `strict`, whether NaN is null in events."""
+    """The response to `POST /v1/…`. `how`: `shortcuts`, and `strict`, whether NaN is null in events."""
     kind, asked = kind_of(model), "/".join(path)
     if kind is None:
         return error(404, "not-a-chat-model", why_not(served))
@@ -142,7 +142,7 @@ def _document(body: bytes, served: Served) -> dict[str, Any]:
 
 
 def _input(document: Mapping[str, Any], kind: Kind, asked: Kind, model: PyFuncModel) -> tuple[Any, Any]:
-    """What the model is given, and its params. Raises Unfit."""
+    """The model's input, and its params. Raises Unfit."""
     sent = {name: value for name, value in document.items() if value is not None and name not in _NOT_THE_MODELS}
     if asked is Kind.COMPLETIONS:
         sent["messages"] = _messages(sent.get("messages"))
@@ -221,7 +221,7 @@ class _Shape:
         self.model, self.created = served.name, int(time.time())
 
     def framed(self, id_: str, found: Mapping[str, Any], **frame: Any) -> dict[str, Any]:
-        """What the model said, with what it left out."""
+        """The model's output, completed with its missing fields."""
         said = {name: value for name, value in found.items() if value is not None}
         return {"id": id_, "model": self.model, **frame, **said}
 
@@ -234,7 +234,7 @@ class _Completion(_Shape):
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
 
     def whole(self, found: Any) -> dict[str, Any]:
-        """A model's answer. Raises Unfit where it is none."""
+        """The response for a model's result. Raises Unfit for any other result."""
         found = found[0] if isinstance(found, list) and len(found) == 1 else found
         found = found.model_dump() if hasattr(found, "model_dump") else found
         if isinstance(found, str):
@@ -251,7 +251,7 @@ class _Completion(_Shape):
         raise Unfit("The model's answer is no chat completion", status=500, code="answer-not-chat")
 
     def chunks(self, pieces: Iterator[Any]) -> Iterator[dict[str, Any]]:
-        """What a model yields, as chunks; the last one says why it ended. Raises Unfit."""
+        """A model's pieces as chunks; the last one has the finish reason. Raises Unfit."""
         streamed: set[Any] = set()
         ended, calls, began = False, 0, False
         for piece in pieces:
@@ -295,7 +295,7 @@ class _Response(_Shape):
         self._id = f"resp_{uuid.uuid4().hex}"
 
     def whole(self, found: Any) -> dict[str, Any]:
-        """An agent's answer. Raises Unfit where it is none."""
+        """The response for an agent's result. Raises Unfit for any other result."""
         if not isinstance(found, dict) or not isinstance(found.get("output"), list):
             raise Unfit("The model's answer is no response", status=500, code="answer-not-chat")
         frame = {"object": "response", "created_at": self.created, "status": "completed"}
@@ -335,7 +335,7 @@ def _call(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_event(event: Mapping[str, Any], streamed: set[Any], calls: int) -> dict[str, Any] | None:
-    """An agent's event as what it adds to a message; nothing for what a chat does not have. Raises Unfit."""
+    """An agent's event as a delta of a message; None for events that a chat does not have. Raises Unfit."""
     if event["type"] == "response.output_text.delta":
         streamed.add(event.get("item_id"))
         return {"content": event.get("delta", "")}
@@ -346,7 +346,7 @@ def _of_event(event: Mapping[str, Any], streamed: set[Any], calls: int) -> dict[
         return None
     if item.get("type") == "function_call":
         return {"tool_calls": [{"index": calls, **_call(item)}]}
-    # An item that came in pieces was said already.
+    # The text of a streamed item was sent already.
     text = _of_items([item])["content"]
     return {"content": text} if text and item.get("type") == "message" and item.get("id") not in streamed else None
 
@@ -360,7 +360,7 @@ def _usage(said: Any) -> dict[str, Any] | None:
 
 
 def _created(model: PyFuncModel) -> int:
-    """When the model was logged, in seconds since 1970; 0 where it does not say."""
+    """When the model was logged, in seconds since 1970; 0 if unknown."""
     try:
         return int(datetime.fromisoformat(str(model.metadata.utc_time_created)).replace(tzinfo=UTC).timestamp())
     except ValueError:
@@ -381,7 +381,7 @@ def error(status: int, code: str, detail: str, *, failure: str = "") -> Answer:
 
 
 def in_words(answer: Answer) -> Answer:
-    """An answer that is no prediction, as OpenAI words it."""
+    """An error response in OpenAI's format."""
     try:
         if isinstance(json.loads(answer.body)["error"], dict):
             return answer

@@ -50,7 +50,7 @@ def decide(model: PyFuncModel, example: bytes | None, wanted: str, shortcuts: Sh
         return Decision(wanted == "on", f"the deployment's setting is {wanted}")
     try:
         why = row_by_row.why_not(model) or _trial(model, example, shortcuts)
-    except Exception as error:  # whatever a model does when it is looked into: alone it is what MLflow serves
+    except Exception as error:  # a model may fail in any way under inspection; unbatched, MLflow serves it anyway
         why = f"the trial failed: {type(error).__name__}"
     if why is not None:
         return Decision(False, why)
@@ -76,7 +76,7 @@ def _trial(model: PyFuncModel, example: bytes | None, shortcuts: Shortcuts | Non
         answer = score_alone(request, "application/json", model, shortcuts)
         return answer.body if answer.status == 200 else None
 
-    # Rows that the model refuses (a category that it does not know) are none to compare with.
+    # Rows that the model refuses (an unknown category, say) cannot be compared.
     good = [row for row in rows if time.monotonic() < until and alone(body([row])) is not None]
     if len({json.dumps(row) for row in good}) < FEWEST:
         return "too few different rows could be made up to try it with"

@@ -2,7 +2,7 @@
 
 pandas rounds correctly when a number has at most 15 digits, as its digits and its power of ten are then exact (Clinger,
 "How to Read Floating Point Numbers Accurately", 1990); pyarrow always does. Anything else is left to pandas: longer
-numbers, exponents, quotes, empty fields, and whatever is not a number.
+numbers, exponents, quotes, empty fields, and other texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a replica says of its endpoint: its model's signature and example, as OpenAPI."""
+"""A replica's description of its endpoint: its model's signature and example, as OpenAPI."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def description(model: PyFuncModel, served: Served, limits: Limits, example: byt
 
 
 def _decoded(text: Any) -> Any:
-    """JSON within a text; nothing where it is none."""
+    """The JSON within a text; None if invalid."""
     if not isinstance(text, str):
         return text
     try:

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (v2) over HTTP: what a model is, and its predictions as tensors.
+"""The Open Inference Protocol (v2) over HTTP: a model's metadata, and its predictions as tensors.
 
 Inputs are columns of the model's signature, its tensors by name, or one tensor with a column for each of the signature.
 """
@@ -20,11 +20,11 @@ from registry_tui.serving.tensors import Tensor
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-#: The header that says how many bytes of a body are JSON, before binary tensors.
+#: The header with the number of bytes of JSON in a body, before binary tensors.
 LENGTH_HEADER = b"inference-header-content-length"
-#: The media type of an answer with binary tensors.
+#: The media type of a response with binary tensors.
 BINARY = "application/octet-stream"
-#: The name of predictions that have none.
+#: The name of predictions without one.
 PREDICTIONS = "predictions"
 #: Types of a signature's columns.
 _COLUMNS = {"double": "FP64", "float": "FP32", "long": "INT64", "integer": "INT32", "boolean": "BOOL"}
@@ -48,7 +48,7 @@ class Served:
 
 
 def answer_get(path: Sequence[str], served: Served, model: PyFuncModel, *, ready: bool, mlflow_version: str) -> Answer:
-    """The answer to `GET /v2/…`; `path` is what follows `v2`."""
+    """The response to `GET /v2/…`; `path` is the part after `v2`."""
     if not path:
         extensions = ["binary_tensor_data"]
         return _json({"name": "registry-tui", "version": f"mlflow {mlflow_version}", "extensions": extensions})
@@ -65,12 +65,12 @@ def answer_get(path: Sequence[str], served: Served, model: PyFuncModel, *, ready
 
 
 def is_infer(path: Sequence[str], served: Served) -> bool:
-    """Whether `POST` to what follows `v2` asks for predictions."""
+    """Whether `POST` to this path, the part after `v2`, requests predictions."""
     return _named(path, served) == ("infer",)
 
 
 def _named(path: Sequence[str], served: Served) -> tuple[str, ...] | None:
-    """What follows the model's name and version; None for another model."""
+    """The path after the model's name and version; None for another model."""
     if len(path) < 2 or path[0] != "models":
         return None
     name, rest = path[1], tuple(path[2:])
@@ -81,7 +81,7 @@ def _named(path: Sequence[str], served: Served) -> tuple[str, ...] | None:
 
 
 def metadata(served: Served, model: PyFuncModel) -> dict[str, Any]:
-    """What the protocol tells of a model."""
+    """A model's metadata in the protocol's format."""
     signature = model.metadata.signature
     return {
         "name": served.name,
@@ -130,13 +130,13 @@ def infer(
 
 
 def in_words(answer: Answer) -> Answer:
-    """An answer that is no prediction, as the protocol words it."""
+    """An error response in the protocol's format."""
     sentence, _ = said_in(answer)
     return error(answer.status, sentence, failure=answer.failure)
 
 
 def error(status: int, words: str, *, failure: str = "") -> Answer:
-    """An error as the protocol has it."""
+    """An error in the protocol's format."""
     return Answer(status, json.dumps({"error": words}).encode(), JSON, failure)
 
 
@@ -145,7 +145,7 @@ def _json(value: Any, status: int = 200) -> Answer:
 
 
 def _data(inputs: list[Tensor], schema: Any) -> Any:
-    """What the model is called with."""
+    """The model's input."""
     import pandas
 
     by_name = {each.name: each.array for each in inputs}

@@ -35,7 +35,7 @@ _DATATYPES = {"double": "FP64", "float": "FP32", "long": "INT64", "integer": "IN
 
 @dataclass(frozen=True)
 class Described:
-    """What an endpoint's description is made of."""
+    """The facts in an endpoint's description."""
 
     name: str
     version: int
@@ -47,7 +47,7 @@ class Described:
     #: The request that was logged with the model.
     example: Any = None
     streams: bool = False
-    #: The path of OpenAI's protocol that the model answers, below `v1`; empty: none.
+    #: The path of OpenAI's protocol that the model supports, below `v1`; empty: none.
     chat: str = ""
     #: Whether the signature is that of a Python function, whose values are below `inputs`.
     of_type_hints: bool = False
@@ -170,7 +170,7 @@ def _object(properties: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _column(said: Mapping[str, Any]) -> dict[str, Any]:
-    """A column, tensor or parameter as JSON Schema; anything where MLflow says nothing more."""
+    """A column, tensor or parameter as JSON Schema; anything where MLflow has no details."""
     kind = said.get("type")
     if kind == "tensor":
         spec = said.get("tensor-spec", {})
@@ -205,7 +205,7 @@ def _plain(dtype: str) -> str:
 
 
 def _out(of: Described) -> dict[str, Any]:
-    """Predictions: a list with one of each row, as far as the signature says."""
+    """Predictions: a list with one for each row, as far as the signature defines them."""
     outputs = of.outputs or ()
     if len(outputs) == 1 and "name" not in outputs[0]:
         tensor = outputs[0].get("type") == "tensor"
@@ -254,7 +254,7 @@ def _open_inference(of: Described) -> dict[str, Any]:
 
 
 def tensors_of(of: Described) -> list[dict[str, Any]] | None:
-    """The example's columns as inputs of the protocol; None where it is no table of the signature's columns."""
+    """The example's columns as inputs of the protocol; None unless it is a table of the signature's columns."""
     split = of.example.get("dataframe_split") if isinstance(of.example, dict) else None
     if not isinstance(split, dict) or not of.inputs:
         return None

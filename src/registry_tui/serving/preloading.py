@@ -1,6 +1,6 @@
-"""Imports what serving needs before the model's own code: MLflow then puts that first on `sys.path`.
+"""Imports all modules that serving needs before the model's own code, which MLflow then puts first on `sys.path`.
 
-A model's `uvicorn.py` or `token.py` would otherwise take the place of a module that is imported later.
+A model's `uvicorn.py` or `token.py` would otherwise shadow a module that is imported later.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from registry_tui.contracts.garbage import lasting
 
-#: What uvicorn, asyncio, MLflow's scoring functions and tracebacks import while they work. A test serves a model that
-#: shadows every module that is not loaded, and finds what is missing here.
+#: Modules that uvicorn, asyncio, MLflow's scoring functions and tracebacks import at run time. A test serves a model
+#: that shadows every module that is not loaded, to find missing ones.
 _MODULES = (
     "_multiprocessing",
     "concurrent.futures.thread",

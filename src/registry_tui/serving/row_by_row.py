@@ -1,7 +1,7 @@
-"""Which models answer each row by itself, whatever other rows come with it.
+"""Which models predict each row independently of the other rows.
 
-A model is known to when everything that it consists of is in the lists below. Everything else may look at the whole
-table, as a transformer that centres on the mean of its input does: such models are predicted one request at a time.
+A model counts as one if all its parts are in the lists below. Anything else may use the whole table, as a transformer
+that centres on the mean of its input does: such models predict one request at a time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-#: scikit-learn's classes, all of whose methods in METHODS answer row by row. What fits, or compares rows with one
-#: another or with the training data (neighbours, NMF, Gaussian processes), is left out.
+#: scikit-learn's classes, all of whose methods in METHODS predict row by row. Those that fit, or compare rows with one
+#: another or with the training data (neighbours, NMF, Gaussian processes), are left out.
 _ESTIMATORS = """
     Pipeline ColumnTransformer FeatureUnion TransformedTargetRegressor FrozenEstimator GridSearchCV
     RandomizedSearchCV HalvingGridSearchCV HalvingRandomSearchCV DecisionTreeClassifier DecisionTreeRegressor
@@ -48,7 +48,7 @@ BOOSTERS = frozenset(_BOOSTERS.split())
 METHODS = frozenset(
     ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")
 )
-#: What each flavour's wrapper calls the model that was logged.
+#: The attribute of each flavour's wrapper with the logged model.
 FLAVOURS = {"mlflow.sklearn": "sklearn_model", "mlflow.xgboost": "xgb_model", "mlflow.lightgbm": "lgb_model"}
 
 

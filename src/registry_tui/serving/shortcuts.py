@@ -1,4 +1,4 @@
-"""Steps of MLflow's scoring function that are done quicker here where the result is the same.
+"""Faster versions of steps of MLflow's scoring function, where the result is the same.
 
 MLflow's function still reads each request, predicts and words the errors. Five steps of it are replaced in this
 process: making a table of JSON and of CSV, making a tensor, comparing a table with the signature, and writing
@@ -31,11 +31,11 @@ class Shortcuts:
         self._own = threading.local()
         self._original: dict[str, Callable[..., Any]] = {}
 
-    # -- what one call leaves for the next step of the same thread ------------------------------------
+    # -- passed from one step of a call to the next, per thread ----------------------------------------
 
     @contextmanager
     def scoring(self) -> Iterator[Written]:
-        """Around what one thread has MLflow do for a request; yields what was written meanwhile."""
+        """Enables the shortcuts while MLflow handles a request on this thread; yields the written predictions."""
         written = Written()
         self._own.written = written
         try:
@@ -48,11 +48,11 @@ class Shortcuts:
         return getattr(self._own, "written", None) is not None
 
     def is_checked(self, frame: Any) -> None:
-        """Notes that a table is as its signature says: names, order and types."""
+        """Notes that a table matches its signature: names, order and types."""
         self._own.checked = frame
 
     def fits(self, frame: Any, schema: Any) -> bool:
-        """Whether a table is as its signature says, so that comparing it once more would change nothing."""
+        """Whether a table matches its signature, so that comparing it once more would change nothing."""
         import pandas
 
         types = plain_types(schema)
@@ -142,7 +142,7 @@ class Written:
 
 @contextmanager
 def scoring(shortcuts: Shortcuts | None) -> Iterator[Written]:
-    """`shortcuts.scoring()`, or nothing where there are none."""
+    """`shortcuts.scoring()`; without shortcuts, does nothing."""
     if shortcuts is None:
         yield Written()
     else:
@@ -275,7 +275,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _numbers(value: Any, type_: Any) -> Any:
-    """An array of a list; None when MLflow's own step has to say what is wrong."""
+    """A list as an array; None when MLflow's own step has to raise the error."""
     import numpy
 
     try:

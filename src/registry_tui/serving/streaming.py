@@ -1,4 +1,4 @@
-"""Answers in pieces: what a model's `predict_stream` yields, as server-sent events (HTML standard, 9.2).
+"""Streamed responses: the output of a model's `predict_stream` as server-sent events (HTML standard, 9.2).
 
 Functions import MLflow, which takes seconds; in a replica, `load` has imported it by then.
 """
@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 ASKS = "stream"
 #: Where MLflow's own classes of models are.
 _MLFLOWS = "mlflow.pyfunc.model"
-#: Events that wait until the caller takes them; the model is asked for no more meanwhile.
+#: Events that wait until the caller takes them; the model is paused meanwhile.
 AHEAD = 16
-#: Makes events' data of what a model yields.
+#: Converts a model's output to the data of events.
 Write = Callable[[Iterator[Any]], Iterator[Any]]
-#: Makes an event's data of a sentence, a code and a status.
+#: Makes an event's data from a message, a code and a status.
 Word = Callable[[str, str, int], Mapping[str, Any]]
 
 
@@ -52,7 +52,7 @@ class Events:
     # -- on the model's thread -----------------------------------------------------------------------
 
     def begin(self) -> bytes:
-        """The first event. Raises what the model raises before it."""
+        """The first event. Raises the model's errors before it."""
         try:
             return next(self._made)
         except BaseException:
@@ -83,8 +83,8 @@ class Events:
             _tell(loop, self._came.put_nowait, None)
 
     def close(self) -> None:
-        """Ends the model's generator, so that it lets go what it holds."""
-        with suppress(BaseException):  # whatever a model does when it is told to end
+        """Closes the model's generator, so that it releases its resources."""
+        with suppress(BaseException):  # a model may raise anything when closed
             self._pieces.close()
 
     def _make(self, write: Write, strict: bool) -> Iterator[bytes]:
@@ -141,17 +141,17 @@ def can(model: PyFuncModel) -> bool:
         own = type(model.get_raw_model()).predict_stream
     except (AttributeError, NotImplementedError):
         return True
-    # MLflow's classes have a method that only says that it is missing.
+    # MLflow's classes have a method that only raises an error.
     return str(own.__module__) != _MLFLOWS
 
 
 def may_ask(body: bytes) -> bool:
-    """Whether a request may ask for an answer in pieces, as far as can be told without reading it."""
+    """Whether a request may be for a streamed response; a quick check without parsing it."""
     return b'"stream"' in body
 
 
 def asked(body: bytes, content_type: str) -> dict[str, Any] | None:
-    """The request, when it asks for an answer in pieces: JSON with `"stream": true`."""
+    """The request, if it is for a streamed response: JSON with `"stream": true`."""
     if not may_ask(body) or content_type.partition(";")[0].strip() != JSON:
         return None
     try:
@@ -186,9 +186,9 @@ def invocations(document: dict[str, Any], model: PyFuncModel, *, strict: bool = 
 def begin(
     model: PyFuncModel, read: Callable[[], tuple[Any, Any]], write: Write, word: Word, *, strict: bool = False
 ) -> Answer:
-    """An answer whose first event is there. What is wrong before it is an ordinary answer.
+    """A response whose first event is there. Errors before it are an ordinary response.
 
-    `read` returns what the model is given, and its params; `write` makes events' data of what it yields.
+    `read` returns the model's input, and its params; `write` converts the model's output to the data of events.
     """
     watched = Watched(model)
 
@@ -202,12 +202,15 @@ def begin(
 
 
 def written(data: Any, *, strict: bool = False) -> bytes:
-    """One event. Raises TypeError, ValueError for what is not JSON."""
+    """One event. Raises TypeError, ValueError for values that are not JSON."""
     return event_stream.event(as_json(data, strict=strict))
 
 
 def as_json(data: Any, *, strict: bool = False) -> str:
-    """As MLflow writes it; `strict`: NaN and infinities are null. Raises TypeError, ValueError for what is not JSON."""
+    """As MLflow writes it; `strict`:
+
+    NaN and infinities are null. Raises TypeError, ValueError for values that are not JSON.
+    """
     from mlflow.utils.proto_json_utils import NumpyEncoder
 
     text = json.dumps(data, cls=NumpyEncoder)

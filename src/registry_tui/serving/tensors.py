@@ -114,7 +114,7 @@ def _of_bytes(name: str, document: dict[str, Any], data: bytes) -> Any:
         if datatype == "BYTES":
             return numpy.array(_texts(name, data), dtype=object).reshape(shape)
         found = numpy.frombuffer(data, dtype=numpy.dtype(DATATYPES[datatype]).newbyteorder("<"))
-        # Models may change what they are given; a view of the body cannot be changed.
+        # Models may change their input in place; a view of the body is read-only.
         return found.astype(DATATYPES[datatype]).reshape(shape)
     except ValueError as error:
         raise Unfit(f"The binary data of {name} are not of the shape {list(shape)} and {datatype}") from error
