@@ -1,7 +1,7 @@
 """How this program starts others: Python that imports nothing from where it is called, in a known environment.
 
 The shell that calls `registry-tui up` may hold another cloud's profile, a proxy, or a folder full of Python files. None
-of it may change what the platform does.
+of it may change the platform's behaviour.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ KEPT_PREFIXES = (
 )
 #: Proxies, in either case, which downloads of packages need; addresses of this machine are always excepted.
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
-#: What chooses who acts or where, for one command of a person.
+#: Variables that choose the person or the place, for one command of a person.
 _PERSONAL = (
     *("REGISTRY_TUI_USER", "REGISTRY_TUI_PROJECT", "REGISTRY_TUI_REGISTRY"),
     *("REGISTRY_TUI_CONTEXT", "REGISTRY_TUI_CONTEXTS", "REGISTRY_TUI_TOKEN"),
@@ -69,10 +69,10 @@ _LOCAL = (LOOPBACK, "localhost", "::1")
 
 
 def isolated(module: str, *arguments: str, python: str | Path = sys.executable) -> list[str]:
-    """The command that runs a module without looking for it, or for what it imports, in the current folder.
+    """The command that runs a module without importing anything from the current folder.
 
-    `-P` keeps the current folder out of `sys.path`; user and site packages stay. Older Pythons than 3.11, which a model
-    may ask for, do not know it: give those an own current folder.
+    `-P` keeps the current folder out of `sys.path`; user and site packages stay. Pythons older than 3.11, which a model
+    may require, do not support it: run those in a folder of their own.
     """
     return [str(python), *(("-P",) if _knows_safe_path(Path(python)) else ()), "-m", module, *arguments]
 

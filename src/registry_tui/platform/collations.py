@@ -1,4 +1,4 @@
-"""Texts in PostgreSQL that are compared and sorted by their bytes, as SQLite does, whatever language a database has."""
+"""Texts in PostgreSQL compared and sorted by their bytes, as in SQLite, whatever a database's language."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Name and statement for each table of the current schema with columns that follow the rules of a language, or of the
-#: database, which may be one's.
+#: database, which may have one.
 STATEMENTS = """
     SELECT c.relname, 'ALTER TABLE ' || quote_ident(c.relname) || ' ' || string_agg(
         'ALTER COLUMN ' || quote_ident(a.attname) || ' TYPE ' || format_type(a.atttypid, a.atttypmod) || ' COLLATE "C"',
@@ -21,7 +21,7 @@ STATEMENTS = """
 def compare_by_bytes(execute: Callable[[str], Any]) -> bool:
     """Changes every text column of the current schema that is compared otherwise; returns whether there were any.
 
-    `execute` carries out a statement, and returns what has `fetchall`. Raises the driver's errors.
+    `execute` runs a statement, and returns an object with `fetchall`. Raises the driver's errors.
     """
     found = statements(execute)
     for statement in found.values():
@@ -30,5 +30,8 @@ def compare_by_bytes(execute: Callable[[str], Any]) -> bool:
 
 
 def statements(execute: Callable[[str], Any]) -> dict[str, str]:
-    """What changes the tables of the current schema, by their names; `execute` as above. Raises the driver's errors."""
+    """The statements that change the tables of the current schema, by table; `execute` as above.
+
+    Raises the driver's errors.
+    """
     return {str(name): str(statement) for name, statement in execute(STATEMENTS).fetchall()}

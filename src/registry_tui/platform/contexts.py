@@ -23,25 +23,25 @@ FOLDER_VARIABLE = "REGISTRY_TUI_CONTEXTS"
 #: The platform of this machine, through its socket.
 LOCAL = "local"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-#: What a file's name keeps of a context's: a disk may take capitals for the same as small letters, and no colon.
+#: A context's name in a file's name keeps these: a disk may ignore case, and forbid colons.
 _QUOTED = re.compile(r"[^a-z0-9._-]")
 
 
 class NoContext(PlatformError):
-    """There is no such context, or it holds no token."""
+    """There is no such context, or it has no token."""
 
 
 @dataclass(frozen=True, repr=False)
 class Context:
-    """A service elsewhere, and who one is there. Never printed whole: it holds a token."""
+    """A service elsewhere, and the user's identity there. Never printed whole: it holds a token."""
 
     name: str
     url: str
     user: str = ""
     #: Empty after `logout`.
     token: str = ""
-    #: The file with what its certificate is checked against: the pinned certificate, or an authority; empty: what this
-    #: machine trusts.
+    #: The file to check its certificate against: the pinned certificate, or an authority; empty: the authorities that
+    #: this machine trusts.
     trusted: str = ""
 
     @property
@@ -100,8 +100,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Contexts:
 
 
 def save(contexts: Contexts, environment: Mapping[str, str] = os.environ) -> None:
-    """Keeps the contexts, mode 0600 in a folder with 0700. Raises OSError."""
-    # hashlib: only who signs in writes.
+    """Saves the contexts, mode 0600 in a folder with 0700. Raises OSError."""
+    # hashlib: needed only for writing, at sign-in.
     from registry_tui.platform.secrets import write_private
 
     into = private_folder(environment)

@@ -38,11 +38,11 @@ class DatabaseChanges:
         return stamp != self._done or time.monotonic() > self._until
 
     def forget(self) -> None:
-        """The next look is due, whatever was written."""
+        """Makes the next check due, whether or not something was written."""
         self._done = None
 
     def done(self, stamp: Stamp) -> None:
-        """A look that began with this stamp is finished."""
+        """Notes the end of a check that began with this stamp."""
         self._done, self._until = stamp, time.monotonic() + AT_LEAST_EVERY
 
 

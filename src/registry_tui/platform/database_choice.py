@@ -42,9 +42,9 @@ class Choice:
 
 
 def configured(home: Home, environment: Mapping[str, str] = os.environ) -> Choice | None:
-    """What the settings say; None for SQLite. Raises UnusableAddress, OSError.
+    """The databases in the settings; None for SQLite. Raises UnusableAddress, OSError.
 
-    A file that cannot be read is the service's to complain about, which reads every setting.
+    Errors of an unreadable file are left to the service, which reads all settings.
     """
     try:
         table: dict[str, Any] = tomllib.loads(home.config_file.read_text(encoding="utf-8")).get("service", {})
@@ -64,7 +64,7 @@ def configured(home: Home, environment: Mapping[str, str] = os.environ) -> Choic
 
 
 def news(home: Home, asked: Choice | None) -> Choice | None:
-    """What has to be kept before the parts start; None where they use it already. `asked` goes before the settings.
+    """The choice to save before the parts start; None if they use it already. `asked` overrides the settings.
 
     Raises OtherDatabase, UnusableAddress, OSError, Damaged.
     """

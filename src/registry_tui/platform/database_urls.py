@@ -29,12 +29,12 @@ _SEARCH_PATH = re.compile(r"-c\s*search_path=(\w+)")
 
 
 class UnusableAddress(PlatformError):
-    """An address is none of a PostgreSQL database."""
+    """An address is not that of a PostgreSQL database."""
 
 
 @dataclass(frozen=True, repr=False)
 class Databases:
-    """Where the parts keep their rows, as SQLAlchemy's addresses. Never printed: they may hold a password."""
+    """The databases of the parts, as SQLAlchemy's URLs. Never printed: they may hold a password."""
 
     service: str
     workflows: str
@@ -60,7 +60,7 @@ class Databases:
 
 
 def databases_of(home: Home) -> Databases:
-    """Where a home's parts keep their rows: what `database_choice.py` has kept, or files of the home.
+    """The databases of a home's parts: those saved by `database_choice.py`, or files of the home.
 
     Raises OSError, Damaged.
     """

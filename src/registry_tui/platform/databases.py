@@ -66,7 +66,7 @@ def without_nul(text: str) -> str:
 
 
 def _is_away(code: str | None) -> bool:
-    """Without a code: libpq found no server, or lost it (`platform/postgresql.py` tells these from a refusal)."""
+    """Without a code, libpq found no server, or lost it. `platform/postgresql.py` handles refusals."""
     return code is None or code in _AWAY or (code.startswith("08") and code != _REFUSED)
 
 

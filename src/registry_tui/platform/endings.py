@@ -30,25 +30,25 @@ _KEPT = 20
 
 @dataclass(frozen=True)
 class Ending:
-    """Why a part cannot work, and what to do."""
+    """Why a part cannot work, and the remedy."""
 
     detail: str
     action: str
 
 
 def reason_file(home: Home, part: str) -> Path:
-    """Where a part leaves its reason."""
+    """The file with a part's reason."""
     return home.run / f"{part}.reason.json"
 
 
 def starts_file(home: Home, part: str) -> Path:
-    """Where the moments of a part's starts are kept until it works."""
+    """The file with the times of a part's starts, kept until it works."""
     return home.run / f"{part}.starts.json"
 
 
 def leave(home: Home, part: str, ending: Ending) -> None:
-    """Keeps why a part cannot work, until it does."""
-    with suppress(OSError):  # the disk may be what is wrong; the log has it as well
+    """Saves the reason why a part cannot work, until it does."""
+    with suppress(OSError):  # the disk may be the cause; the log has it as well
         reason = {"detail": ending.detail, "action": ending.action, "pid": os.getpid()}
         write_private(reason_file(home, part), json.dumps(reason))
 
@@ -62,14 +62,14 @@ def is_ending(home: Home, part: str, pid: int) -> bool:
 
 
 def works(home: Home, part: str) -> None:
-    """Forgets what kept a part from working before."""
+    """Deletes the reason and the starts of a part that works now."""
     for file in (reason_file(home, part), starts_file(home, part)):
         with suppress(OSError):
             file.unlink(missing_ok=True)
 
 
 def ending_of(home: Home, part: str) -> Ending | None:
-    """Why a part does not work: its own reason, or that it ends again and again. None when nothing is known."""
+    """Why a part does not work: its own reason, or that it ends again and again. None when unknown."""
     try:
         found = json.loads(reason_file(home, part).read_text(encoding="utf-8"))
         return Ending(str(found["detail"]), str(found["action"]))
@@ -92,10 +92,10 @@ def note_start(home: Home, part: str) -> None:
 
 @contextmanager
 def explained(home: Home, part: str, *databases: str) -> Iterator[None]:
-    """Around a part's start: leaves words for what stands in its way, and ends the process with `UNUSABLE`.
+    """Saves the reason when a part's start fails, and ends the process with `UNUSABLE`.
 
-    `databases`, by their names in `Databases`, are looked at when one of them may be the cause. Errors that nobody
-    foresaw are raised as they are.
+    `databases`, by their names in `Databases`, are checked when one of them may be the cause. Unforeseen errors are
+    raised unchanged.
     """
     note_start(home, part)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class PlatformError(Exception):
-    """A part could not be started, stopped or asked; `action` says what to do."""
+    """A part could not be started, stopped or queried; `action` is the remedy."""
 
     def __init__(self, message: str, *, action: str | None = None) -> None:
         super().__init__(message)
@@ -17,7 +17,7 @@ class HomeUnusable(PlatformError):
 
 
 class Damaged(HomeUnusable, ValueError):
-    """A file of the home does not hold what it must."""
+    """A file of the home has invalid content."""
 
 
 class LimitTooLow(PlatformError):
@@ -33,15 +33,15 @@ class BinaryMissing(PlatformError):
 
 
 class ExtraMissing(BinaryMissing):
-    """An optional part of the installation is missing: the platform, or what the demo needs."""
+    """An optional part of the installation is missing: the platform's packages, or the demo's."""
 
 
 class PartFailed(PlatformError):
-    """A part did not come up."""
+    """A part did not start."""
 
 
 class SupervisorUnavailable(PlatformError):
-    """supervisord does not answer, or does not run."""
+    """supervisord does not respond, or does not run."""
 
 
 class StillRunning(PlatformError):

@@ -1,4 +1,4 @@
-"""The optional parts of an installation (`registry-tui[platform]`, `[demo]`), and what to do where one is missing."""
+"""The optional parts of an installation (`registry-tui[platform]`, `[demo]`), and the remedy where one is missing."""
 
 from __future__ import annotations
 

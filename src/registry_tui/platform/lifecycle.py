@@ -48,14 +48,15 @@ MIN_FILES = supervisor.MIN_FILES
 #: Seconds that all parts together may take to come up.
 PATIENCE = 180.0
 
-#: Seconds that all parts together get to stop by themselves.
+#: Seconds in which all parts together may stop by themselves.
 _STOP_SECONDS = 60.0
 
-#: What answers callers of deployments, in the order in which it is ended; and the seconds for what is under way.
+#: The parts that answer callers of deployments, in the order in which they end; and the seconds for requests in
+#: progress.
 SERVING = ("gateway", "replica")
 _ANSWER_SECONDS = 120.0
 
-#: What would be misread in a path: by supervisord's configuration, SQLite's addresses, the object store's lists.
+#: Characters misread in a path: by supervisord's configuration, SQLite's URLs, the object store's lists.
 _MISREAD = re.compile(r"""[?#%;,"'\\\x00-\x1f\x7f]""")
 
 
@@ -76,10 +77,11 @@ def up(
     patience: float = PATIENCE,
     unfinished: bool = False,
 ) -> Generator[PartProgress, None, None]:
-    """Starts what does not run, and tells each change until every part is healthy. Does nothing to what runs.
+    """Starts the parts that do not run, and yields each change until every part is healthy.
 
-    `database`: where the rows of a new platform are to be, or are; None: as the settings say.
-    `unfinished`: also a home that is being upgraded.
+    Running parts stay as they are.
+
+    `database`: the database for the rows of a new platform, or of this one; None: from the settings.
 
     Raises OtherDatabase, UnusableAddress, HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
     """
@@ -139,7 +141,7 @@ def up(
 
 
 def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
-    """Ends what still answers callers after its supervisord was killed, once what was started instead answers."""
+    """Ends processes that still answer callers after their supervisord was killed, once their replacements answer."""
     known = supervisor.processes(home)
     kept = {info.pid for info in known.values() if info.pid}
     left = {
@@ -341,7 +343,7 @@ def _prepare(home: Home) -> None:
         disk = space.space_of(home.root)
     except OSError as error:
         raise _unusable(home, error) from error
-    # Less than the reserve is enough to clean up; less than this is not even enough to note what was done.
+    # Less than the reserve is enough to clean up; less than this is not even enough to record a cleanup.
     if disk.free < space.LEAST:
         raise HomeUnusable(
             f"Only {disk.free // space.MIB} MiB are free on the disk of {home.root}; "
@@ -361,7 +363,7 @@ def _unusable(home: Home, error: OSError) -> HomeUnusable:
 
 @contextmanager
 def _words(home: Home) -> Iterator[None]:
-    """Turns what the file system says into HomeUnusable."""
+    """Turns errors of the file system into HomeUnusable."""
     try:
         yield
     except OSError as error:

@@ -111,7 +111,7 @@ def _is_address(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address leads to this machine only; names are what they resolve to now."""
+    """Whether an address leads to this machine only; names are resolved now."""
     if host in EVERYWHERE:
         return False
     if _is_address(host):

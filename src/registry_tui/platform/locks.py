@@ -25,9 +25,10 @@ def only_one(
 ) -> Iterator[None]:
     """Holds a file's lock while the block runs, after waiting for another process for `patience` seconds.
 
-    `lasting` says why waiting does not help, if so; it is asked after a few seconds.
+    `lasting` returns the reason when waiting does not help; it is called after a few seconds.
 
-    Raises Locked with the text `busy` after them, or with that of `lasting`, and OSError when the file cannot be made.
+    Raises Locked with the text `busy` after the timeout, or with that of `lasting`, and OSError when the file cannot be
+    made.
     """
     with path.open("w") as lock:
         began = time.monotonic()

@@ -74,7 +74,7 @@ class Mounts:
         return cls([mount for line in text.split("\n") if (mount := _mount(line)) is not None])
 
     def at(self, path: str) -> Mount | None:
-        """The mount that a path leads into, as the kernel walks: what is mounted over another mount hides it."""
+        """The mount that a path leads into, resolved as by the kernel: a mount hides the one below it."""
         found = _first(self._tops, path)
         while found is not None and (inner := _first(self._children.get(found.id, ()), path)) is not None:
             found = inner
@@ -153,8 +153,8 @@ def _first(mounts: Iterable[Mount], path: str) -> Mount | None:
 
 
 def _parsed(source: str) -> tuple[str, PurePosixPath] | None:
-    """Host and path of an NFS source; None for what is not one, or climbs out of its path."""
-    # The address of IPv6 stands in brackets or not.
+    """Host and path of an NFS source; None for other texts, and for paths that climb out with `..`."""
+    # An IPv6 address may be in brackets.
     host, separator, path = source.partition(":/")
     host = host.strip("[]")
     if not separator or not host or has_climbing_part(source):

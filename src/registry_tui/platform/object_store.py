@@ -29,12 +29,12 @@ from registry_tui.platform.secrets import Secrets, load_secrets, write_private
 #: (12 % of a core, measured).
 _MEMORY_LIMIT = "400MiB"
 
-#: What has an HTTP or gRPC port of its own, or asks one. Without certificates the master's port hands out signed tokens
-#: and deletes collections, and the filer's gRPC port reads and writes everything, for anyone.
+#: Components with an HTTP or gRPC port of their own, or clients of one. Without certificates the master's port hands
+#: out signed tokens and deletes collections, and the filer's gRPC port reads and writes everything, for anyone.
 _HTTPS = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 _GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 
-#: Keys for tokens between its own parts: to write and to read, on the master's word and the filer's.
+#: Keys for tokens between its own components: for writing and reading, issued by the master and the filer.
 _SIGNING = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
 
 #: In the home's `run` folder.
@@ -95,15 +95,15 @@ def command(home: Home, ports: Ports) -> list[str]:
         "admin.port": ports.admin,
         "admin.port.grpc": ports.admin_grpc,
     }
-    # Level -1 leaves out what it logs every half minute although nothing happens; errors and warnings stay.
+    # Level -1 leaves out the messages that it logs every half minute while idle; errors and warnings stay.
     return [find_weed(), "-logtostderr=true", "-v=-1", "mini", *(f"-{name}={value}" for name, value in flags.items())]
 
 
 def environment(home: Home) -> dict[str, str]:
-    """What `weed` reads from its environment: what makes every port ask who is there. Raises OSError.
+    """The environment variables of `weed`, which make every port authenticate its clients. Raises OSError.
 
-    The S3 port asks for an S3 key. All others ask for a certificate that only this process has; the volume and filer
-    ports also for a token signed with keys that are made here, at each start.
+    The S3 port requires an S3 key. All others require a certificate that only this process has; the volume and filer
+    ports also a token signed with keys that are generated here, at each start.
     """
     authority, certificate, key = write_certificates(home.run)
     doors = (*(f"HTTPS_{name}" for name in _HTTPS), *(f"GRPC_{name}" for name in _GRPC))

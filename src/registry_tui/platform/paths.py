@@ -105,7 +105,7 @@ class Home:
 
     @property
     def upgrading_file(self) -> Path:
-        """What an upgrade goes back to when it fails, while it is under way."""
+        """The state that an upgrade in progress restores when it fails."""
         return self.root / "upgrading.json"
 
     @property
@@ -174,7 +174,7 @@ class Home:
         import hashlib
 
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
-        # No variable has a say: every process of this user must find the same folder.
+        # Independent of variables: every process of this user must find the same folder.
         return Path(f"/tmp/registry-tui-{os.getuid()}") / digest
 
     @property

@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 #: by chance while the platform is down.
 _BLOCKS = 500
 _FIRST, _BLOCK_SIZE = 22_000, 16
-#: The object store's own worker looks for the admin's gRPC port 10000 above its HTTP port, whatever its options say.
+#: The object store's own worker expects the admin's gRPC port 10000 above its HTTP port, regardless of its options.
 _FIRST_ADMIN, _ADMIN_GRPC_ABOVE = 20_000, 10_000
 
 

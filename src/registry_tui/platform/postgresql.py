@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: what every one of ours asks for, and how long it waits for a server that is away."""
+"""Connections to PostgreSQL: their common settings, and how long they wait for an unavailable server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from registry_tui.platform.postgresql_answers import refusal, takes_logins
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds that a new connection waits for a server that starts again, or for another one that takes over.
+#: Seconds that a new connection waits for a server that restarts, or for a failover.
 PATIENCE = 20.0
 _PAUSE = 0.2
-#: How long a table is waited for once another one was held by somebody: who dumps a database holds all of them.
+#: Lock timeout for a table after another one was locked: a dump of a database locks all of them.
 _SHORT_WAIT = "1s"
-#: Seconds that one attempt waits for each of the servers that an address names.
+#: Timeout of one attempt, in seconds, for each of the servers in an address.
 CONNECT_TIMEOUT = 10
 
 #: Sessions: times in UTC; a wait for another's lock ends, as SQLite's does (`database/dialects.py: BUSY_TIMEOUT_MS`);
@@ -49,11 +49,11 @@ class _TextDumper(StrDumper):
 def connect(
     conninfo: str, patience: float = PATIENCE, context: AdaptContext | None = None, *, worked: bool = False
 ) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection with our settings; `context` says how values are translated; `worked`: the login was right before.
+    """A connection with our settings; `context` adapts values; `worked`: the login was right before.
 
     Raises psycopg.OperationalError: with the SQLSTATE 08004 when a server that takes logins refuses this one, with
-    08001 when none let us in within `patience` seconds, or 53300 when it has no free connection. libpq itself has no
-    code for any of them.
+    08001 when none let us in within `patience` seconds, or 53300 when it has no free connection. libpq itself reports
+    no code for any of them.
     """
     until, took_logins = time.monotonic() + patience, False
     while True:
@@ -64,7 +64,7 @@ def connect(
             break
         except psycopg.OperationalError as error:
             takes = takes_logins(error.pgconn)
-            # A server that comes up meanwhile takes logins from after the attempt on: it has to fail once more.
+            # A server that starts meanwhile takes logins after the attempt: it has to fail once more.
             if takes and took_logins and not worked and _any_server_will_do(conninfo):
                 raise errors.SqlserverRejectedEstablishmentOfSqlconnection(str(error)) from error
             if time.monotonic() > until and not (takes and not took_logins):
@@ -94,15 +94,15 @@ def ensure_schema(url: str, patience: float = PATIENCE) -> None:
 
 
 def compare_by_bytes(url: str) -> bool:
-    """Has all texts of an address's schema compared by their bytes; returns whether tables were changed.
+    """Makes all text columns of a URL's schema compare by bytes; returns whether tables were changed.
 
-    A table that cannot be changed (a view shows its column, somebody holds it) stays as it is, and the log says why:
-    only the order of its texts differs then. Connections that were open before must not be used again where tables
-    were changed: what they have prepared no longer fits. Raises psycopg.Error.
+    A table that cannot be changed (a view uses its column, somebody locks it) stays as it is, and the reason is logged:
+    only the order of its texts differs then. Where tables were changed, connections opened before must not be reused:
+    their prepared statements no longer match. Raises psycopg.Error.
     """
     changed = False
     with connect(for_psycopg(url)) as connection:
-        # A transaction for each table, so that one that cannot be changed keeps no other from it.
+        # A transaction for each table, so that one failure does not affect the others.
         connection.autocommit = True
         for table, statement in collations.statements(cast("Any", connection.execute)).items():
             try:

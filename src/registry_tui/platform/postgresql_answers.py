@@ -37,18 +37,18 @@ class Failed(Protocol):
 
 
 def takes_logins(failed: Failed | None, patience: float = PATIENCE) -> bool:
-    """Whether the server to which a connection failed asks who is there, or refuses who that is.
+    """Whether the server of a failed connection takes logins, or has refused this one.
 
-    False while it starts, ends, has no free connection, or does not answer; None was not even a connection.
+    False while it starts, stops, has no free connection, or does not respond; None stands for no connection at all.
     """
     code = refusal(failed, patience)
     return code is not None and (not code or code.startswith(_LOGIN))
 
 
 def refusal(failed: Failed | None, patience: float = PATIENCE) -> str | None:
-    """The SQLSTATE with which a server refuses everybody now; empty where it asks for the login, None without answer.
+    """The SQLSTATE with which a server refuses everybody now; empty if it asks for a login, None without a response.
 
-    Connections that are kept for some users, or limited for one, are refused behind the login only, without a code.
+    Connection slots reserved for some users, or limited for one, are refused only after the login, without a code.
     """
     if failed is None:
         return None

@@ -55,7 +55,7 @@ class Probe:
         self._gateway.close()
 
     def ask(self, part: str) -> tuple[PartState, str]:
-        """A part's state and what the probe found; never raises because of the part."""
+        """A part's state and the probe's result; never raises because of the part."""
         asked: dict[str, Callable[[], tuple[PartState, str]]] = {
             "object-store": self._object_store,
             "mlflow": self._ask_mlflow,
@@ -64,7 +64,7 @@ class Probe:
         }
         try:
             return asked[part]()
-        except Exception as error:  # every library has its own errors; for a probe all mean the same
+        except Exception as error:  # every library has its own errors; a probe treats all alike
             return PartState.UNHEALTHY, _reason(error)
 
     def _object_store(self) -> tuple[PartState, str]:
@@ -134,7 +134,7 @@ def _reason(error: Exception) -> str:
 
 
 def platform_status(home: Home) -> PlatformStatus:
-    """Every part: what supervisord says, and what it does when it is asked. Raises OSError, PlatformError."""
+    """The status of every part, from supervisord and from probes. Raises OSError, PlatformError."""
     ports = load_ports(home)
     try:
         known = supervisor.processes(home)

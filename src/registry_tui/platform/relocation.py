@@ -59,7 +59,7 @@ def since_last_start(home: Home) -> Move | None:
 
 
 def settle(home: Home, move: Move) -> list[str]:
-    """Makes a home fit its place; it does not run. Returns what that changes, for people.
+    """Adapts a stopped home to its new place. Returns the changes, in words for people.
 
     Raises Damaged, HomeUnusable, OSError.
     """
@@ -166,7 +166,7 @@ def _require_whole(home: Home) -> None:
     """Raises Damaged for a database that changed while it was copied."""
     files = (home.service_database, home.workflows_database, home.mlflow_database, home.mlflow_auth_database)
     for path in files:
-        # What was stopped leaves no such file behind.
+        # A clean stop leaves no such file behind.
         if path.exists() and path.with_name(f"{path.name}-wal").exists() and not _sound(path):
             raise Damaged(
                 f"{path} is damaged: the home was copied while its platform was running",

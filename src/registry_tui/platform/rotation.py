@@ -1,7 +1,7 @@
-"""Secrets that are being replaced: what is new, until the last old one has stopped working.
+"""Secrets that are being replaced: the new ones, until the last old one has stopped working.
 
-The file holds new secrets before anything knows them, so that a rotation that is cut off goes on at the service's next
-start. Until it retires the old ones, the object store accepts both.
+The file holds new secrets before they are used anywhere, so that an interrupted rotation continues at the service's
+next start. Until it retires the old ones, the object store accepts both.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def under_way(home: Home) -> Rotation | None:
 
 
 def readable(home: Home) -> Rotation | None:
-    """As `under_way`, for whoever only needs to know which secrets work: a damaged file counts as none.
+    """Like `under_way`, for callers that only need the working secrets: a damaged file counts as none.
 
-    Without it only the secrets of `secrets.json` are known; the service sets it aside. Raises OSError.
+    Without it only the secrets of `secrets.json` are known; the service renames it. Raises OSError.
     """
     try:
         return under_way(home)
@@ -86,7 +86,7 @@ def readable(home: Home) -> Rotation | None:
 
 
 def set_aside(home: Home) -> None:
-    """Keeps a damaged file under another name, so that it stands in nobody's way. Raises OSError."""
+    """Renames a damaged file, so that it no longer blocks anything. Raises OSError."""
     home.rotation_file.replace(home.damaged_rotation_file)
 
 
@@ -104,7 +104,7 @@ def accepted(home: Home, secrets: Secrets, name: str) -> list[AccessKey]:
 
 
 def _form(value: Any) -> object:
-    """What a secret consists of: a text, or named texts."""
+    """The structure of a secret: a text, or named texts."""
     return {name: type(each) for name, each in value.items()} if isinstance(value, dict) else type(value)
 
 

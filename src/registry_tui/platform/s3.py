@@ -56,9 +56,9 @@ def s3_client(
             max_pool_connections=connections,
             proxies={},
             s3={"addressing_style": "path"},
-            # Signed addresses too; the default for those is the version before.
+            # For presigned URLs too; their default is the older version.
             signature_version="s3v4" if service == "s3" else None,
-            # SeaweedFS checks what clients send; the newer default adds trailers to every upload.
+            # SeaweedFS verifies uploads; the newer default adds trailers to every upload.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),

@@ -42,7 +42,7 @@ class Secrets:
 
     #: Object store administrator: only the service uses it (buckets, IAM).
     object_store_admin: AccessKey = field(default_factory=AccessKey)
-    #: What MLflow's server reads and writes run artifacts with.
+    #: The key with which MLflow's server reads and writes run artifacts.
     object_store_mlflow: AccessKey = field(default_factory=AccessKey)
     #: MLflow's administrator, which is the service.
     mlflow_admin_user: str = "registry-tui"
@@ -52,9 +52,9 @@ class Secrets:
     user_password_seed: str = field(default_factory=_token)
     #: Derives keys for answers to repeated requests; a rotation leaves it, so that repetitions get their answers.
     idempotency_seed: str = field(default_factory=_token)
-    #: Encrypts the private keys that sign versions; a rotation leaves it, as each of these keys is replaced by itself.
+    #: Encrypts the private keys that sign versions; a rotation keeps it, as each of these keys is replaced separately.
     signing_seed: str = field(default_factory=_token)
-    #: Encrypts what MLflow keeps encrypted in its database.
+    #: Encrypts the values that MLflow encrypts in its database.
     mlflow_crypto_passphrase: str = field(default_factory=_token)
 
     def become(self, other: Secrets) -> None:
@@ -63,7 +63,7 @@ class Secrets:
             setattr(self, each.name, getattr(other, each.name))
 
 
-#: What earlier versions kept: the object store now makes these keys at each start.
+#: Keys of earlier versions: the object store now makes them at each start.
 _GONE = ("jwt_signing", "jwt_signing_read", "jwt_filer_signing", "jwt_filer_signing_read")
 #: All secrets by name.
 _NAMES = frozenset(each.name for each in fields(Secrets))

@@ -139,7 +139,7 @@ def make(names: Iterable[str]) -> tuple[str, str]:
         .not_valid_before(now - EARLIER)
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        # It signs nothing else: who trusts it trusts this server alone.
+        # It signs nothing else: clients that trust it trust this server alone.
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 MIB = 1 << 20
 
-#: Nothing new is stored when less stays free than this: databases, compaction and cleaning up need room themselves.
+#: Nothing new is stored when less would stay free: databases, compaction and cleaning up need space themselves.
 RESERVE = 256 * MIB
-#: Below this nothing is started: a database could not even write what was cleaned up.
+#: Below this nothing is started: a database could not even record a cleanup.
 LEAST = 48 * MIB
-#: The object store stops writing below this share of the disk (`weed mini`: 1 %), with room for what is under way.
+#: The object store stops writing below this share of the disk (`weed mini`: 1 %), with a margin for uploads in
+#: progress.
 _STORE_SHARE, _STORE_MARGIN = 0.01, 64 * MIB
 
 
@@ -34,7 +35,7 @@ class Space:
         return self.free - needed < self.reserve
 
     def sentence(self, needed: int = 0) -> str:
-        """Says how much is free, and how much would have to be."""
+        """Describes how much is free, and how much would have to be."""
         wanted = (
             f"{_size(needed)} are to be stored, and {_size(self.reserve)} stay free"
             if needed

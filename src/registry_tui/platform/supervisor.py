@@ -1,6 +1,6 @@
-"""supervisord, one a platform: its configuration, its start and end, and what it says over its unix socket.
+"""supervisord, one a platform: its configuration, its start and end, and its XML-RPC API over a unix socket.
 
-XML-RPC API: supervisor's documentation, "XML-RPC API".
+Documented in supervisor's "XML-RPC API".
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PROGRAMS = {program: part for part in PARTS for program in (GATEWAYS if part == 
 
 #: Files that a process must be allowed to open.
 MIN_FILES = 1024
-#: Seconds until supervisord answers: importing it alone may take some on a busy machine.
+#: Seconds until supervisord responds: importing it alone may take some on a busy machine.
 _START_SECONDS = 30.0
-#: Seconds that replicas get to finish what is under way when they are taken away.
+#: Seconds that removed replicas get to finish requests in progress.
 _STOP_SECONDS = 120.0
 
 
@@ -98,7 +98,10 @@ def program(
     startsecs: int = 2,
     stop: int = 20,
 ) -> list[str]:
-    """One program's section of the configuration; what ends within `startsecs` did not start, `stop` seconds end it."""
+    """One program's section of the configuration.
+
+    A program that ends within `startsecs` failed to start; it is killed `stop` seconds after SIGTERM.
+    """
     return [
         "",
         f"[program:{name}]",
@@ -290,7 +293,7 @@ class _UnixTransport(xmlrpc.client.Transport):
         return UnixConnection(self._path, self._timeout)
 
 
-#: Faults that mean that what was asked for is already so (supervisor/xmlrpc.py): BAD_NAME, ALREADY_STARTED,
+#: Faults that mean that the requested state already holds (supervisor/xmlrpc.py): BAD_NAME, ALREADY_STARTED,
 #: NOT_RUNNING, ALREADY_ADDED.
 _ALREADY = (10, 60, 70, 90)
 _STILL_RUNNING = 91

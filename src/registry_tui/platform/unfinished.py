@@ -31,9 +31,9 @@ def require_finished(home: Home) -> None:
 
 
 class Doors:
-    """Whether a part of a running platform lets people in; not while an upgrade may still go back.
+    """Whether a part of a running platform admits people; not while an upgrade may still be rolled back.
 
-    What they did until then would be taken back.
+    Their changes would be lost.
     """
 
     def __init__(self, home: Home) -> None:
@@ -41,7 +41,7 @@ class Doors:
         self._open = False
 
     def problem(self) -> HomeUnusable | None:
-        """Why nobody is let in yet. Once they are open, doors stay open."""
+        """Why nobody is admitted yet. Once open, doors stay open."""
         if self._open:
             return None
         found = problem(self._home)
