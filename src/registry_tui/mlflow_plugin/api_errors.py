@@ -238,7 +238,7 @@ def _foreign_page(method: str, headers: Headers, hosts: Collection[str]) -> str 
 
 
 def _is_basic(authorization: str | None) -> bool:
-    """Whether MLflow can read a name and a password from the header, or there is no header."""
+    """Whether MLflow can read a name and a password from the header, or the header is missing."""
     if authorization is None:
         return True
     scheme, _, credentials = authorization.strip().partition(" ")

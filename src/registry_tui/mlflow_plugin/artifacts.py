@@ -182,7 +182,7 @@ class EnvironmentArtifactRepository(
                 if not repository.list_artifacts(location.key):
                     raise no_artifact(location)
                 return str(repository.download_artifacts(location.key, folder, **options))
-            # One file, which is what clients of the proxy ask for: without MLflow's listing of a folder first.
+            # Clients of the proxy request single files: fetch one without MLflow's listing of a folder first.
             local = self.new_local_path(artifact_path, folder)
             download_key(repository, location.key, local)
             return local
@@ -270,7 +270,7 @@ class EnvironmentArtifactRepository(
 
     def _download_outside(self, artifact_path: str, location: Location, folder: str) -> str:
         archives = self._outside(location)
-        # A file, which is what clients of the proxy ask for, one after the other: without a list of its folder first.
+        # Clients of the proxy request single files, one after the other: try one before listing its folder.
         if (local := archives.download_file(location, lambda: self.new_local_path(artifact_path, folder))) is not None:
             return local
         entries = archives.list(location)
@@ -315,11 +315,11 @@ class EnvironmentArtifactRepository(
         return location
 
     def _in_the_way(self, location: Location, project: str) -> str | None:
-        """What keeps a file from being stored: it is a folder, or a file has the name of a folder that it lies in."""
+        """Why a file cannot be stored there: the path is a folder, or one of its parent folders is a file."""
         if self._has_files_below(location, location.key):
             return "it is a folder"
         if self._has_files_below(location, location.key.rpartition("/")[0]):
-            return None  # the first of them was let in, so none of its folders is a file
+            return None  # its siblings were checked, so none of its folders is a file
         for folder in file_paths.folders_of(location.key.removeprefix(project)):
             if self._has(replace(location, key=f"{project}{folder}")):
                 return f"'{folder}' is a file"
@@ -371,14 +371,14 @@ def _type_of(name: str) -> dict[str, str]:
 
 
 def _sees(location: Location) -> bool:
-    """Whether the request may see what lies there: archives of models that it may not see do not exist for it."""
+    """Whether the request may see this location; archives of models that it may not see do not exist for it."""
     if location.registry is None or location.model_id is None:
         return True
     return bool(registry_store().sees_archives(location.registry, location.model_id))
 
 
 def load_routes(file: RoutesFile) -> Routes:
-    """The present routes. Raises MlflowException when the file cannot be read."""
+    """The current routes. Raises MlflowException when the file cannot be read."""
     try:
         return file.load()
     except (OSError, ValueError) as error:

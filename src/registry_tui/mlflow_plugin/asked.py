@@ -35,11 +35,11 @@ class Asked:
     not_found: MlflowException | None = None
     #: Whether that resource belongs to a Model Registry.
     in_registry: bool = False
-    #: Bytes of the body, where the request says so.
+    #: Bytes of the body, where the request has its length.
     length: int | None = None
-    #: Whether it came over the network, from where addresses of this machine are not reached.
+    #: Whether it came over the network, without access to addresses of this machine.
     elsewhere: bool = False
-    #: Why the rest of the body is not waited for.
+    #: Why the rest of the body is not awaited.
     stalled: MlflowException | None = None
 
 
@@ -75,7 +75,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that returns a body that was read already, and then what the connection says."""
+    """A `receive` that returns a body that was read already, then the connection's further messages."""
     given = False
 
     async def again() -> Message:

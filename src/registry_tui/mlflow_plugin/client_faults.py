@@ -88,7 +88,7 @@ def _call(rule: str) -> str:
 def _with_cause(
     sessions: Callable[..., AbstractContextManager[Any]],
 ) -> Callable[..., AbstractContextManager[Any]]:
-    """The same sessions, that raise what ended them: MLflow wraps it in an error of the server's."""
+    """The same sessions, but raising the original error, which MLflow wraps in a server error."""
 
     @contextmanager
     def session(read_only: bool = True) -> Iterator[Any]:
@@ -116,12 +116,15 @@ def _refuse_unreadable_body() -> Response | None:
         except RecursionError:
             return _refused("The body is nested too deep.")
         except ValueError:
-            return None  # MLflow says what is wrong with it.
+            return None  # MLflow reports the error.
     return None
 
 
 def _name_unknown_address(response: Response) -> Response:
-    """MLflow's auth app refuses what it does not know; clients fall back to older calls only after a 404."""
+    """Answers 404 for unknown addresses, which MLflow's auth app refuses.
+
+    Clients fall back to older calls only after a 404.
+    """
     unknown = request.routing_exception
     if response.status_code == HTTPStatus.FORBIDDEN and isinstance(unknown, HTTPException):
         return make_response(unknown.get_response())

@@ -1,7 +1,7 @@
-"""Doors of MLflow's server that reach beyond the projects of whoever asks. They are closed for everybody.
+"""Endpoints of MLflow's server that reach beyond the caller's projects. They are closed for everybody.
 
-MLflow runs what lies behind them with the server's own rights, after checking that somebody is signed in, or that they
-may change one thing of their own.
+MLflow runs them with the server's own rights, and checks only that the caller is signed in, or may change one thing of
+their own.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _SKILLS = re.compile(r"/(ajax-)?api/3\.0/mlflow/skills(/|$)")
 
 
 class ClosedSkills:
-    """Around MLflow's application: its registry of skills asks for roles that nobody has here, and says only "denied".
+    """Wraps MLflow's application to close its registry of skills.
 
-    They lie outside Flask's app, whose hooks do not see them.
+    Its roles do not exist here, so MLflow itself would only report "denied".
+
+    The routes are outside Flask's app, so its hooks do not see them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,16 +52,16 @@ class ClosedSkills:
 
 def install(app: Flask) -> None:
     """Closes them in MLflow's Flask app and in this process."""
-    # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
+    # It runs shell commands as the account of the server, for any caller on this machine.
     assistant_router.routes.clear()
     app.before_request(_refuse_demo)
     keep_to_own_artifacts()
 
 
 def keep_to_own_artifacts() -> None:
-    """Lets this process open artifacts at our own address only.
+    """Restricts this process to artifacts at our own address.
 
-    MLflow opens whatever address it finds with a trace, run or version, also one that a person set as a tag: files of
+    MLflow opens any address that it finds in a trace, run or version, also one that a person set as a tag: files of
     this machine, other hosts, other stores.
     """
     repositories = get_registered_artifact_repositories()

@@ -1,4 +1,4 @@
-"""A metric's history reduced inside MLflow's server to what a chart can show.
+"""A metric's history, reduced for a chart inside MLflow's server.
 
 MLflow's REST API only pages through the history. Its sampling for charts keeps the first row of each of `max_results`
 equal parts, and the last (`SqlAlchemyStore._sample_rows_with_window_functions`): a spike between them would be lost.
@@ -26,9 +26,9 @@ _COLUMNS = {"step": "step", "time": "timestamp"}
 
 
 def install(app: Flask, engine: Engine) -> None:
-    """Adds the route, for the service's account only: it looks first whether who asks may see the run.
+    """Adds the route, for the service's account only: the service first checks whether the caller may see the run.
 
-    `engine` is the one of MLflow's tracking store.
+    `engine` is that of MLflow's tracking store.
     """
     app.add_url_rule(PATH, "registry_tui_metric_curve", partial(_answer, engine), methods=["GET"])
 

@@ -69,7 +69,7 @@ class DefaultExperiments:
         create_table(tracking.engine)
 
     def of(self, workspace: str) -> str | None:
-        """Its ID, after making it when it is missing. None in MLflow's own workspace and where there is no project."""
+        """Its ID; created when missing. None in MLflow's own workspace and for a workspace without a project."""
         if workspace == DEFAULT_WORKSPACE or workspace not in load_routes(self._routes).projects:
             return None
         with self._tracking.ManagedSessionMaker(read_only=False) as session:
@@ -114,7 +114,7 @@ class DefaultExperiments:
 
 
 class ExperimentZero:
-    """Puts the ID of the project's *Default* where a request says experiment 0."""
+    """Replaces experiment 0 in requests by the ID of the project's *Default*."""
 
     def __init__(self, app: ASGIApp, defaults: DefaultExperiments) -> None:
         self._app = app
@@ -159,7 +159,7 @@ class ExperimentZero:
         return replayed(body, receive)
 
     def _replaced(self, path: str, message: Any) -> Any:
-        """The message with the default's ID, or None when it says nothing of experiment 0."""
+        """The message with the default's ID, or None when it does not refer to experiment 0."""
         if not isinstance(message, dict):
             return None
         default: list[str] = []

@@ -1,7 +1,7 @@
-"""Whoever may change runs and experiments may delete and restore them, as at the service's own doors.
+"""Lets everybody who may change runs and experiments delete and restore them, as in the service's API.
 
-MLflow's auth app asks for MANAGE, which contributors have only for experiments that they made. Both are undone by the
-other, so the service asks for the role that changes ask for (`service/tracking/item_changes.py`).
+MLflow's auth app requires MANAGE, which contributors have only for experiments that they made. Deleting and restoring
+undo each other, so the service requires the same role as for changes (`service/tracking/item_changes.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def install(auth: Any) -> None:
-    """Makes `mlflow.server.auth` check deleting and restoring as it checks updating."""
+    """Makes `mlflow.server.auth` check deleting and restoring like updating."""
     instead = {
         auth.validate_can_delete_experiment: auth.validate_can_update_experiment,
         auth.validate_can_delete_run: auth.validate_can_update_run,

@@ -1,4 +1,4 @@
-"""What MLflow's deployments API is given, as requests to the service; and errors as MLflow's."""
+"""Converts calls of MLflow's deployments API to requests to the service, and errors to MLflow's."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Chosen:
 
 
 class Options(RequestSchema):
-    """The settings of one call; None leaves the default, or what there is."""
+    """The settings of one call; None keeps the default, or the current value."""
 
     project: str | None = None
     registry: str | None = None
@@ -130,7 +130,7 @@ class Options(RequestSchema):
         raise wrong(f"Say from which project to deploy: `-C project=NAME`, or the variable {_PROJECT_VARIABLE}")
 
     def require_unchanged(self) -> None:
-        """Raises MlflowException for what a deployment keeps for its whole life."""
+        """Raises MlflowException for settings that a deployment keeps for its whole life."""
         for name in ("project", "registry", "own_port"):
             if getattr(self, name) is not None:
                 raise wrong(f"`{name}` cannot change: create another deployment")
@@ -225,7 +225,7 @@ def _stage(word: str) -> Stage | None:
 def prediction(inputs: Any) -> TestRequest:
     """A request in MLflow's scoring protocol. Raises MlflowException."""
     try:
-        # pandas is not imported here: whoever has a frame has imported it.
+        # pandas is not imported here: callers with a frame have imported it.
         if hasattr(inputs, "to_frame") and not hasattr(inputs, "columns"):
             inputs = inputs.to_frame()
         if hasattr(inputs, "to_json") and hasattr(inputs, "columns"):
@@ -272,7 +272,7 @@ _CODES = (
 
 
 def as_mlflow(error: Exception) -> MlflowException:
-    """An error of the client or the contexts, with what to do."""
+    """An error of the client or the contexts, with the remedy."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL_ERROR)
     action = getattr(error, "action", None)
     return MlflowException(f"{error}. {action}" if action else str(error), error_code=code)

@@ -1,7 +1,7 @@
 """MLflow's deployments API: `mlflow deployments … -t registry-tui`, and `get_deploy_client("registry-tui")`.
 
-It signs in as the command line does. MLflow takes the one class of this module that is a deployment client, and the
-functions `run_local` and `target_help`, so what else it needs is in `deployment_requests`.
+It signs in like the command line. MLflow takes the one class of this module that is a deployment client, and the
+functions `run_local` and `target_help`, so everything else is in `deployment_requests`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ONE_ENDPOINT = "every deployment has an endpoint of its own, with the same name
 
 
 class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
-    """Deployments of a platform, as whoever signed in with `registry-tui login`, or of this machine's."""
+    """Deployments of a platform: the one signed in to with `registry-tui login`, or this machine's."""
 
     def create_deployment(
         self,
@@ -40,7 +40,7 @@ class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Serves a version of a registered model, and waits until it answers. Raises MlflowException."""
+        """Serves a version of a registered model, and waits until it is ready. Raises MlflowException."""
         requests.require_flavor(flavor)
         _require_own_endpoint(name, endpoint)
         options = requests.Options.read(config)
@@ -87,7 +87,7 @@ class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
     def delete_deployment(
         self, name: str, config: Mapping[str, Any] | None = None, endpoint: str | None = None
     ) -> None:
-        """Stops a deployment and deletes it; does nothing when there is none. Raises MlflowException."""
+        """Stops a deployment and deletes it; does nothing if it does not exist. Raises MlflowException."""
         _require_own_endpoint(name, endpoint)
         options = requests.Options.read(config)
         options.require_only("wait")
@@ -243,5 +243,5 @@ def run_local(
 
 
 def target_help() -> str:
-    """What `mlflow deployments help -t registry-tui` prints."""
+    """The output of `mlflow deployments help -t registry-tui`."""
     return requests.HELP

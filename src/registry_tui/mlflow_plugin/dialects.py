@@ -1,4 +1,4 @@
-"""What MLflow's database is asked for differently on SQLite and on PostgreSQL."""
+"""Queries of MLflow's database that differ between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 
 class by_bytes(ColumnElement[str]):
-    """A text whose comparisons go by its bytes, whatever language the database sorts by."""
+    """A text whose comparisons go by its bytes, whatever the database's collation."""
 
     inherit_cache = True
     type = String()
@@ -41,9 +41,9 @@ def insert_unless_there(session: Session, table: Table, values: Mapping[str, Any
 
 
 def take_turn(session: Session, *subject: str) -> None:
-    """Waits until no other transaction works on a subject (what and where, in words), and holds it until its end.
+    """Waits until no other transaction works on a subject (kind and place, in words), and locks it until its end.
 
-    What is read from then on stays true. On SQLite the first write of a transaction does that, for the whole database.
+    Values read from then on stay valid. On SQLite the first write of a transaction does that, for the whole database.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("\n".join(subject), 0))))

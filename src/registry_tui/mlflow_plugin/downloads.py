@@ -38,7 +38,7 @@ async def _download(artifact_path: str) -> Response:
 
 
 def _answer(path: str) -> Response:
-    """The answer, begun: what keeps the file from being read is raised before its first byte."""
+    """The response, started: errors of reading the file are raised before its first byte."""
     with ExitStack() as until_sent:
         size, pieces = until_sent.enter_context(EnvironmentArtifactRepository(ARTIFACTS_DESTINATION).opened(path))
         first = next(pieces, b"")
@@ -49,7 +49,7 @@ def _answer(path: str) -> Response:
             yield first
             yield from pieces
 
-    # With its length a client knows a file that breaks off from a whole one.
+    # The length lets a client detect a truncated file.
     return _Download(sent(), held, headers={**file_headers(path), "Content-Length": str(size)})
 
 

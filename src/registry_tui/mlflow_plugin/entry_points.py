@@ -39,9 +39,9 @@ def open_store(store_uri: str | None = None) -> EnvironmentRegistryStore | Regis
 def open_artifacts(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> EnvironmentArtifactRepository | ArchiveRepository:
-    """The artifact repository of the platform's server; everywhere else archives that a platform holds.
+    """The artifact repository of the platform's server; everywhere else the archives of a platform.
 
-    The platform's server asks nobody else, whatever address it is given: people name addresses there.
+    The platform's server connects to nothing else, whatever the address: people choose addresses there.
     """
     if _is_platform() or artifact_uri.startswith("registry-tui://artifacts"):
         from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository

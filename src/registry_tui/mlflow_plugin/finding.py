@@ -145,7 +145,7 @@ _FINDERS: dict[str, Callable[[str, LikePatterns, Sequence[str], int], list[dict[
 
 
 def _by_id(id_: Any, text: str) -> Any:
-    """The condition that an ID begins with a text; None for a text that is too short to say anything."""
+    """The condition that an ID begins with a text; None for a text that is too short."""
     begins = text.lower()
     if len(begins) < _ID_LETTERS:
         return None

@@ -1,6 +1,6 @@
 """MLflow's auth app keeps no grants by name for models and prompts.
 
-MLflow grants MANAGE on a name to whoever makes a model or prompt, in the workspace of the request. Here models live in
+MLflow grants the creator of a model or prompt MANAGE on its name, in the workspace of the request. Here models live in
 the registry's workspace, where the projects' roles and the store's own rules decide (`ownership.py`); such a grant
 would decide nothing, but outlive its model, and collide with the next one when a model is renamed.
 """

@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 #: The service keeps users and roles; a change made here would be undone at its next mirroring.
 _ACCESS_PATHS = ("/mlflow/users/", "/mlflow/roles/")
-#: Ends of the paths below them that people may read: MLflow answers these about the user who asks.
+#: Ends of the paths below them that people may read: MLflow returns only the requesting user's data.
 _OWN_ACCESS_PATHS = (
     "/users/current",
     "/users/current/permissions",
@@ -40,14 +40,14 @@ _GRAPHQL = "/graphql"
 
 
 class _Forgetful(dict[str, "str | None"]):
-    """In place of MLflow's memory of which workspace a resource is in.
+    """Replaces MLflow's cache of the workspaces of resources.
 
-    MLflow also remembers for an hour that a name does not exist, and refuses whoever makes it in that time; and which
-    registry a project reaches changes when it is synchronized.
+    MLflow also caches for an hour that a name does not exist, and refuses its creator in that time; and the registry of
+    a project changes when it is synchronized.
     """
 
     def __setitem__(self, key: str, value: str | None) -> None:
-        """Keeps nothing."""
+        """Stores nothing."""
 
 
 def install(app: Flask, auth: Any) -> None:
@@ -85,7 +85,7 @@ def _guard_access() -> Response | None:
 
 
 def _refuse_unreadable_graphql() -> Response | None:
-    """MLflow's handler ends in a traceback when there is no query, or not one in GraphQL."""
+    """Refuses GraphQL requests without a valid query, for which MLflow's handler ends in a traceback."""
     if not request.path.endswith(_GRAPHQL):
         return None
     body = request.get_json(silent=True)
@@ -121,8 +121,10 @@ def _mark_model_of_refused_version(response: Response) -> Response:
 
 
 def _finds_nothing_to_register(response: Response, refused: bool) -> bool:
-    """Whether MLflow's client ends `register_model("runs:/RUN/NAME", …)` by itself on this answer: there is no such
-    run, or no logged model of that name. It asks for both after it made the registered model."""
+    """Whether MLflow's client ends `register_model("runs:/RUN/NAME", …)` by itself on this response.
+
+    It does so for a missing run or logged model. It requests both after it made the registered model.
+    """
     if request.path.endswith(_GET_RUN):
         return refused
     if not request.path.endswith(_SEARCH_LOGGED_MODELS) or not response.is_json:

@@ -23,7 +23,7 @@ def current_user() -> str | None:
 
 
 def acting_user() -> str | None:
-    """Whom this request is for: the person in whose name the service asks, else the request's user."""
+    """The person behind this request: the one on whose behalf the service calls, else the request's user."""
     user = current_user()
     if user is not None and is_service(user) and has_request_context():
         return request.headers.get(ACTING_USER) or user
@@ -31,7 +31,7 @@ def acting_user() -> str | None:
 
 
 def adds_version() -> bool:
-    """Whether this request asks for a new version of a model."""
+    """Whether this request is for a new version of a model."""
     return has_request_context() and request.path.endswith(CREATE_VERSION)
 
 

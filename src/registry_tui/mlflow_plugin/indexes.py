@@ -1,4 +1,4 @@
-"""Our indexes on MLflow's tables: what lists ask for first is found without reading all rows.
+"""Our indexes on MLflow's tables: the first page of lists is found without reading all rows.
 
 MLflow's own searches use them too. Nothing depends on them.
 """

@@ -60,7 +60,7 @@ def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, 
         "MLFLOW_SERVER_ALLOWED_HOSTS": ALLOWED_HOSTS,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # MLflow would fetch lists of language models from the internet, for anybody who asks, and wait for them.
+        # MLflow would fetch lists of language models from the internet, for any caller, and wait for them.
         "MLFLOW_MODEL_CATALOG_URI": "",
         "DO_NOT_TRACK": "true",
         "MLFLOW_S3_ENDPOINT_URL": ports.s3_endpoint,
@@ -234,7 +234,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
 def main() -> None:
     """Runs the server in this process until SIGTERM."""
     home = Home.resolve()
-    # What is imported and built at the start stays.
+    # Everything imported and built at the start lives until the end.
     with lasting(), explained(home, "mlflow", "mlflow", "mlflow_auth"):
         app, ports = prepared(home)
     works(home, "mlflow")

@@ -1,8 +1,8 @@
 """Models that a refused registration left behind.
 
-Clients make a model, look for what to register, and make the first version. When that is refused, or the client finds
-nothing to register, the model stays and can be used by its name as on any MLflow server, but it is marked: lists leave
-it out while nothing was done with it, and whoever creates a model of that name gets a new one in its place.
+Clients make a model, look for the files to register, and make the first version. When that is refused, or the client
+finds nothing to register, the model stays and can be used by its name as on any MLflow server, but it is marked: lists
+leave it out while it is unused, and creating a model of that name replaces it by a new one.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from registry_tui.platform.database_urls import is_postgresql, shown
 
-#: Characters of a password that is hidden wherever a text has it. A shorter one, as `mlflow`, is a part of many words:
-#: to hide it everywhere would make logs unreadable, and show what it is.
+#: Characters of a password that is hidden wherever it occurs. A shorter one, such as `mlflow`, is a part of many words:
+#: hiding it everywhere would make logs unreadable, and reveal it.
 _LONG = 9
 #: Settings of an address's query that are passwords: of the user, and of the file with the client's key.
 _IN_QUERY = ("password", "sslpassword")
@@ -35,17 +35,17 @@ def hide_passwords(addresses: Iterable[str]) -> None:
 
 
 def _replacements(address: str) -> list[_Replacement]:
-    """What makes a text fit to be shown; nothing for an address without a password."""
+    """Replacements that remove the password from a text; none for an address without one."""
     if not is_postgresql(address):
         return []
     parts = urlsplit(address)
     query = dict(parse_qsl(parts.query))
     written = [parts.password or "", *(query.get(name, "") for name in _IN_QUERY)]
-    # As they are, and as addresses have them.
+    # As they are, and percent-encoded as in URLs.
     passwords = {form: None for each in written if each for form in (each, unquote(each), quote(each, safe=""))}
     if not passwords:
         return []
-    # The whole address first: it holds the passwords, perhaps written otherwise.
+    # The whole address first: it contains the passwords, perhaps in another spelling.
     return [_whole(address), *(_hiding(password, address) for password in sorted(passwords, key=len, reverse=True))]
 
 
@@ -67,7 +67,7 @@ def _hide(record: logging.LogRecord, replacements: Sequence[_Replacement]) -> No
     try:
         message = record.getMessage()
     except Exception:
-        # Arguments that do not fit, or raise: whoever writes the record says so, and only then.
+        # Arguments that do not fit, or raise: the handler that writes the record reports it.
         return
     if (clean := _replaced(message, replacements)) != message:
         record.msg, record.args = clean, ()

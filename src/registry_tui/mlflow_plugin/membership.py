@@ -1,6 +1,6 @@
-"""Why MLflow's auth app refuses: it says "Permission denied" also where no project or a missing resource was named.
+"""Why MLflow's auth app refuses: it also answers "Permission denied" when no project or a missing resource was named.
 
-Both look the same to it, because it looks for a permission first: the call that names no project is about MLflow's own
+It cannot distinguish them, because it looks for a permission first: a call that names no project is about MLflow's own
 workspace, and a resource that its store cannot find has no permissions.
 """
 
@@ -78,10 +78,10 @@ class Membership:
 
 
 def _noting_user(authenticate: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Lets a person in once for each request.
+    """Authenticates a person once for each request.
 
-    MLflow's auth app asks for the user again at every step, and takes for granted that the answer is a user: a
-    password that is replaced between two steps, or a person who is removed, would end the request with an error.
+    MLflow's auth app authenticates again at every step, and assumes that the result is a user: a password replaced
+    between two steps, or a removed person, would end the request with an error.
     """
 
     @wraps(authenticate)

@@ -56,11 +56,11 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
         raise NotImplementedError
 
     def explained(self, error: MlflowException, session: Session, name: str, version: int) -> MlflowException:
-        """The error to raise for a version that MLflow does not find: `error`, or one that says more."""
+        """The error to raise for a version that MLflow does not find: `error`, or a more detailed one."""
         raise NotImplementedError
 
     def asking_workspace(self) -> str:
-        """The MLflow workspace that the request names."""
+        """The MLflow workspace of the request."""
         return str(super()._get_active_workspace())
 
     def model_row(self, session: Session, name: str) -> SqlRegisteredModel:
@@ -239,7 +239,7 @@ def wrap_stores(
 
 
 def replace_model_uri_reader(auth: Any, read: Callable[..., Any]) -> None:
-    """Has the auth app read `models:/` URIs with `read`, which takes what `read_model_uri` takes."""
+    """Makes the auth app read `models:/` URIs with `read`, which has the parameters of `read_model_uri`."""
     auth._parse_model_uri = read
 
 

@@ -13,7 +13,7 @@ from registry_tui.mlflow_plugin.mlflow_private import read_model_uri, replace_mo
 
 
 def _as_client_fault(read: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, where MLflow's error without a code, which is a 500, says that a parameter is wrong."""
+    """The same function; MLflow's error without a code, which is a 500, becomes one for an invalid parameter."""
 
     @wraps(read)
     def reading(*arguments: Any, **named: Any) -> Any:

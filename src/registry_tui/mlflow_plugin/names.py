@@ -20,13 +20,13 @@ def new_id() -> str:
 
 
 def check_model_name(name: str) -> None:
-    """Raises MlflowException with what is wrong with a registered model's name."""
+    """Raises MlflowException for an invalid name of a registered model, with the reason."""
     if problem := model_name_problem(name):
         raise MlflowException(f"The model's name {problem}.", error_code=INVALID_PARAMETER_VALUE)
 
 
 def check_alias(alias: str) -> None:
-    """Raises MlflowException with what is wrong with an alias, in MLflow's words where it has any."""
+    """Raises MlflowException for an invalid alias, with the reason, in MLflow's words if it has any."""
     check_alias_name(alias)
     if problem := alias_problem(alias):
         raise MlflowException(f"{problem}.", error_code=INVALID_PARAMETER_VALUE)

@@ -39,7 +39,7 @@ _CODES = {
     422: INVALID_PARAMETER_VALUE,
 }
 _BINARY: Mapping[str, str] = {"Content-Type": "application/octet-stream"}
-#: Of what is not there, and of folders.
+#: For missing files, and for folders.
 _NO_FILE = tuple(ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE))
 
 
@@ -48,13 +48,13 @@ class OutsideFiles:
     """Files of one registry or of one project, as the service reaches them. Raises MlflowException for people."""
 
     socket: Path
-    #: Where the service answers about them.
+    #: The service's address for them.
     address: str
-    #: What their keys begin with.
+    #: The prefix of their keys.
     prefix: str
 
     def list(self, location: Location) -> list[FileInfo]:
-        """What lies in a folder, with keys as in `Location`; nothing when there is no such folder."""
+        """The entries of a folder, with keys as in `Location`; empty if it does not exist."""
         with self._answer("GET", "files", location) as answer:
             entries = answer.json()["items"]
         return [
@@ -101,7 +101,7 @@ class OutsideFiles:
             pass
 
     async def upload_stream(self, location: Location, body: AsyncIterable[bytes], size: int | None) -> None:
-        """As `upload`, of pieces that are still arriving; what they raise ends it, and nothing is stored."""
+        """Like `upload`, for pieces that are still arriving; an error in them ends it, and nothing is stored."""
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         params: dict[str, str | int] = {"path": self._path(location), **_size(size)}
         try:

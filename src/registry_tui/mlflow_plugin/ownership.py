@@ -1,7 +1,9 @@
-"""Who may change what in a registry: owners their models, creators their versions, contributors of a project its
-prompts, administrators and the service everything.
+"""Permissions for changes in a registry.
 
-MLflow's own permissions are by project and role; they cannot tell one contributor's model from another's.
+Owners change their models, creators their versions, contributors of a project its prompts, administrators and the
+service everything.
+
+MLflow's own permissions are by project and role; they cannot distinguish one contributor's models from another's.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _UNANSWERED = "The {} '{}' is protected, and the service cannot be asked about i
 
 
 class OwnedStore(SeenStore):
-    """The store of what a request sees, where changes are for owners and creators. Methods raise MlflowException."""
+    """The store as seen by a request, with changes only by owners and creators. Methods raise MlflowException."""
 
     def update_registered_model(
         self, name: str, description: str | None, deployment_job_id: str | None = None
@@ -77,7 +79,7 @@ class OwnedStore(SeenStore):
         return moved
 
     def _check_alias(self, name: str, alias: str) -> dict[str, str]:
-        """The model's tags, when the caller may move the alias: its owner, or whom the alias's protection names."""
+        """The model's tags, when the caller may move the alias: as its owner, or by the alias's protection."""
         user, registry = current_user(), self.registry_workspace()
         route = self._routes().registries.get(registry)
         if user is None or is_administrator() or route is None or alias not in route.guarded_aliases:
@@ -91,7 +93,10 @@ class OwnedStore(SeenStore):
         return tags
 
     def _check_stage(self, name: str, version: str, stage: str) -> dict[str, str]:
-        """What to tell the service about a person's change of a stage; nothing about its own changes and prompts."""
+        """The notice to the service about a person's change of a stage.
+
+        Empty for the service's own changes and prompts.
+        """
         user, route = current_user(), self._routes().registries.get(self.registry_workspace())
         if user is None or is_administrator() or route is None:
             self._require_owner(name, "change its versions' stages")
@@ -120,7 +125,7 @@ class OwnedStore(SeenStore):
         return change
 
     def _check_archived(self, name: str, version: str, stage: str, change: dict[str, str]) -> list[dict[str, str]]:
-        """What to tell the service about the versions that leave a stage for this one."""
+        """The notices to the service about the versions that leave a stage for this one."""
         with self.ManagedSessionMaker() as session:
             there = self.model_row(session, name).model_versions
             left = [each for each in there if each.current_stage == stage and str(each.version) != str(version)]
@@ -145,7 +150,7 @@ class OwnedStore(SeenStore):
         return others
 
     def _check_protected(self, name: str, version: str | None = None) -> None:
-        """Refuses to delete what a protected alias names, for whom may not move the alias."""
+        """Refuses to delete a model or version with a protected alias, for people who may not move the alias."""
         route = self._routes().registries.get(self.registry_workspace())
         if route is None or not route.guarded_aliases or is_administrator():
             return
@@ -154,7 +159,7 @@ class OwnedStore(SeenStore):
                 self._check_alias(name, alias)
 
     def _tell(self, model: dict[str, str], what: str, change: dict[str, str]) -> None:
-        """Lets the service keep what a person did with a model; its own calls and prompts are nothing to it."""
+        """Notifies the service of a person's change to a model; not of the service's own changes, or of prompts."""
         user, route = current_user(), self._routes().registries.get(self.registry_workspace())
         if user is None or is_administrator() or route is None or tags_.MODEL_ID not in model:
             return
@@ -162,7 +167,7 @@ class OwnedStore(SeenStore):
         notify(self._service_socket(), "PUT", f"promotion/{what}", told)
 
     def _tell_deleted(self, model: dict[str, str], version: dict[str, str] | None = None) -> None:
-        """Lets the service forget what it keeps about a version, or about all of a model's."""
+        """Has the service delete its data on a version, or on all of a model's."""
         user, route = current_user(), self._routes().registries.get(self.registry_workspace())
         if user is None or is_administrator() or route is None:
             return

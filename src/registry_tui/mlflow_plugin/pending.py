@@ -12,7 +12,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UN
 
 PENDING, READY, FAILED = "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
 
-#: Seconds that a download waits for a version's archive: half of what stock clients wait for an answer.
+#: Seconds that a download waits for a version's archive: half of the timeout of stock clients.
 PATIENCE = 60.0
 
 #: Requests that may wait at the same time. Each holds one of the server's 40 threads.
@@ -38,9 +38,9 @@ class Waiting:
             self._changed.notify_all()
 
     def until_stored(self, look: Callable[[], ModelVersion]) -> ModelVersion:
-        """The version once it is not pending any more, or still pending when the patience (seconds) is over.
+        """The version once it is no longer pending, or still pending at the timeout (seconds).
 
-        Raises MlflowException when too many requests wait, and what `look` raises.
+        Raises MlflowException when too many requests wait, and the errors of `look`.
         """
         if not self._places.acquire(blocking=False):
             raise MlflowException(

@@ -1,7 +1,7 @@
 """`/projects/NAME` before every address of MLflow's server: for clients that cannot name a workspace in a header.
 
 MLflow's clients before 3.10 send no `X-MLFLOW-WORKSPACE`; those in other languages and `curl` do not either. A tracking
-URI with a path works with all of them. What MLflow sees is the same request with that header.
+URI with a path works with all of them. MLflow sees the same request with that header.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from registry_tui.mlflow_plugin.api_errors import error_response
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import WORKSPACE_HEADER, asked
 
-#: The web page's question whether to offer a choice of workspaces. Below a project's address there is none.
+#: The web page's request for whether to offer a choice of workspaces. Not below a project's address.
 _PAGE_ASKS = "/ajax-api/3.0/mlflow/server-info"
 
 

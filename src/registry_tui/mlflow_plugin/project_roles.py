@@ -1,6 +1,6 @@
-"""Who may do what in a project, set in one transaction inside MLflow's server.
+"""Sets the roles of all people in a project, in one transaction inside MLflow's server.
 
-MLflow's REST takes some twenty calls for a new project, and has to list everybody's roles first.
+MLflow's REST API takes some twenty calls for a new project, and has to list everybody's roles first.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from registry_tui.contracts.mlflow_routes import role_prefix
 from registry_tui.mlflow_plugin.dialects import take_turn
 from registry_tui.mlflow_plugin.identity import is_administrator
 
-#: The service knows it by this path, below MLflow's own.
+#: The service calls this path, below MLflow's own.
 PATH = "/api/2.0/mlflow/registry-tui/project-roles"
-#: The role that MLflow gives to each user who made an experiment, with MANAGE on it.
+#: The role that MLflow gives to the creator of an experiment, with MANAGE on it.
 _PERSONAL_ROLE = re.compile(r"__user_\d+__")
 _EVERYTHING = "*"
 

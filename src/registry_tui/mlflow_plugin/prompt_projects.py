@@ -1,7 +1,7 @@
-"""Which project made a prompt: its contributors change it.
+"""The projects that made prompts: their contributors change them.
 
-One table of ours beside MLflow's own: a tag of the prompt would appear in what stock code reads of it. Its rows are
-written and deleted in the transactions of MLflow's own rows, so that no prompt is without its project for a moment.
+One table of ours besides MLflow's own: a tag of the prompt would be visible to stock clients. Its rows are written and
+deleted in the transactions of MLflow's own rows, so that a prompt is never without its project.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _metadata = MetaData()
 prompt_projects = Table(
     "registry_tui_prompt_projects",
     _metadata,
-    #: Both empty in the row that says that prompts from before were marked.
+    #: Both empty in the row that marks older prompts as migrated.
     Column("workspace", String(63), primary_key=True),
     Column("name", String(256), primary_key=True),
     Column("project_id", String(63), nullable=False),
@@ -100,7 +100,7 @@ def _deleted(_: Mapper[SqlRegisteredModel], connection: Connection, model: SqlRe
 
 
 def _note(connection: Connection, workspace: str, name: str, project_id: str | None) -> None:
-    """In place of what was noted about an earlier prompt of that name."""
+    """Replaces the note about an earlier prompt of that name."""
     connection.execute(delete(prompt_projects).where(_is(workspace, name)))
     if project_id is not None:
         connection.execute(insert(prompt_projects).values(workspace=workspace, name=name, project_id=project_id))

@@ -1,7 +1,7 @@
 """Prompts: MLflow keeps them as registered models with a tag. They are not models here.
 
-A prompt has no owner, visibility or archive of ours. Everybody who may read the registry reads its prompts; who
-contributes to the project that made one may change it (`ownership.py`). Their versions are numbered as MLflow does.
+A prompt has no owner, visibility or archive of ours. Everybody who may read the registry reads its prompts;
+contributors to the project that made one may change it (`ownership.py`). Their versions are numbered as MLflow does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Deleted runs, removed for good inside MLflow's server: MLflow has no REST call for it, only `mlflow gc`.
+"""Removes deleted runs for good inside MLflow's server: MLflow has no REST call for it, only `mlflow gc`.
 
-The service asks first what a run leaves behind, removes those bytes, and then has the rows removed.
+The service first gets the remains of a run, removes those bytes, and then has the rows removed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _deleted() -> Response | tuple[Response, int]:
 
 
 def _purge() -> Response | tuple[Response, int]:
-    """Says what deleted runs leave behind, and with `execute` removes their rows; other runs are named and stay."""
+    """Returns the remains of deleted runs, and with `execute` removes their rows. Other runs are listed and kept."""
     if not is_administrator():
         return _refused()
     given = request.get_json(silent=True)

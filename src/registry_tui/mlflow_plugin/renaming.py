@@ -14,7 +14,7 @@ from registry_tui.mlflow_plugin.prompts import is_prompt
 
 
 def rename(session: Session, model: SqlRegisteredModel, new_name: str, model_id: str | None) -> None:
-    """Gives a model, with its versions, another name. `model_id` is None for a prompt, whose numbers are not kept.
+    """Renames a model with its versions. `model_id` is None for a prompt, whose numbers are not kept.
 
     Raises MlflowException when the name is taken, or belonged to another model.
     """

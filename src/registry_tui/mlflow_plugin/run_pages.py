@@ -37,7 +37,7 @@ def _item(run: RunRow) -> dict[str, Any]:
 
 
 def _moment(milliseconds: int | None) -> str | None:
-    """MLflow's time, in milliseconds since 1970; 0 and times out of range are None."""
+    """MLflow's time (milliseconds since 1970) in ISO 8601; None for 0 and times out of range."""
     try:
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
     except (OverflowError, ValueError, OSError):
@@ -46,7 +46,7 @@ def _moment(milliseconds: int | None) -> str | None:
 
 
 def _in_words(value: float) -> str:
-    """NaN and infinities, for which JSON has no numbers."""
+    """NaN and infinities as words: JSON has no numbers for them."""
     if value != value:
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"

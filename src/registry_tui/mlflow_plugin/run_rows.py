@@ -40,7 +40,7 @@ from registry_tui.mlflow_plugin.identity import is_administrator
 
 _logger = logging.getLogger(__name__)
 
-#: Columns of the tables that are read here. With others, what MLflow's own code makes of them is answered.
+#: Columns of the tables that are read here. If others exist, MLflow's own code is used.
 KNOWN: Mapping[str, frozenset[str]] = {
     "runs": frozenset(
         (
@@ -62,9 +62,9 @@ _COLUMNS = ("run_uuid", "name", "experiment_id", "user_id", "status", "lifecycle
 
 
 def install(app: Flask, engine: Engine) -> None:
-    """Adds the route, for the service's account only: it looks first whether who asks may see the project.
+    """Adds the route, for the service's account only: the service first checks whether the caller may see the project.
 
-    `engine` is the one of MLflow's tracking store. Raises SQLAlchemyError.
+    `engine` is that of MLflow's tracking store. Raises SQLAlchemyError.
     """
     known = is_known(engine)
     if not known:
@@ -74,7 +74,7 @@ def install(app: Flask, engine: Engine) -> None:
 
 
 def is_known(engine: Engine) -> bool:
-    """Whether the tables have the columns that are known, no fewer and no more. Raises SQLAlchemyError."""
+    """Whether the tables have exactly the known columns. Raises SQLAlchemyError."""
     looking = inspect(engine)
     try:
         return all({each["name"] for each in looking.get_columns(table)} == known for table, known in KNOWN.items())
@@ -154,7 +154,7 @@ def search_by_mlflow(
     max_results: int,
     page_token: str | None,
 ) -> RunRows:
-    """As `search`, by MLflow's own code whatever the tables look like. Raises MlflowException."""
+    """Like `search`, by MLflow's own code, for any tables. Raises MlflowException."""
     runs = tracking.search_runs(experiment_ids, filter_, view, min(max_results, SMALL_PAGE), order_by, page_token)
     return RunRows([_row_of(run) for run in runs], runs.token)
 
@@ -187,7 +187,10 @@ def search(
     max_results: int,
     page_token: str | None,
 ) -> RunRows:
-    """One page of runs of the request's workspace, with what MLflow's `search_runs` finds. Raises MlflowException."""
+    """One page of runs of the request's workspace, with the results of MLflow's `search_runs`.
+
+    Raises MlflowException.
+    """
     stages = set(LifecycleStage.view_type_to_stages(view))
     start = SearchUtils.parse_start_offset_from_page_token(page_token)
     with tracking.ManagedSessionMaker() as session:

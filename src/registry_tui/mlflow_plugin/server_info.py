@@ -1,8 +1,8 @@
-"""What MLflow's server says of itself to clients before they sign in.
+"""The information of MLflow's server for clients before they sign in.
 
-It offers no transfers in parts by itself, unlike a stock server on such a store: a client that was offered them
-does not fall back when it cannot reach the store, and the server cannot know whether it can. Clients that are asked
-to by `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` and `MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD` have them.
+It does not offer multipart transfers by default, unlike a stock server on such a store: a client that was offered them
+does not fall back when it cannot reach the store, and the server cannot know whether it can. Clients with
+`MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` and `MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD` get them.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from mlflow.protos.databricks_pb2 import (
 
 _logger = logging.getLogger(__name__)
 
-#: Where the service answers this platform's own processes; the host is a name only, as the socket leads there.
+#: The base URL for this platform's own processes; the host is only a name, as the connection is a socket.
 INTERNAL = "http://registry-tui/api/v1/internal"
-#: Seconds for the service to read what a rule needs.
+#: Seconds for the service to read the data for a rule.
 _QUESTION = httpx.Timeout(60.0, connect=5.0)
 _NOTICE = httpx.Timeout(10.0, connect=5.0)
 #: MLflow's error codes for the service's refusals of a change.
@@ -39,9 +39,9 @@ def service(socket: Path, timeout: httpx.Timeout) -> httpx.Client:
 
 
 def ask(socket: Path, method: str, path: str, unanswered: str, **request: Any) -> None:
-    """Asks whether a change may be made. `unanswered` words that the service could not be asked.
+    """Asks the service whether a change is allowed. `unanswered` is the message for a failed request.
 
-    Raises MlflowException when the service refuses, with its reason and what to do, or does not answer.
+    Raises MlflowException when the service refuses, with its reason and the remedy, or does not respond.
     """
     try:
         with service(socket, _QUESTION) as client:
@@ -72,7 +72,7 @@ def _notify(socket: Path, method: str, path: str, bodies: Sequence[Mapping[str, 
 
 
 def said(answer: httpx.Response) -> str:
-    """The problem in an answer of the service and what to do about it, for people."""
+    """The problem in a response of the service and the remedy, for people."""
     try:
         problem = answer.json()
         return ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))

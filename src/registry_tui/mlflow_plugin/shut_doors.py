@@ -1,4 +1,4 @@
-"""MLflow lets nobody but the service work while an upgrade may still go back, which would take back what they did."""
+"""Refuses everybody but the service while an upgrade may still be rolled back, which would lose their changes."""
 
 from __future__ import annotations
 

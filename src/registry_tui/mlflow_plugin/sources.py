@@ -36,11 +36,11 @@ class Source:
 def resolve_source(
     tracking: Any, has_file: Callable[[str], bool], source: str, run_id: str | None, model_id: str | None
 ) -> Source:
-    """Finds the model of a `runs:/`, `models:/m-…` or `mlflow-artifacts:/` source in the project that asks.
+    """Finds the model of a `runs:/`, `models:/m-…` or `mlflow-artifacts:/` source in the requesting project.
 
-    `tracking` is MLflow's tracking store, which sees the asking project only; `has_file` says whether there is a file
-    at a path of MLflow's proxy. Raises MlflowException when the run or model is missing or deleted, when there is no
-    `MLmodel` file, and when the source lies anywhere else.
+    `tracking` is MLflow's tracking store, which sees the requesting project only; `has_file` returns whether a file
+    exists at a path of MLflow's proxy. Raises MlflowException when the run or model is missing or deleted, when there
+    is no `MLmodel` file, and when the source lies anywhere else.
     """
     scheme = source.partition(":")[0]
     if scheme == "models":

@@ -35,12 +35,12 @@ def parse_runs_source(source: str) -> tuple[str, str]:
 
 
 def folder(path: str) -> str:
-    """A folder's path without what names no folder: `.`, `./model/` and `model//` become "", `model` and `model`."""
+    """A folder's path without empty parts: `.`, `./model/` and `model//` become "", `model` and `model`."""
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def candidates(path: str) -> list[str]:
-    """The paths that a spelling may mean, in the order in which they are tried: its own bytes, then percent-decoded."""
+    """The paths that a spelling may mean, in the order of attempts: its own bytes, then percent-decoded."""
     decoded = unquote(path)
     return [path] if decoded == path else [path, decoded]
 
@@ -51,7 +51,7 @@ def artifact_source(path: str) -> str:
 
 
 def artifact_candidates(source: str) -> list[str]:
-    """The proxy's paths that an `mlflow-artifacts:/…` source may mean: clients do not encode what they append."""
+    """The proxy's paths that an `mlflow-artifacts:/…` source may mean: clients append parts without encoding them."""
     return candidates(source.removeprefix(_SCHEME).lstrip("/"))
 
 

@@ -350,7 +350,7 @@ class EnvironmentRegistryStore(OwnedStore):
         return filters, [*conditions, false()] if asks_for_ours(parsed_filters) else conditions
 
     def explained(self, error: MlflowException, session: Session, name: str, version: int) -> MlflowException:
-        """Says of a number that was issued under this name before that it is not issued again."""
+        """For a number issued under this name before, an error that it is not issued again; else `error`."""
         if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             return error
         last = numbers.last_of_earlier_model(session, self.registry_workspace(), name)
@@ -429,7 +429,7 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
         of_request.where(
             version.workspace == registry,
             version.name == name,
-            # MLflow keeps the rows of deleted versions; what was promoted once may be promoted again.
+            # MLflow keeps the rows of deleted versions; a promotion may be repeated.
             version.current_stage != STAGE_DELETED_INTERNAL,
             tag.key == tags_.REQUEST,
             tag.value == request,

@@ -1,4 +1,4 @@
-"""The object store's errors as MLflow's: what the client did wrong is 4xx, a store that is away 503."""
+"""The object store's errors as MLflow's: client errors are 4xx, an unavailable store 503."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CLOSED = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoes
 
 @contextmanager
 def clear_errors(location: Location) -> Iterator[None]:
-    """Turns the object store's errors into an MlflowException that says what to do."""
+    """Turns the object store's errors into an MlflowException with the remedy."""
     try:
         yield
     except ParamValidationError as error:
         raise _refused(location, str(error)) from error
     except (ClientError, BotoCoreError, Boto3Error) as error:
-        # boto3 wraps what ends an upload: what the store answered is the error that it was handling.
+        # boto3 wraps the error that ends an upload: the store's own error is its context.
         answer = error if isinstance(error, ClientError) else error.__context__
         raise _translated(location, answer if isinstance(answer, ClientError) else None) from error
 

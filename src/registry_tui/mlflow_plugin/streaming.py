@@ -23,7 +23,7 @@ class ArrivingFile:
         self._loop = loop
         self._left = bytearray()
         self._ended = False
-        #: What the pieces raised: libraries wrap it.
+        #: The error of the pieces: libraries wrap it.
         self.failure: BaseException | None = None
 
     async def begin(self) -> None:
@@ -55,7 +55,7 @@ class ArrivingFile:
 
 
 def send(client: Any, bucket: str, key: str, file: ArrivingFile, size: int | None, extra: dict[str, str]) -> None:
-    """Stores a file in an S3 bucket; one that breaks off is not stored. Raises what its pieces raise, boto3's errors.
+    """Stores a file in an S3 bucket; a truncated one is not stored. Raises the errors of its pieces, and boto3's.
 
     `size` is in bytes, where it is known.
     """

@@ -38,5 +38,5 @@ class Uploads:
             yield
 
     async def aside(self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:
-        """Does work of who has a place in a thread."""
+        """Runs work in a thread, for a holder of a place."""
         return await anyio.to_thread.run_sync(lambda: work(*given, **named), limiter=self._threads)

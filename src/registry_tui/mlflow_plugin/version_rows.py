@@ -25,7 +25,7 @@ _VERSIONS, _TAGS = SqlModelVersion.__table__, SqlModelVersionTag.__table__
 
 
 def install(app: Flask) -> None:
-    """Adds the route, for the service's account only: it looks first whether who asks may see the model."""
+    """Adds the route, for the service's account only: the service first checks whether the caller may see the model."""
     app.add_url_rule(f"/api/2.0/mlflow/{PATH}", "registry_tui_versions", _answer, methods=["POST"])
 
 

@@ -1,10 +1,10 @@
-"""Who sees which registered model: the one place that decides, for every door.
+"""Decides who sees which registered model, for all APIs.
 
-A public model is seen by everybody who may read the registry. A private model is seen by its owner, by administrators
-and by the collaborators of the projects that its versions were registered from; while it has no version, of the
-project that created it, so that a team may begin a model together. For everybody else it does not exist: `seen` is
-part of every query for models, versions and aliases, as MLflow's own clause for workspaces is, so that MLflow answers
-with its usual text for a missing one. The service asks through the same queries, in the name of the person who acts
+A public model is visible to everybody who may read the registry. A private model is visible to its owner, to
+administrators and to the collaborators of the projects that its versions were registered from; while it has no version,
+of the project that created it, so that a team may begin a model together. For everybody else it does not exist: `seen`
+is part of every query for models, versions and aliases, as MLflow's own clause for workspaces is, so that MLflow
+answers with its usual text for a missing one. The service uses the same queries, on behalf of the acting person
 (`mlflow_tags.ACTING_USER`).
 """
 
@@ -45,7 +45,7 @@ MAY_ADD = ("contributor", "admin")
 
 @dataclass(frozen=True)
 class Sight:
-    """What a request may see of a registry."""
+    """The part of a registry that a request may see."""
 
     user: str | None
     #: Administrators, and the service for itself.
@@ -55,7 +55,7 @@ class Sight:
 
 
 def sight_of_request(routes: Routes) -> Sight:
-    """What the person whom this request is for may see. Outside a request: what everybody may."""
+    """The sight of the person behind this request. Outside a request: that of everybody."""
     user = acting_user()
     everything = user is not None and (is_service(user) or user in routes.administrators)
     return Sight(user, everything, {} if user is None else routes.roles_of(user))

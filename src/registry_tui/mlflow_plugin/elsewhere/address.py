@@ -22,7 +22,7 @@ _MLFLOW = "/mlflow"
 
 
 class UnusableAddress(ValueError):
-    """The address or its credentials cannot be used; the text says what to do."""
+    """The address or its credentials cannot be used; the text has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Access:
     username: str | None = None
     password: str | None = None
     token: str | None = None
-    #: The file with the certificate to trust; None: what this machine trusts.
+    #: The file with the certificate to trust; None: the authorities that this machine trusts.
     certificate: str | None = None
 
 
@@ -79,7 +79,7 @@ def access(address: Address, environment: Mapping[str, str] = os.environ) -> Acc
     if found := _by_variables(address, environment):
         return found
     kept = contexts.load(environment)
-    # Of several people at one place, the one whom the command line acts as.
+    # Of several people at one place, the command line's current one comes first.
     for context in sorted(kept.known.values(), key=lambda each: each.name != kept.current):
         if context.token and _place_of(context.url) == address.place:
             return Access(

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from registry_tui.mlflow_plugin.elsewhere.calls import invalid
 
-#: How MLflow's server tells its processes what it was started with, from 2.9 to the newest.
+#: The variables with which MLflow's server passes its options to its processes, from 2.9 to the newest.
 _BACKEND, _DESTINATION = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
 _PROXIED = "mlflow-artifacts"
 

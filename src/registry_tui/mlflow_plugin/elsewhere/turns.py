@@ -30,16 +30,16 @@ LONG, KEPT = 110.0, 300.0
 
 
 class Turn:
-    """What the same request has made that came before."""
+    """The turn of one request, with the version made by an earlier identical request."""
 
     def __init__(self, file: IO[str] | None, asked: float) -> None:
         self._file = file
         self._began = time.time()
-        #: The number of its version; None: the request is another one, or has to be carried out again.
+        #: The number of its version; None: the request is a different one, or has to be run again.
         self.version = None if file is None else _kept(file, asked)
 
     def made(self, version: str) -> None:
-        """Keeps the version for the same request that waits or comes again."""
+        """Saves the version for an identical request that waits or comes again."""
         if self._file is None:
             return
         now = time.time()
@@ -107,7 +107,7 @@ def _is_at(path: Path, file: IO[str]) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Removes what nobody needs any more."""
+    """Removes expired files."""
     for path in folder.glob("*.json"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > KEPT:

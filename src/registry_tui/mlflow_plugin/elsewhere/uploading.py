@@ -1,7 +1,7 @@
 """Files of a model, brought into a project of the platform as artifacts of a run of their own.
 
-The platform has no credentials for the store that the model lies in, so whoever registers sends the bytes. What
-arrived is compared with what was sent before a version is made of it; the archive is stored and verified from there.
+The platform has no credentials for the model's store, so the registering client sends the bytes. The received files are
+compared with the sent ones before a version is made of them; the archive is stored and verified from there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def withdraw(address: Address, run_id: str) -> None:
 
 
 def _files(model: Path) -> dict[str, Path]:
-    """The files of a model by their relative paths. Raises MlflowException for what cannot be stored."""
+    """The files of a model by their relative paths. Raises MlflowException for paths that cannot be stored."""
     if not (model / "MLmodel").is_file():
         raise calls.invalid("The source holds no model: there is no file MLmodel in it")
     found = {}
