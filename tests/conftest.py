@@ -1,4 +1,4 @@
-"""Fixtures with real parts; tests/README.md says how to use them."""
+"""Fixtures with real parts; tests/README.md describes their use."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     let_children_be_interrupted()
     if os.environ.get(forked_platforms.WANTED):
         forked_platforms.use()
-    # The same examples in each run, and none is too slow: how long one takes depends on what else the machine does.
+    # The same examples in each run, without a deadline: durations depend on the load of the machine.
     settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     if not config.getoption("--hypothesis-profile", None):
         settings.load_profile("steady")
@@ -67,7 +67,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Collects without looking for garbage, and never looks through what was imported: it stays until the end."""
+    """Disables garbage collection while tests are collected, and exempts the imported objects for good."""
     gc.disable()
     try:
         return (yield)
@@ -102,7 +102,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Learns what a worker used, from the worker that ends."""
+    """Reads a worker's memory use from its last output."""
     output: dict[str, Any] = getattr(node, "workeroutput", {})
     if peak := output.get("peak_memory"):
         node.config.stash[_peaks][node.gateway.id] = peak
@@ -231,7 +231,7 @@ def project(platform: Platform) -> Project:
 def sdk(platform: Platform, project: Project) -> Callable[..., str]:
     """Runs Python code as a data scientist would, in another process with the project's exports.
 
-    `sdk(code, *arguments)` answers what the code printed, and fails when it fails.
+    `sdk(code, *arguments)` returns the code's output, and fails when it fails.
     """
     exports = platform.exports(project.id)
 
@@ -249,7 +249,7 @@ def this_machines_clock() -> None:
 
 @pytest.fixture(autouse=True)
 def room_for_the_next() -> Iterator[None]:
-    """What a test deployed goes with it; what was there before, for the whole module, stays."""
+    """Removes the deployments made by a test; those made before, for the whole module, stay."""
     before = len(served.DEPLOYED)
     yield
     served.take_away(served.DEPLOYED[before:])

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share. Imported as `support.…`: pytest and the benchmarks put `tests/` on the path."""
+"""Code shared by tests and benchmarks. Imported as `support.…`: pytest and the benchmarks put `tests/` on the path."""

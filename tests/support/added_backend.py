@@ -1,4 +1,4 @@
-"""A backend that starts replicas itself: what a new backend is made of. `tests/unit/test_adding.py` adds it."""
+"""A backend that starts replicas itself: the parts of a new backend. `tests/unit/test_adding.py` adds it."""
 
 from __future__ import annotations
 

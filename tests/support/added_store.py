@@ -1,4 +1,4 @@
-"""A store that keeps objects in folders: what a new store is made of. `tests/unit/test_adding.py` adds it."""
+"""A store that keeps objects in folders: the parts of a new store. `tests/unit/test_adding.py` adds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work for another process: what it imports and holds leaves no trace in the process that runs the tests."""
+"""Work in another process: its imports and objects leave no trace in the process that runs the tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 def other_process() -> Iterator[ProcessPoolExecutor]:
     """A new Python process that calls functions of modules, one after the other; their errors are raised here.
 
-    Arguments and results are copied, and what a function keeps stays until the process ends.
+    Arguments and results are copied, and a function's global state stays until the process ends.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 BUCKET = "acme-models"
-#: What a request is, by its method and what stands in its query.
+#: The action of a request, by its method and its query.
 _RIGHTS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:DeleteObject"}
 
 

@@ -133,7 +133,7 @@ def make_place(service: Service, name: str) -> None:
 
 
 def set_roles(service: Service, person: str, place: str, *roles: str, project: str = "") -> Principal:
-    """A person who has exactly these roles in a place's environment, and this one in its project."""
+    """A person with exactly these roles in a place's environment, and this one in its project."""
     row = identity.ensure_user(service, person)
     with service.database.session() as session:
         session.execute(

@@ -33,7 +33,7 @@ _OPTIONS = (
 
 
 def program() -> Path:
-    """The browser: REGISTRY_TUI_CHROMIUM, the installed one, or one on the path. Skips the test where there is none."""
+    """The browser: REGISTRY_TUI_CHROMIUM, the installed one, or one on the path. Skips the test without one."""
     named = os.environ.get("REGISTRY_TUI_CHROMIUM")
     on_path = [Path(each) for name in _NAMES if (each := shutil.which(name)) is not None]
     for found in [Path(named)] if named else [_INSTALLED / "chromium", *on_path]:
@@ -67,13 +67,13 @@ class Browser:
             time.sleep(0.05)
 
     def run(self, code: str) -> Any:
-        """The value of an expression in the page; of a promise, what it becomes."""
+        """The value of an expression in the page; for a promise, its result."""
         answer = self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def sign_in(self, user: str, password: str) -> None:
-        """What a person types from now on when the browser asks for a user and a password; it then keeps both."""
+        """The user and the password to type from now on when the browser asks for them; it then keeps both."""
         self._typed = user, password
         self.call("Fetch.enable", handleAuthRequests=True)
 

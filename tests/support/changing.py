@@ -1,4 +1,4 @@
-"""What changing a list's rows by keys shows: the rows, and the question before they go."""
+"""Checks for changing a list's rows by keys: the rows, and the question before they go."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def listed(driver: Driver, *names: str, in_order: bool = True) -> None:
 
 
 async def asked(driver: Driver, *texts: str) -> None:
-    """Waits for a question that says these texts and starts on Cancel."""
+    """Waits for a question with these texts that starts on Cancel."""
     await driver.until(lambda: isinstance(driver.screen, Confirm), "the question")
     await driver.shows(*texts)
     await driver.until(lambda: driver.screen.focused.id == "cancel", "Cancel")

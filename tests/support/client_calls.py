@@ -1,4 +1,4 @@
-"""Every method of the client, the operation of the REST API that it calls, and what the walks call it with."""
+"""Every method of the client, the operation of the REST API that it calls, and the arguments used in the walks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry_tui.platform.paths import Home
 from support.permission_stage import BODIES, NAMES, Stage, filled
 from support.platforms import PATIENCE
 
-#: Methods that send nothing of their own: they only repeat other calls, or make what is raised.
+#: Methods without requests of their own: they only repeat other calls, or make errors to raise.
 NO_CALLS = frozenset({"close", "every", "problem", "remember_answers", "unavailable", "wait_for_workflow"})
 #: Each method with its operation, where that has another name, and with its optional arguments, where it needs some.
 _ROWS = """
@@ -261,7 +261,7 @@ NOT_OURS = frozenset(
         *("change_security_zone_v2", "delete_security_zone", "delete_security_zone_by_name"),
     }
 )
-#: Values of parameters that are no names of the stage.
+#: Values of parameters that are not names of the stage.
 _VALUES: Mapping[str, Any] = {
     "uses": ["mlflow"],
     "metric": "loss",
@@ -299,7 +299,7 @@ def methods() -> set[str]:
 def arguments(
     stage: Stage, kind: str, method: str, operation: str, optional: tuple[str, ...], folder: Path
 ) -> dict[str, Any]:
-    """What a method is called with: the same as in a request of raw HTTP."""
+    """The arguments of a method: the same as in a raw HTTP request."""
     function = getattr(RegistryClient, method)
     names = stage.names_of(kind)
     hints, found = get_type_hints(function), dict[str, Any]()

@@ -20,7 +20,7 @@ REFUSED = (
 )
 #: Names like any other, once they are encoded.
 ENCODED = ("?x", "#x", "a%2fb", "a?b#c", "a;b", "a b", "a+b c", "100%", "ü", "u\u0308", "x:y", "... x", "a..b c")
-#: What is sent in the place of a name in a raw request; none of it names a resource.
+#: Values sent in the place of a name in a raw request; none of them names a resource.
 RAW = (
     *("", ".", "..", "a/../b", "%2e%2e", "%2E%2E", ".%2e", "a%2f..%2fb", "%252e%252e"),
     *("?x", "#x", "%3Fx", "%23x", "a%2fb", "%00", "%ff", "..;"),

@@ -1,17 +1,17 @@
-"""The service, whose environments' own stores fail at every request of its workflows, once each way.
+"""The service with stores of environments that fail at every request of its workflows, once in each way.
 
-`python -m support.failing_store_service FOLDER` on the home that `REGISTRY_TUI_HOME` names. FOLDER/plan.json has the
-ways by kind of workflow, FOLDER/passed gets a line for each failure, before it happens:
+`python -m support.failing_store_service FOLDER` on the home in `REGISTRY_TUI_HOME`. FOLDER/plan.json has the ways by
+kind of workflow, FOLDER/passed gets a line for each failure, before it happens:
 
-- `down`: the store does not answer; nothing was done there.
-- `half`: the store goes away in the middle of what is stored.
-- `lost`: the store has done it, and goes away before it answers.
-- `kill`: this process is killed in the middle of what is stored, or when something was deleted.
-- `refused`: from the next object that is stored on, the store refuses the credentials, until the plan is another one.
-- `full`: from the next object that is stored on, the store has no room, until the plan is another one.
-- `hangs`: storing does not come further until the plan is another one.
+- `down`: the store does not respond; nothing was done there.
+- `half`: the store goes away in the middle of an upload.
+- `lost`: the store has done it, and goes away before it responds.
+- `kill`: this process is killed in the middle of an upload, or after a deletion.
+- `refused`: from the next stored object on, the store refuses the credentials, until the plan changes.
+- `full`: from the next stored object on, the store is full, until the plan changes.
+- `hangs`: uploads stall until the plan changes.
 
-Lists of archives lag: each shows what was there when the store was listed before. The stores themselves are real ones.
+Lists of archives lag: each shows the state at the previous listing. The stores themselves are real ones.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from registry_tui.service.stores.base import Bucket, Method, StoredFolder, Store
 from registry_tui.service.stores.opening import open_store
 from support.killing_service import import_everything
 
-#: What keys of archives begin with.
+#: The prefix of keys of archives.
 _ARCHIVES = "modelregistry-"
-#: Parts of a key before what belongs to an archive.
+#: Parts of a key before those within an archive.
 _IDS = 3
 
 
 @dataclass
 class Plan:
-    """What fails next. Threads of several workflows and requests ask."""
+    """The next failure. Used by threads of several workflows and requests."""
 
     folder: Path
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -95,7 +95,7 @@ class Failing:
 
     inner: Bucket
     plan: Plan
-    #: What was stored and deleted since the store was listed, with what it was.
+    #: Objects stored and deleted since the previous listing, with the deleted values.
     stored: dict[str, None] = field(default_factory=dict)
     deleted: dict[str, StoredObject] = field(default_factory=dict)
 
@@ -172,7 +172,7 @@ class Failing:
         return self.inner.probe()
 
     def _way(self, verb: str, key: str, *more: str) -> str:
-        """What happens to this request; raises what happens before anything is done."""
+        """The failure of this request, if any; raises those that happen before anything is done."""
         if self.plan.away:
             self.plan.away = False
             raise _away()
@@ -210,7 +210,7 @@ def _broken(pieces: Iterable[bytes], way: str) -> Iterator[bytes]:
 
 
 def install(service: Service, plan: Plan) -> None:
-    """Puts failing stores before the real ones, and has what waits for them wait for an instant."""
+    """Wraps the real stores in failing ones, and shortens waits for them to an instant."""
 
     def opened(store: Store) -> Bucket:
         return Failing(open_store(store), plan)

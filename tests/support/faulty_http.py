@@ -1,4 +1,4 @@
-"""A server before another one that answers 503, or breaks answers off, as often as a test says."""
+"""A server in front of another one that returns 503, or truncates responses, as often as a test requires."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _OF_CONNECTIONS = frozenset({"connection", "keep-alive", "transfer-encoding", "c
 
 @dataclass
 class Faults:
-    """What goes wrong with the next requests; several threads ask."""
+    """The faults of the next requests; used by several threads."""
 
     #: The base URL to use in place of the server's.
     url: str = ""
     #: Requests that are answered 503 and do not arrive; all of them while `down`.
     unavailable: int = 0
     down: bool = False
-    #: Whether the credentials have expired; what is answered then: status, headers, body.
+    #: Whether the credentials have expired, and the response to return then: status, headers, body.
     expired: bool = False
     refusal: tuple[int, list[tuple[str, str]], bytes] = (403, [], b"")
     #: Answers to GET whose second half does not come.
@@ -69,7 +69,7 @@ def faulty(target: str) -> Iterator[Faults]:
                 return
             connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=60)
             try:
-                # The header Host stays: it is part of what S3 clients sign.
+                # The header Host stays: S3 clients sign it.
                 connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in self.headers.items():
                     if name.lower() not in _OF_CONNECTIONS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Kept whoever sends them. MLflow's Python client puts names into addresses without encoding them.
+#: Kept by every sender. MLflow's Python client puts names into addresses without encoding them.
 KEPT = (
     "with space.txt",
     "plus+plus.txt",

@@ -1,4 +1,4 @@
-"""Finds, by reading the code, what it uses of other packages that those do not promise: private names, and patches."""
+"""Finds, by reading the code, its uses of unsupported parts of other packages: private names, and patches."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def private_names_in_classes(path: Path, packages: Collection[str]) -> set[str]:
             continue
         above = [base for base in each.__mro__[1:] if base.__module__.partition(".")[0] in packages]
         if above:
-            # What every subclass gets from Textual or Python itself.
+            # Attributes that every subclass gets from Textual or Python itself.
             given = {*vars(type("Sub", (above[0],), {})), "_abc_impl"}
             used = (set(vars(each)) - given) | ours.by_class.get(each.__name__, frozenset())
             found |= used & set[str]().union(*(_names_of(base) for base in above))
@@ -115,12 +115,12 @@ def private_names_in_classes(path: Path, packages: Collection[str]) -> set[str]:
 
 
 def has_attribute(of: type, name: str) -> bool:
-    """Whether a class, or its instances as its source says, has an attribute."""
+    """Whether a class, or its instances according to its source, has an attribute."""
     return hasattr(of, name) or any(name in _names_of(base) for base in of.__mro__ if base is not object)
 
 
 def patches(code: str, packages: Collection[str]) -> set[str]:
-    """Attributes that a module sets, deletes or changes on what it imports from packages, or takes as `Any`."""
+    """Attributes that a module sets, deletes or changes on objects imported from packages, or typed as `Any`."""
     tree = ast.parse(code)
     outer = _imported(tree.body, packages)
     found: set[str] = set()
@@ -128,7 +128,7 @@ def patches(code: str, packages: Collection[str]) -> set[str]:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             nodes = list(ast.walk(function))
             called = dict.fromkeys(outer | _imported(nodes, packages) | _loose_arguments(function), "")
-            # Twice: a name may be given to what another name was given to.
+            # Twice: a name may be bound to another bound name.
             for _ in range(2):
                 called |= _named_after(nodes, called)
             for target in (each for node in nodes for each in _changed(node)):
@@ -190,7 +190,7 @@ def _loose_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[st
 
 
 def _named_after(nodes: Collection[ast.AST], roots: Collection[str]) -> dict[str, str]:
-    """Names that a function gives to what it takes from the roots, with what that is called there.
+    """Names that a function binds to values of the roots, with their original names.
 
     `routes = router.routes` and `for each in stores` do.
     """
@@ -209,7 +209,7 @@ def _named_after(nodes: Collection[ast.AST], roots: Collection[str]) -> dict[str
 
 @cache
 def _names_of(base: type) -> frozenset[str]:
-    """Attributes of a class, and those that it gives its instances, as its source says."""
+    """Attributes of a class, and those that it gives its instances, according to its source."""
     try:
         source = inspect.getsourcefile(base)
     except TypeError:  # Made by C.
@@ -219,7 +219,7 @@ def _names_of(base: type) -> frozenset[str]:
 
 @cache
 def _assigned(file: Path) -> dict[str, frozenset[str]]:
-    """What the classes of a file assign to attributes of `self`."""
+    """The attributes of `self` that the classes of a file assign."""
     return {
         each.name: frozenset(
             node.attr

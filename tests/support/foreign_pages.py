@@ -1,4 +1,4 @@
-"""Pages of somebody else, opened in a real browser: what they try at an address, and where they come from."""
+"""Pages of another site, opened in a real browser: their attempts at an address, and their origins."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Foreign(BaseHTTPRequestHandler):
-    """The foreign page, and below `/open` what any page may read: there each way has to be seen to work."""
+    """The foreign page, and below `/open` resources for any page: there each kind of attempt has to succeed."""
 
     protocol_version = "HTTP/1.1"
 
@@ -128,7 +128,7 @@ class _Foreign(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what is asked is not for the output of tests."""
+        """Nothing: requests are not for the output of tests."""
 
 
 @contextmanager

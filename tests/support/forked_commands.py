@@ -1,7 +1,7 @@
 """Runs `registry-tui …` in processes forked from one that has imported the command line.
 
-A command is a process of its own, with its own variables, outputs and end; what it saves is the import, which is most
-of a short command's CPU time. The server of them is this module's program; it ends with the process that started it.
+A command is a process of its own, with its own variables, outputs and end; it saves the import, which is most of a
+short command's CPU time. This module's program is the server that forks them; it ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from support import forked_platforms
 _TESTS = Path(__file__).parents[1]
 #: The largest request: arguments and variables.
 _MOST = 1 << 18
-#: What commands import late.
+#: Modules that commands import late.
 _LATER = ("httpcore", "rich.table", "rich.progress")
 
 
@@ -146,7 +146,7 @@ def _become(request: dict[str, object], files: list[int]) -> list[str]:
 
 
 def import_commands() -> None:
-    """Imports what commands import while they start and work, so that none of them has to."""
+    """Imports the modules that commands import while they start and work, so that none of them has to."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as `main` does
     package = registry_tui.cli
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -39,8 +39,8 @@ WANTED = "REGISTRY_TUI_TEST_FORKS"
 _MOST = 1 << 17
 #: Room for a process's arguments, and for its variables, where the kernel shows them.
 ROOM = 1 << 16
-#: The modules that are run in a forked process, with what they import: MLflow's own server of accounts reads its
-#: settings while it is imported.
+#: The modules that are run in a forked process, with their imports: MLflow's own server of accounts reads its settings
+#: while it is imported.
 _IMPORTED: Mapping[str, Sequence[str]] = {
     "registry_tui.mlflow_plugin.launch": ("mlflow.server.artifact_router", "mlflow.server.server_info_api", "uvicorn"),
     "registry_tui.service": ("registry_tui.service.running",),
@@ -235,7 +235,7 @@ def _supervise(arguments: Sequence[str]) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """Ends this process as the interpreter does, without what the callers on its stack would do."""
+    """Ends this process as the interpreter does, without running the code of the callers on its stack."""
     private: Any = threading
     private._shutdown()
     private = atexit
@@ -258,7 +258,7 @@ def _show(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
 
 
 def import_parts() -> None:
-    """Imports what the parts import while they start, so that none of them has to."""
+    """Imports the modules that the parts import while they start, so that none of them has to."""
     from registry_tui.mlflow_plugin.launch import ALLOWED_HOSTS
 
     # MLflow reads it while it is imported.

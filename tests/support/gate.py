@@ -1,4 +1,4 @@
-"""A service that answers when the test says so, in front of recorded answers."""
+"""A service that responds when the test allows it, in front of recorded answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Gated(Replay):
         self._open.set()
 
     def fail(self) -> None:
-        """What waits gets no answer in time."""
+        """Lets waiting requests time out."""
         self._fails = True
         self.open()
 

@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class PlayedReplica:
-    """Answers on a unix socket, in a thread of its own, and knows what it was asked."""
+    """Responds on a unix socket, in a thread of its own, and records its requests."""
 
     socket: Path
     handler: Handler
@@ -147,7 +147,7 @@ class Gateways:
         self.processes[name].wait()
 
     def counted(self) -> dict[str, Any]:
-        """What the service would read: of a process that does not answer, what it stored."""
+        """The counts that the service would read: from a process that does not respond, its file."""
         found = []
         for name, file in zip(GATEWAYS, self.home.gateway_counts_files, strict=True):
             try:

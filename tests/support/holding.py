@@ -1,4 +1,4 @@
-"""A real service that gets some questions only when the test says so: once it has seen what is shown meanwhile."""
+"""A real service that receives some requests only when the test lets them: after checking the screen meanwhile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Holding(httpx.AsyncBaseTransport):
         self._open.clear()
 
     def let(self) -> None:
-        """Lets go of what waits, and of what comes from here on."""
+        """Releases the waiting requests, and those to come."""
         self._open.set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -36,7 +36,7 @@ HOSTILE = [
 LONG = "x" * 1_000_000
 NUMBERS = ["NaN", "Infinity", "-Infinity", 1e308, -1e-308, 0.0, 1 << 60]
 TIMES = ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"]
-#: What programs need as it is: states, kinds, and what later questions are made of.
+#: Values that programs need unchanged: states, kinds, and parts of later requests.
 KEPT = {
     "id",
     "status",
@@ -68,7 +68,7 @@ KEPT = {
 }
 #: Roles in environments; those of policies have any name.
 ROLES = {"EnvironmentAdmin", "EnvironmentUser", "MLAdmin", "MLUser"}
-#: Mappings from what people name to what they write.
+#: Mappings from names to values, both given by people.
 NAMED = {"tags", "params", "metrics"}
 #: Words of the API's paths; all else in a path names something.
 WORDS = {

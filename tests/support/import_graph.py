@@ -1,4 +1,4 @@
-"""Who imports whom in `src`: every import counts, also those inside functions and those for types only."""
+"""The imports between modules in `src`: every import counts, also those inside functions and those for types only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small OpenID provider of Authlib's server side: discovery, keys, device codes (RFC 8628), a page to say yes."""
+"""A small OpenID provider with Authlib's server side: discovery, keys, device codes (RFC 8628), a page to approve."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ class Client(ClientMixin):  # type: ignore[misc]
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing: what is asked is not for the output of tests."""
+        """Nothing: requests are not for the output of tests."""
 
 
 @dataclass
 class Provider:
-    """The provider: who has an account there, and the knobs that tests turn."""
+    """The provider: its accounts, and the knobs that tests turn."""
 
     url: str
-    #: Accounts: what their ID tokens say of them, beside what all say.
+    #: Accounts: the claims of their ID tokens, in addition to those of all.
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Of codes: seconds that they are good for, and seconds between questions.
     expires_in: int = 600
     interval: int = 1
     keys: list[RSAKey] = field(default_factory=list)
     codes: dict[str, DeviceCredentialDict] = field(default_factory=dict)
-    #: By user code: the person who answered, and whether they allowed it.
+    #: By user code: the person, and whether they allowed it.
     answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
     #: The ID tokens that people got here.
     given: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Provider:
     only_tokens_need_it: bool = False
     #: How often keys were asked for.
     keys_asked: int = 0
-    #: What it says of itself otherwise.
+    #: Overrides of its metadata.
     described: dict[str, Any] = field(default_factory=dict)
     #: The status of its answer about its keys.
     keys_status: int = 200
@@ -95,7 +95,7 @@ class Provider:
         self.keys[:] = [key]
 
     def claims(self, person: str, **more: Any) -> dict[str, Any]:
-        """What an ID token says of a person."""
+        """The claims of a person's ID token."""
         now = int(time.time())
         own = {"iss": self.url, "aud": CLIENT, "sub": f"id-of-{person}", "iat": now, "exp": now + 300}
         return {**own, **self.people.get(person, {}), **more}
@@ -108,7 +108,7 @@ class Provider:
         return jwt.encode({k: v for k, v in head.items() if v is not None}, found, signer, algorithms=[head["alg"]])
 
     def answer(self, address: str, person: str, *, allow: bool = True) -> None:
-        """What a person does in a browser: opens the address with the code, signs in, and allows or denies."""
+        """Acts as a person in a browser: opens the address with the code, signs in, and allows or denies."""
         with httpx.Client(trust_env=False, verify=False) as browser:
             page = browser.get(address).raise_for_status()
             code = page.text.partition('name="user_code" value="')[2].partition('"')[0]

@@ -1,6 +1,6 @@
-"""The service, which kills itself once it has made something, before it can answer.
+"""The service, which kills itself once it has made something, before it can respond.
 
-`python -m support.killed_service POINT` on the home that `REGISTRY_TUI_HOME` names. POINT is a path of MLflow's API,
+`python -m support.killed_service POINT` on the home in `REGISTRY_TUI_HOME`. POINT is a path of MLflow's API,
 `model-versions/create` say, after whose answer the process ends, or a class of rows, `ProjectRow` say, after whose
 first commit it does.
 """
@@ -32,7 +32,7 @@ def install(service: Service, point: str) -> None:
         return answer
 
     def committed(rows: Sequence[object]) -> None:
-        # The service writes rows by itself too, when keys were used say.
+        # The service writes rows by itself too, for example when keys were used.
         of_request = point == IdempotencyRow.__name__ or idempotency.current.get() is not None
         if of_request and any(type(row).__name__ == point for row in rows):
             os.kill(os.getpid(), signal.SIGKILL)

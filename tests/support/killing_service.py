@@ -29,7 +29,7 @@ from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.running import run
 
-#: What libraries and the service import late.
+#: Modules that libraries and the service import late.
 LATER = ("alembic.command", "boto3.s3.inject", "boto3.session", "dbos._sys_db_sqlite", "httpcore", "prometheus_client")
 
 
@@ -72,7 +72,7 @@ def live_once(kind: WorkflowKind, passed: Path, cancel_at: str | None) -> int:
 
 
 def import_everything() -> None:
-    """Imports what the service imports while it starts and works, so that no child has to."""
+    """Imports the modules that the service imports while it starts and works, so that no child has to."""
     for module in pkgutil.walk_packages(service_package.__path__, f"{service_package.__name__}."):
         # Alembic runs those of the migrations itself.
         if ".migrations." not in module.name:

@@ -6,7 +6,7 @@ from support.program import Driver
 from support.scene_names import ENVIRONMENT, MODEL, REGISTRY, Scene
 
 VERSION = {"registry": REGISTRY, "model": MODEL, "version": "3"}
-#: What many versions of the demo use.
+#: A requirement of many versions of the demo.
 USES = "numpy>=2"
 
 
@@ -68,7 +68,7 @@ async def evidence(see: Driver) -> None:
     await see.rows("model")
     await see.press("ctrl+e")
     await see.shows("Evidence pack of", "Also the files of the model")
-    # The folder is one of whoever draws this.
+    # The real folder is one of the person who records this.
     see.screen.query_one("#folder").value = "/srv/audit/wine-3"
     await see.settled()
 

@@ -1,6 +1,6 @@
 """Real models, and the scorer that serves them, in a process that may import MLflow and scikit-learn.
 
-Tests call these functions in another process; it keeps what was loaded.
+Tests call these functions in another process, which keeps the loaded models.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FLOWERS = ["red", "blue", "white"]
 
 
 def centred(table: Any) -> Any:
-    """What makes a prediction depend on the whole table."""
+    """Makes a prediction depend on the whole table."""
     return table - table.mean(axis=0)
 
 
@@ -55,7 +55,7 @@ class Dates(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
 
 class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Answers with what it was given."""
+    """Returns its input."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
         return model_input
@@ -111,7 +111,7 @@ LEARNT: dict[str, Callable[[], tuple[Any, pandas.DataFrame]]] = {
 
 @cache
 def load(folder: Path, name: str) -> tuple[Any, bytes | None, Decision]:
-    """A model by its name as a replica loads it, with its example and what was decided about it."""
+    """A model, by its name, as a replica loads it, with its example and the decision about it."""
     path = folder / name
     if name == "dates":
         inputs = Schema([ColSpec("datetime", "when"), ColSpec("double", "a")])
@@ -135,12 +135,12 @@ def load(folder: Path, name: str) -> tuple[Any, bytes | None, Decision]:
 
 
 def decided(folder: Path, name: str) -> Decision:
-    """What is decided about a model as it is."""
+    """The decision about a model as it is."""
     return load(folder, name)[2]
 
 
 def decided_as(folder: Path, name: str, wanted: str) -> Decision:
-    """What is decided about a model without an example where a deployment's setting is `wanted`."""
+    """The decision about a model without an example where a deployment's setting is `wanted`."""
     return decide(load(folder, name)[0], None, wanted)
 
 
@@ -152,7 +152,7 @@ class Centring(StandardScaler):  # type: ignore[misc]
 
 
 def decided_about_a_subclass(folder: Path) -> Decision:
-    """What is decided about a model with a subclass of a known class in it."""
+    """The decision about a model with a subclass of a known class in it."""
     model, table = _on_numbers(make_pipeline(Centring(), LinearRegression()))
     path = folder / "centring"
     options = {"serialization_format": "cloudpickle", "pip_requirements": ["scikit-learn"]}
@@ -161,7 +161,7 @@ def decided_about_a_subclass(folder: Path) -> Decision:
 
 
 def decided_where_answers_differ(folder: Path, name: str) -> Decision:
-    """What is decided about a model whose answer about a row depends on the rows beside it."""
+    """The decision about a model whose prediction for a row depends on the other rows."""
     model, example, _ = load(folder, name)
     whole = model.predict
     # A method of the loaded model, as a later release of a library may have it.
@@ -193,7 +193,7 @@ def bodies(columns: list[str], rows: list[list[Any]]) -> list[tuple[str, bytes]]
     ]
     table = "\n".join([",".join(columns), *(",".join("" if v is None else str(v) for v in row) for row in rows)])
     found = [(JSON, json.dumps(document).encode()) for document in documents]
-    # The gateway writes what comes by `POST /model` without spaces.
+    # The gateway writes the bodies of `POST /model` without spaces.
     found.append((JSON, json.dumps(documents[0], separators=(",", ":")).encode()))
     found.append((f"{JSON}; charset=utf-8", found[0][1]))
     found.append(("text/csv", table.encode()))
@@ -213,7 +213,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "words": WORDS,
     "colour": st.sampled_from([*FLOWERS, "green", None]),
 }
-#: Numbers at the edges of what each type holds.
+#: Numbers at the limits of each type.
 EDGES = st.one_of(
     st.sampled_from(
         [0, -0.0, 1, 1.5, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**25, 1e39, 5e-324, None, True, "7"]
@@ -256,7 +256,7 @@ def tensors(draw: st.DrawFn) -> list[tuple[str, bytes]]:
 
 
 def answered(scorer: Scorer, requests: list[tuple[str, bytes]]) -> list[Answer]:
-    """What the scorer answers when all of these wait together."""
+    """The scorer's responses when all of these wait together."""
 
     async def ask() -> list[Answer]:
         asked = [asyncio.ensure_future(scorer.score(body, content_type)) for content_type, body in requests]
@@ -272,13 +272,13 @@ def answered(scorer: Scorer, requests: list[tuple[str, bytes]]) -> list[Answer]:
 
 
 def told(answer: Answer) -> tuple[int, bytes]:
-    """What a caller is told; the order in which MLflow's messages list a set, and stack traces, differ by call."""
+    """The comparable part of a response. The order of sets in MLflow's messages, and stack traces, differ by call."""
     return answer.status, answer.body if answer.status == 200 else b""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What callers were answered among others, compared with the same requests alone."""
+    """Responses to callers among others, compared with the same requests alone."""
 
     #: Requests with their answers alone and among others, where these differ.
     mixed: list[tuple[Any, Any, Any]]
@@ -353,7 +353,7 @@ def compare_with_mlflow(folder: Path, name: str) -> tuple[list[tuple[Any, Any, A
 
 
 def asked_with_arrow(folder: Path, name: str) -> dict[str, Any]:
-    """What a model answers to its example in Arrow, beside the same as JSON."""
+    """A model's response to its example in Arrow, and to the same as JSON."""
     model, example, _ = load(folder, name)
     table = pandas.DataFrame(**json.loads(example or b"")["dataframe_split"])
     sent = pyarrow.Table.from_pandas(table, preserve_index=False)
@@ -403,12 +403,12 @@ def whole(answer: Answer) -> tuple[int, Any]:
         found.pop("stack_trace", None)
         if "message" in found:
             found["message"] = sorted(re.findall(r"\w+", found["message"]))
-    # Numbers that are none are equal here.
+    # NaNs are equal here.
     return answer.status, repr(found)
 
 
 def dates_of_callers(folder: Path, days: list[str]) -> tuple[list[str], list[str]]:
-    """What callers with these days are answered alone, and when all ask together."""
+    """The responses to callers with these days alone, and when all call together."""
     model, _, _ = load(folder, "dates")
     scorer = Scorer(model, batch=True, queue_length=100, threads=0)
     requests = [bodies(["when", "a"], [[day, 1.0]])[0] for day in days]

@@ -41,7 +41,7 @@ def digest(content: bytes) -> str:
 
 
 def pruned(place: BackupPlace, keep: int, *, cut_off: bool = False) -> pruning.Pruned:
-    """What a whole pruning did."""
+    """Runs a whole pruning, and returns its result."""
     work = pruning.prune(place, keep, cut_off=cut_off)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A little server that answers as a test says, where an MLflow server is expected."""
+"""A small server with the responses of a test, in the place of an MLflow server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Server:
     seen: list[tuple[str, str | None]] = field(default_factory=list)
 
 
-#: What a server answers that can be attached.
+#: The responses of a server that can be attached.
 ATTACHABLE: dict[str, Answer] = {SEARCH: (200, {}), "/version": (200, "3.17.0")}
 _API = "/api/2.0/mlflow"
 
@@ -50,7 +50,7 @@ def with_model(name: str, version: int) -> dict[str, Answer]:
 
 @contextmanager
 def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server that answers by path; others are Flask's page for what it does not know."""
+    """A server that responds by path; other paths get Flask's page for unknown addresses."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -58,7 +58,7 @@ def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -
             made.seen.append((self.path, self.headers.get("Authorization")))
             missing: Answer = (404, "<!doctype html><title>404 Not Found</title>")
             found = made.answers.get(self.path, missing)
-            # What a query asks for is the same in all answers of a path.
+            # All queries of a path get the same response.
             status, content = found if found is not missing else made.answers.get(self.path.partition("?")[0], missing)
             text = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)

@@ -1,4 +1,4 @@
-"""A little server with what a platform's MLflow server answers when a stock one registers there, in memory."""
+"""A small in-memory server with the responses of a platform's MLflow server to a stock one that registers there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LittlePlatform:
     place: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     experiments: list[str] = field(default_factory=list)
-    #: By their IDs: what the request gave, and the status.
+    #: By their IDs: the fields of the request, and the status.
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: The bodies that asked for versions.
     versions: list[dict[str, Any]] = field(default_factory=list)

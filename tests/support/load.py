@@ -1,4 +1,4 @@
-"""Callers of a deployment, as many at once as a test wants, and what they were answered."""
+"""Callers of a deployment, any number at once, and the responses they got."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.served import split
 
 
 class Load:
-    """Requests from several threads until the block ends; `statuses` counts what they were answered."""
+    """Requests from several threads until the block ends; `statuses` counts the responses."""
 
     def __init__(self, deployment: Deployment, threads: int = 16) -> None:
         self.deployment, self.statuses = deployment, Counter[object]()

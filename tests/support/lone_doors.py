@@ -41,7 +41,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class PlayedPart:
-    """A part of the platform that answers with `handler`, and knows what it was asked."""
+    """A part of the platform that responds with `handler`, and records its requests."""
 
     handler: Handler
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class PlayedAccess:
 
 @dataclass
 class LoneDoor:
-    """A listener, and what is behind it."""
+    """A listener, and the service behind it."""
 
     service: Service
     port: int
@@ -87,7 +87,7 @@ class LoneDoor:
         return f"http://{LOOPBACK}:{self.port}"
 
     def token(self, name: str) -> str:
-        """A new token of a user, who becomes known."""
+        """A new token of a user, who is created if missing."""
         identity.ensure_user(self.service, name)
         owner = identity.owner_principal(self.service)
         return tokens.create_token(self.service, owner, name, UserTokenCreate(name="test")).token
@@ -99,7 +99,7 @@ class LoneDoor:
         path.write_text(Routes((), keys).to_json())
 
     def denials(self) -> list[EventRow]:
-        """The events about what was denied, oldest first."""
+        """The events of denied requests, oldest first."""
         with self.service.database.reading() as session:
             return list(session.scalars(select(EventRow).where(EventRow.outcome == "denied").order_by(EventRow.id)))
 

@@ -15,7 +15,7 @@ NAMED = 5
 def peak_memory() -> int:
     """The most memory in MiB that this process has had resident."""
     try:
-        # What `getrusage` returns begins with the peak of the process that started this one.
+        # The result of `getrusage` begins with the peak of the parent process.
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except FileNotFoundError:  # macOS
         found = None

@@ -1,4 +1,4 @@
-"""Every door of MLflow's server, and the rule that says who may use it."""
+"""Every endpoint of MLflow's server, and the rule for its callers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from support.sealed_project import HELD, MAKER
 
 
 def _permitted(action: Action) -> tuple[str, ...]:
-    """Who may do an action with the sealed project's things, by the product's own table."""
+    """People who may do an action with the sealed project's things, by the product's own table."""
     return tuple(person for person, held in HELD.items() if held is None or RULES[action].allows(held))
 
 
-#: Who may use a door, by its rule. `search`: whoever is signed in, who finds only what they may see. `prompt`: who
-#: works in a project of the registry. `maker`: MLflow gives what somebody makes to them alone.
+#: People who may use an endpoint, by its rule. `search`: everybody signed in, who finds only things they may see.
+#: `prompt`: people with a role in a project of the registry. `maker`: MLflow gives things to their maker alone.
 MAY = {
     "open": tuple(HELD),
     "signed in": tuple(each for each in HELD if each != "nobody"),
@@ -344,7 +344,7 @@ _NEWER = {
 #: How routes name a skill: with an organization, or without.
 _SKILLS = ("@{organization}/{name}", "{name}")
 
-#: Done last, so that the calls before them find what they name.
+#: Done last, so that the calls before them find their things.
 _ENDING = ("/remove", "/rename", "/detach", "/remove-experiments")
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\{(\w+)(?::\w+)?\}")
 
@@ -370,7 +370,7 @@ def plain(path: str) -> str:
 
 
 def in_order(doors: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those that end a thing come last, and what holds others after these."""
+    """Endpoints that delete a thing come last, those of parent things after the others."""
 
     def place(door: tuple[str, str]) -> tuple[Any, ...]:
         method, path = door

@@ -30,7 +30,7 @@ from support.platforms import PATIENCE, clean_environment, short_folder, wait_fo
 BUCKET = "env-a"
 REGISTRY = "mr-env-a"
 
-#: Who works where. `lonely` is not synchronized; ann also works there.
+#: The people of each project. `lonely` is not synchronized; ann also works there.
 TEAMS: Mapping[str, Mapping[str, Role]] = {
     "wine": {"ann": Role.CONTRIBUTOR, "bob": Role.CONTRIBUTOR, "vic": Role.VIEWER},
     "beer": {"ann": Role.CONTRIBUTOR, "cleo": Role.CONTRIBUTOR},
@@ -95,7 +95,7 @@ class Parts:
         )
 
     def exports(self, project: str, user: str) -> dict[str, str]:
-        """What makes stock MLflow code work as somebody in a project."""
+        """The variables with which stock MLflow code works as somebody in a project."""
         return {
             "MLFLOW_TRACKING_URI": self.ports.mlflow_url,
             "MLFLOW_WORKSPACE": project,
@@ -140,7 +140,7 @@ class Parts:
         return Logged(info["run_id"], experiment, f"{info['artifact_uri']}/model", path)
 
     def register(self, user: str, name: str, logged: Logged, project: str = "wine", **more: Any) -> httpx.Response:
-        """What a client does: the model, which may be there, and then the version."""
+        """Registers as a client does: the model, which may exist, and then the version."""
         self.ask(user, "POST", "registered-models/create", project=project, json={"name": name})
         body = {"name": name, "source": logged.source, "run_id": logged.run_id, **more}
         return self.ask(user, "POST", "model-versions/create", project=project, json=body)
@@ -151,7 +151,7 @@ class Parts:
         self.mlflow.call("POST", "registered-models/set-tag", workspace=REGISTRY, json=body)
 
     def store_archive(self, version: Mapping[str, Any]) -> None:
-        """What the service's archive workflow does in the end: files below the registry's prefix, then READY."""
+        """The result of the service's archive workflow: files below the registry's prefix, then READY."""
         named = {"name": version["name"], "version": version["version"]}
         found = self.mlflow.call("GET", "model-versions/get", workspace=REGISTRY, params=named)["model_version"]
         tags = {tag["key"]: tag["value"] for tag in found["tags"]}
@@ -210,7 +210,7 @@ def running_parts() -> Iterator[Parts]:
 
 
 def _in_store(parts: Parts) -> bool:
-    """Makes the bucket; only a put tells that the store takes objects."""
+    """Makes the bucket; only a put shows that the store takes objects."""
     if BUCKET not in [bucket["Name"] for bucket in parts.s3.list_buckets()["Buckets"]]:
         parts.s3.create_bucket(Bucket=BUCKET)
     parts.s3.put_object(Bucket=BUCKET, Key="probe", Body=b"")

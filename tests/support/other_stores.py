@@ -71,7 +71,7 @@ class S3Server:
     endpoint: str
     credentials: S3Credentials
     region: str = "us-east-1"
-    #: Whether it looks at keys and policies; moto does only when it is told to.
+    #: Whether it checks keys and policies; moto does so only on request.
     checks_keys: bool = True
 
     def open(self, prefix: str = "") -> S3Bucket:

@@ -26,7 +26,7 @@ async def edit_policy(see: Driver) -> None:
 
 
 async def condition(see: Driver) -> None:
-    """Who can be chosen."""
+    """The people to choose from."""
     await edit_policy(see)
     await see.press("enter")
     await see.shows("Select User")

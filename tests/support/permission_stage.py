@@ -1,4 +1,4 @@
-"""An environment with one of everything, people of every kind, and what the table of permissions lets them do."""
+"""An environment with one of everything, people of every kind, and their permissions by the table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from support.little_mlflow import ATTACHABLE, serving
 from support.platforms import Platform, unique, wait_for
 
 R = EnvironmentRole
-#: What each person is, in the environment and in the project.
+#: Each person's roles in the environment and in the project.
 PEOPLE: Mapping[str, tuple[tuple[EnvironmentRole, ...], Role | None]] = {
     "EnvironmentAdmin": ((R.ENVIRONMENT_ADMIN,), None),
     "MLAdmin": ((R.ENVIRONMENT_USER, R.ML_ADMIN), None),
@@ -47,7 +47,7 @@ PEOPLE: Mapping[str, tuple[tuple[EnvironmentRole, ...], Role | None]] = {
     "suspended": ((R.ENVIRONMENT_ADMIN, R.ML_ADMIN), Role.ADMIN),
 }
 _PROJECT = {Role.VIEWER: Holder.VIEWER, Role.CONTRIBUTOR: Holder.CONTRIBUTOR, Role.ADMIN: Holder.OWNER}
-#: Who is walked last, so that what the others may not do is still there.
+#: The people to walk last, so that things the others may not delete still exist.
 ORDER = ("unknown token", "suspended", *(name for name in PEOPLE if name != "suspended"), "administrator")
 
 #: Nobody listens there: the messages wait.
@@ -55,13 +55,13 @@ WEBHOOK = "http://localhost:1/"
 ONE = {"run_ids": ["{run}"]}
 EXPERIMENTS = {"experiment_ids": ["{experiment}"]}
 POLICY = {"name": "table", "service": "{ranger_service}", "resources": {}}
-#: Bodies of requests, and what follows the address. Where something would be made or lost, another rule than the
-#: permission refuses it: the name is taken, the place is not empty, the thing is in use.
+#: Bodies of requests, and queries. Where something would be made or lost, another rule than the permission refuses it:
+#: the name is taken, the place is not empty, the thing is in use.
 BODIES: dict[str, Any] = {
     "create_environment": {"name": "{environment_name}"},
     "create_workspace": {"name": "{workspace_name}", "environment": "{environment}"},
     "attach_server": {"name": "{workspace_name}", "environment": "{environment}", "url": "http://127.0.0.1:1"},
-    # Refused for its address, after the question who asks.
+    # Refused for its address, after the check of the caller.
     "change_server": {"url": "ftp://nowhere"},
     "create_project": {"name": "{project_name}", "workspace": "{workspace}"},
     "create_registry": {"environment": "{environment}"},
@@ -70,7 +70,7 @@ BODIES: dict[str, Any] = {
     "set_collaborator": {"role": "viewer"},
     "delete_registry": {"force": False},
     "clean_up_storage": {"archives": ["aaaa-bbbb-cccc-dddd/aaaa-bbbb-cccc-dddd"]},
-    # Refused after the question who asks: the environment has no store of its own.
+    # Refused after the check of the caller: the environment has no store of its own.
     "change_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     # Refused for its address.
     "change_backend": {"kind": "ray", "address": "ftp://nowhere", "token": "none"},
@@ -94,29 +94,29 @@ BODIES: dict[str, Any] = {
     "update_version": {"notes": "table"},
     "set_card": {"text": "table"},
     "set_stage": {"stage": "QA"},
-    # Refused after the question who asks: the version is there.
+    # Refused after the check of the caller: the version exists.
     "promote_version": {"to": "{registry}"},
     "ask_approval": {},
-    # Refused after the question who asks: it was approved.
+    # Refused after the check of the caller: it was approved.
     "decide_approval": {"decision": "reject"},
     "set_promotion_rules": {"four_eyes": False},
     "create_deployment": {"name": "{deployment_name}", "project": "{project}", "model": "{model}", "version": 1},
     "update_deployment": {"description": "table"},
     "test_deployment": {"body": "{}"},
-    # Refused after the question who asks: the deployment has no canary.
+    # Refused after the check of the caller: the deployment has no canary.
     "decide_canary": {"decision": "pause"},
     "put_user": {},
     "change_user": {},
-    # Refused after the question who asks: other rules than these were never set, and none has the name.
+    # Refused after the check of the caller: the rules have no such number.
     "set_rules": {"text": "rules: []", "instead_of": 999},
     "set_exception": {"reason": "table"},
-    # Refused after the question who asks.
+    # Refused after the check of the caller.
     "add_signing_key": {"name": "table", "public_key": "none"},
     "sign_version": {"signature": "none"},
     "put_group": {},
     "sign_in": {"id_token": "a.b.c"},
     "sign_in_with_device_code": {"device_code": "a"},
-    # Refused for its address, after the question who asks.
+    # Refused for its address, after the check of the caller.
     "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
@@ -128,7 +128,7 @@ BODIES: dict[str, Any] = {
         "rows": 1,
         "columns": [{"name": "a", "numeric": False, "count": 1, "shares": [1, 0], "categories": ["x"]}],
     },
-    # Refused for its host, after the question who asks.
+    # Refused for its host, after the check of the caller.
     "create_webhook": {
         "name": "table",
         "environment": "{environment}",
@@ -155,7 +155,7 @@ BODIES: dict[str, Any] = {
     "apply_ranger_policy": POLICY,
     "update_ranger_policy": POLICY,
     "update_policy_of_service": POLICY,
-    # A member of itself: what is permitted ends there.
+    # A member of itself: refused after the check of the caller.
     "create_ranger_role": {"name": "table", "roles": [{"name": "table"}]},
     "update_ranger_role": {"name": "table"},
     "grant_ranger_role": {"targetRoles": ["none"], "users": ["table"]},
@@ -202,11 +202,11 @@ LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "list_webhooks": lambda names: names["webhook"],
     "versions_using": lambda names: names["model"],
 }
-#: What everybody does with what is their own.
+#: Operations of everybody on their own things.
 OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users", "list_approvals"}
-#: What the administrator does not do here: it would take the place of what the others are asked about.
+#: Not done by the administrator here: it would replace things that the other requests are about.
 NOT_DONE = {"rotate_secrets", "set_ranger_source"}
-#: These go last: they take away what others need.
+#: These go last: they delete things that others need.
 LAST = (
     *("delete_ranger_policy", "revoke_storage_access", "delete_deployment"),
     *("roll_back", "restart_deployment", "stop_deployment"),
@@ -227,7 +227,7 @@ class Stage:
     users: Mapping[str, str]
 
     def names_of(self, kind: str) -> Mapping[str, str]:
-        """What a person's request names: the model's owner has a webhook of their own."""
+        """The names in a person's request: the model's owner has a webhook of their own."""
         own = {"me": self.users.get(kind, "nobody")}
         if kind == "owner":
             own["webhook"] = self.names["own_webhook"]
@@ -345,7 +345,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
 
 
 def make_webhooks(stage: Stage) -> None:
-    """A webhook of each person's name, where there is none; the model's owner makes theirs."""
+    """A webhook of each person's name, if missing; the model's owner makes theirs."""
     environment = stage.names["environment"]
     there = {each.name for each in stage.platform.ask(lambda client: client.webhooks(environment=environment)).items}
     for name in set(stage.users.values()) - there:
@@ -357,7 +357,7 @@ def make_webhooks(stage: Stage) -> None:
 
 
 def bring_back(stage: Stage) -> None:
-    """Brings back what an earlier walk took away."""
+    """Restores the things that an earlier walk deleted."""
     platform = stage.platform
     make_webhooks(stage)
     platform.call(RegistryClient.put_group, stage.names["spare_group"], GroupChange())
@@ -373,7 +373,7 @@ def bring_back(stage: Stage) -> None:
 
 
 def held_by(kind: str) -> set[Holder]:
-    """What a person is to the stage's things."""
+    """A person's relations to the stage's things."""
     roles, role = PEOPLE[kind]
     held = {Holder(each.value) for each in roles}
     if role is not None:
@@ -384,7 +384,7 @@ def held_by(kind: str) -> set[Holder]:
 
 
 def permitted(operation: str, kind: str) -> bool:
-    """What the table says."""
+    """The permission according to the table."""
     if operation in FOR_NOBODY:
         return True
     if kind in ("unknown token", "suspended"):
@@ -400,7 +400,7 @@ def permitted(operation: str, kind: str) -> bool:
 
 
 def hidden(operation: str, kind: str) -> bool:
-    """Whether what the operation is about does not exist for this person, who has no role in the environment."""
+    """Whether the operation's resource does not exist for this person, who has no role in the environment."""
     return kind == "nobody" and RULES[OPERATIONS[operation]].scope in (Scope.ENVIRONMENT, Scope.PROJECT)
 
 
@@ -414,7 +414,7 @@ def filled(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def refused(status: int, problem: Mapping[str, Any]) -> bool:
-    """Whether an answer says that the person may not do it, or hides what it is about."""
+    """Whether a response refuses the person, or hides the resource."""
     if status in (401, 403):
         return True
     return status == 404 and HIDDEN.match(str(problem.get("detail"))) is not None

@@ -44,6 +44,6 @@ async def resize(pilot: Pilot[Any], width: int, height: int) -> None:
 
 
 async def turns() -> None:
-    """Lets everything that is ready happen, and what that brings about."""
+    """Runs everything that is ready, and its follow-ups."""
     for _ in range(TURNS):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What a runner of GitHub Actions and of GitLab CI does with a pipeline, as far as `docs/pipelines.md` uses it."""
+"""Runs a pipeline like a runner of GitHub Actions and of GitLab CI, as far as `docs/pipelines.md` uses it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from support.platforms import PATIENCE
 
-#: Installs what this Python has already.
+#: Installs packages that this Python has already.
 INSTALLS = "pip install registry-tui mlflow scikit-learn"
 
 
 @dataclass
 class Ran:
-    """What a pipeline did: each step that ran with its exit code and output, until one failed."""
+    """The run of a pipeline: each step with its exit code and output, until one failed."""
 
     steps: list[tuple[str, int, str]] = field(default_factory=list)
 

@@ -37,7 +37,7 @@ from support.databases import keep_on_postgresql
 Answer = TypeVar("Answer")
 Arguments = ParamSpec("Arguments")
 
-#: What the first start makes.
+#: Made by the first start.
 ENVIRONMENT, WORKSPACE = "local", "default"
 #: Seconds between two looks of `wait_for`: the machine is to do the work that is waited for.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
@@ -113,7 +113,7 @@ class Platform:
         return self.ask(lambda client: client.create_project(ProjectCreate(name=name, workspace=workspace)))
 
     def exports(self, project: str) -> dict[str, str]:
-        """What `registry-tui env --project` tells a shell."""
+        """The variables of `registry-tui env --project`."""
         return self.ask(lambda client: client.credentials(project)).as_exports()
 
     def events(self, *, resource: str, action: str | None = None, actor: str | None = None) -> list[Event]:
@@ -139,11 +139,11 @@ class Platform:
         return pid
 
     def up(self) -> None:
-        """Starts what does not run, and waits until every part is healthy; another worker may be at it."""
+        """Starts the stopped parts, and waits until every part is healthy; another worker may be doing the same."""
         keep_on_postgresql(self.home)
         if not self.home.config_file.exists():
             self.home.create()
-            # Where tests receive what webhooks send.
+            # Where tests receive webhooks.
             self.home.config_file.write_text('[service]\nwebhook_private_hosts = ["localhost"]\n')
         for last in (False, False, False, True):
             try:
@@ -193,7 +193,7 @@ def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
     """This process's variables without those that would point a child at another platform."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     kept.pop(PART_VARIABLE, None)
-    # As on people's machines: what writes bytecode where it should not is found.
+    # As on people's machines: to detect bytecode written to the wrong place.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, **extra}
 
@@ -205,7 +205,7 @@ _RARE_SEARCHES = "import atexit, gc; gc.set_threshold(100_000, 50, 100); atexit.
 def run_python(
     code: str, environment: Mapping[str, str], *arguments: str, check: bool = True, timeout: float = 2 * PATIENCE
 ) -> str:
-    """Runs a Python program in a process of its own, and returns what it printed."""
+    """Runs a Python program in a process of its own, and returns its output."""
     done = subprocess.run(
         [sys.executable, "-c", _RARE_SEARCHES + code, *arguments],
         env=clean_environment({"MLFLOW_DISABLE_TELEMETRY": "true", **environment}),

@@ -1,4 +1,4 @@
-"""Two teams of one registry, each person of them, and a private and a public model: who may do what by MLflow's API."""
+"""Two teams of one registry, each person of them, and a private and a public model, for permissions by MLflow's API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.platforms import PATIENCE, Platform, unique, wait_for
 
 MODEL_FILE = b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    python_version: 3.11.0\n"
 
-#: What each registry call of MLflow's REST API needs. A call without a row fails the walk.
+#: The permission for each registry call of MLflow's REST API. A call without a row fails the walk.
 NEEDS = {
     "CreateRegisteredModel": "create",
     "GetRegisteredModel": "read",
@@ -42,7 +42,7 @@ NEEDS = {
     "DeleteModelVersion": "own",
     "DeleteRegisteredModel": "own",
 }
-#: What each person's call comes to, by what it needs. Viewers' changes end at their role, before the model matters.
+#: The outcome of each person's call, by its permission. Viewers' changes fail at their role, before the model matters.
 SEEING: Mapping[str, Mapping[str, str]] = {
     "owner": {"read": "done", "search": "found", "create": "taken", "add": "done", "own": "done"},
     "teammate": {"read": "done", "search": "found", "create": "taken", "add": "done", "own": "denied"},
@@ -177,7 +177,7 @@ def set_stage(platform: Platform) -> Iterator[Stage]:
 
 
 def values_for(call: Call, stage: Stage, name: str) -> dict[str, Any]:
-    """What a call is given so that it concerns one model."""
+    """The arguments of a call, for one model."""
     known = {
         "name": name,
         "new_name": unique("renamed"),
@@ -196,7 +196,7 @@ def values_for(call: Call, stage: Stage, name: str) -> dict[str, Any]:
 
 
 def outcome(response: httpx.Response, name: str) -> str:
-    """What an answer comes to, in the words of the tables."""
+    """The outcome in a response, in the words of the tables."""
     if response.status_code == 401:
         return "not let in"
     if response.status_code == 403:
@@ -214,5 +214,5 @@ def outcome(response: httpx.Response, name: str) -> str:
 
 
 def plain(response: httpx.Response, name: str) -> tuple[int, str]:
-    """An answer without what differs between two names."""
+    """A response without the model's name."""
     return response.status_code, response.text.replace(name, "NAME")

@@ -13,7 +13,7 @@ PACKAGES = ("mlflow", "textual", "dbos", "aiohttp")
 
 
 class Kind(Enum):
-    """What a name stands for, when it is neither a function nor a method."""
+    """The kind of a name that is neither a function nor a method."""
 
     CLASS = "a class"
     VALUE = "a value of the module or class"

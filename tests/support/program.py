@@ -1,4 +1,4 @@
-"""The terminal program under Textual's Pilot: presses keys and waits for what they bring about."""
+"""The terminal program under Textual's Pilot: presses keys and waits for their effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.platforms import PATIENCE
 
 @dataclass(frozen=True)
 class Driver:
-    """Presses keys and waits for what they bring about."""
+    """Presses keys and waits for their effects."""
 
     app: RegistryApp
     pilot: Pilot[None]
@@ -33,11 +33,11 @@ class Driver:
         return self.app.screen
 
     async def press(self, *keys: str) -> None:
-        """Presses keys. What they begin (a form that opens, an answer of the service) is waited for with `until`."""
+        """Presses keys. Their effects (a form that opens, a response of the service) are awaited with `until`."""
         await press(self.pilot, *keys)
 
     async def quit(self) -> None:
-        """Leaves the program by its key, and waits until what it remembers is written."""
+        """Leaves the program by its key, and waits until its state is written."""
         await self.pilot.press("ctrl+q")
         until = time.monotonic() + PATIENCE
         while not self.app._exit:
@@ -118,7 +118,7 @@ class Driver:
     @property
     def text(self) -> str:
         """Everything on the screen, as text."""
-        # Textual keeps what a box drew of itself: drawn without the screens behind it, it would hide them from then on.
+        # Textual caches a box's rendering: drawn without the screens behind it, it would hide them from then on.
         visible_screen_stack.set(self.app._background_screens)
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)

@@ -38,7 +38,7 @@ class RawMlflow:
 
 
 def contributor(platform: Platform, *projects: str, role: Role = Role.CONTRIBUTOR) -> RawMlflow:
-    """A new user who works in these projects only, at the first one's tracking URI."""
+    """A new user with a role in these projects only, at the first one's tracking URI."""
     user = unique("u")
     for project in projects:
         platform.call(RegistryClient.set_collaborator, project, user, CollaboratorChange(role=role))

@@ -1,10 +1,10 @@
-"""The service's answers, recorded once and given again: what the program draws from them is the same each time.
+"""The service's answers, recorded once and replayed: the program draws the same from them each time.
 
-`python tests/support/recorded.py` records anew: it starts a platform in a temporary folder, loads the demo, opens every
-scene of `scenes.py` at both sizes of the snapshots, and writes each request with its last answer to
-`tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others.
-`python tests/support/recorded.py HOME SCENE…` opens these scenes alone, on the platform of a home, and adds the answers
-to requests that were not recorded before.
+`python tests/support/recorded.py` records again: it starts a platform in a temporary folder, loads the demo, opens
+every scene of `scenes.py` at both sizes of the snapshots, and writes each request with its last answer to
+`tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others. `python
+tests/support/recorded.py HOME SCENE…` opens these scenes alone, on the platform of a home, and adds the answers to
+requests that were not recorded before.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ SIZES = ((80, 24), (170, 50))
 HOSTS = "REGISTRY_TUI_WEBHOOK_PRIVATE_HOSTS"
 STREAM = "/api/v1/stream"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
-#: The last line of a recording says when it was made.
+#: The last line of a recording has its time.
 _MADE = "made"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service answered."""
+    """The service's response."""
 
     status: int
     content_type: str
@@ -81,7 +81,7 @@ class Unrecorded(Exception):
 
 
 def key_of(request: httpx.Request) -> str:
-    """What makes two requests the same: method, path with query, and body."""
+    """The identity of a request: method, path with query, and body."""
     body = request.content.decode("utf-8", "replace")
     return f"{request.method} {request.url.raw_path.decode()}" + (f" {body}" if body else "")
 
@@ -114,7 +114,7 @@ class Recorder(httpx.AsyncBaseTransport):
 def save(
     answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = ANSWERS, made: datetime | None = None
 ) -> None:
-    """Writes answers as JSON, an answer a line, with `names` replaced; what is no text in base64. `made`: now."""
+    """Writes answers as JSON, an answer a line, with `names` replaced; binary bodies in base64. `made`: now."""
 
     def replaced(text: str) -> str:
         for name, other in names.items():
@@ -152,7 +152,7 @@ def add(answers: Mapping[str, Answer], names: Mapping[str, str]) -> None:
 
 
 async def make_people(home: Home) -> None:
-    """Gives the demo's people roles, a group and tokens, which the demo leaves to whoever runs the installation."""
+    """Gives the demo's people roles, a group and tokens, which the demo leaves to the administrator."""
     async with RegistryClient(home) as client:
         await client.put_user(USER, UserChange(full_name="Grace Hopper", email="grace@example.org"))
         await client.put_user("linus", UserChange(state=UserState.SUSPENDED))
@@ -208,7 +208,7 @@ async def make_webhooks(home: Home) -> None:
                 await client.set_stage(REGISTRY, MODEL, version.version, change)
 
 
-#: What is asked of versions before they are promoted, at first and then.
+#: Requirements for promoting versions, at first and then.
 _FIRST_RULES = """\
 rules:
   - name: has-signature
@@ -249,7 +249,10 @@ async def make_rules(home: Home) -> None:
 
 
 async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
-    """Opens every scene, or those that are named, on a platform with the demo; what was asked, and answered last."""
+    """Opens every scene, or the named ones, on a platform with the demo.
+
+    Returns the requests with their last answers.
+    """
 
     def answered(app: RegistryApp) -> bool:
         return app.status is not None
@@ -267,7 +270,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
                 await driver.rows("registries")
                 await scene(driver)
                 await driver.until(partial(answered, app), "the parts' health")
-                await pilot.pause(1.2)  # what is asked again and again was asked once more
+                await pilot.pause(1.2)  # polled requests were sent once more
         print(f"{name}: {len(recorder.answers)} answers", flush=True)
     return recorder.answers
 
@@ -333,7 +336,7 @@ def an_hour_after(made: datetime) -> Iterator[None]:
 
 
 class _Silence(httpx.AsyncByteStream):
-    """A stream that tells that it lives, and nothing else until it is closed."""
+    """A stream that sends a sign of life, and nothing else until it is closed."""
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()

@@ -60,7 +60,7 @@ __all__ = [
 
 
 def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The arguments of a place of each kind, of which the answers to these requests tell (`recorded.load`)."""
+    """The arguments of a place of each kind, taken from the answers to these requests (`recorded.load`)."""
 
     def first(pattern: str) -> str:
         return next(found[1] for each in answers if (found := re.match(f"GET /api/v1/{pattern}$", each)))
@@ -249,14 +249,14 @@ async def actions(see: Driver) -> None:
 
 
 async def command(see: Driver) -> None:
-    """What the box lists before anything is typed."""
+    """The box's list before anything is typed."""
     await models(see)
     await see.press("ctrl+p")
     await see.shows("Go, do, find", "registries")
 
 
 async def search(see: Driver) -> None:
-    """What the box finds."""
+    """The box's results."""
     await projects(see)
     await see.press("colon")
     await see.shows("Go, do, find")

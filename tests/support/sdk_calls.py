@@ -1,4 +1,4 @@
-"""Every method of MLflow's own client, the rule that says who may use it, and a call of it about a sealed project."""
+"""Every method of MLflow's own client, the rule for its callers, and a call of it about a sealed project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Methods by rule (`mlflow_doors.MAY`), in the order in which they are called: what ends a thing comes last.
+#: Methods by rule (`mlflow_doors.MAY`), in the order in which they are called: those that delete a thing come last.
 _RULES = {
     "search": """
         list_workspaces search_experiments search_runs search_logged_models search_registered_models
@@ -84,7 +84,7 @@ _PLACES: Mapping[str, str] = {"prompt": "prompt", "mcp_": "mcp"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one person's call: the answers' status codes, what was sent, and what the caller learnt."""
+    """The outcome of one person's call: status codes, sent requests, and the caller's new knowledge."""
 
     method: str
     person: str
@@ -126,7 +126,7 @@ def walk(people: Mapping[str, Mapping[str, str]], known: Mapping[str, Any], word
 
     def noting(self: Any, request: Any, **options: Any) -> Any:
         answer = send(self, request, **options)
-        # Loading a prompt tries to note the experiment, in the background; who may not is not disturbed by that.
+        # Loading a prompt tries to note the experiment, in the background; a refusal does not affect the caller.
         if not threading.current_thread().name.startswith(_NOTING):
             seen.append((answer.status_code, f"{request.url} {request.body!r}"))
         return answer
@@ -141,7 +141,7 @@ def walk(people: Mapping[str, Mapping[str, str]], known: Mapping[str, Any], word
                     del os.environ[name]
                 os.environ.update(variables)
                 seen.clear()
-                # It holds what the person before read.
+                # It holds the results of the person before.
                 PromptCache.get_instance().clear()
                 try:
                     learnt = repr(_call(MlflowClient(), method, known, word, Path(folder)))
@@ -164,7 +164,7 @@ def _call(client: Any, method: str, known: Mapping[str, Any], word: str, folder:
 
 
 def _value(method: str, parameter: str, known: Mapping[str, Any], word: str, folder: Path) -> Any:
-    """A required parameter: one of the sealed project's things, or a new name for what is made."""
+    """A required parameter: one of the sealed project's things, or a new name for a new thing."""
     if parameter == "server_name":
         return known["mcp"]
     if parameter == "name":

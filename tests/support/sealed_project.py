@@ -1,4 +1,4 @@
-"""A project that holds one of everything MLflow keeps, and people who may, or may not, come to it."""
+"""A project that holds one of everything MLflow keeps, and people with and without access to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.registered import object_store
 
 #: Made the things; in the table of doors, `maker` is the contributor.
 MAKER = "contributor"
-#: What each person is to the sealed project and its environment; None: the administrator, who may do everything.
+#: Each person's relations to the sealed project and its environment; None: the administrator, who may do everything.
 HELD: Mapping[str, set[Holder] | None] = {
     "administrator": None,
     "owner": {Holder.OWNER, Holder.COLLABORATOR},

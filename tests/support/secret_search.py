@@ -29,7 +29,7 @@ from support.rows import ask, tables
 _LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
 #: A person's token or an API key.
 _TOKEN = re.compile(rb"rtk?_[0-9a-f]{12}_([A-Za-z0-9_-]{43})")
-#: What tests give as a secret: see `hidden`.
+#: Secrets made up by tests: see `hidden`.
 _HIDDEN = re.compile(rb"hidden-[0-9a-f]{40}")
 #: Where such a value may be: in the rows that keep it for its use.
 _HOLDING = ("revisions", "ranger_sources", "attached_servers")
@@ -40,15 +40,15 @@ _DATABASE = "password in the address of"
 
 
 def hidden() -> str:
-    """A new value for what only the service may keep: a secret variable, a password for a server elsewhere.
+    """A new value that only the service may keep: a secret variable, a password for a server elsewhere.
 
-    The search at the end of a run knows it by its form, also when what it was given for is gone by then.
+    The search at the end of a run knows it by its form, also when its resource is gone by then.
     """
     return f"hidden-{token_hex(20)}"
 
 
 def platform_secrets(platform: Platform) -> dict[str, str]:
-    """The platform's own secrets by name: what is in its file, and everybody's password."""
+    """The platform's own secrets by name: those in its file, and everybody's password."""
     found = file_secrets(platform)
     for user in column(platform, "SELECT name FROM users"):
         found[f"password of {user}"] = mlflow_password(platform.secrets, user)
@@ -59,7 +59,7 @@ def platform_secrets(platform: Platform) -> dict[str, str]:
 
 
 def file_secrets(platform: Platform) -> dict[str, str]:
-    """What is in the platform's file of secrets, by name."""
+    """The secrets in the platform's file, by name."""
     found: dict[str, str] = {}
     for name, value in asdict(platform.secrets).items():
         if isinstance(value, dict):
@@ -104,14 +104,14 @@ def issuer_secrets(platform: Platform) -> dict[str, str]:
 
 
 def column(platform: Platform, query: str) -> list[str]:
-    """The first column of what a query finds in the service's database."""
+    """The first column of a query's result in the service's database."""
     return [str(row[0]) for row in ask(databases_of(platform.home).service, query)]
 
 
 def files(folders: Iterable[Path], without: Path | None = None) -> Iterator[tuple[str, bytes]]:
-    """Every file below the folders, with its content in pieces that overlap by more than a secret is long.
+    """Every file below the folders, with its content in pieces that overlap by more than the length of a secret.
 
-    What is below `without` is left out.
+    Files below `without` are left out.
     """
     for folder in folders:
         for parent, folders_below, names in os.walk(folder):
@@ -134,7 +134,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def process_lists(platform: Platform) -> Iterator[tuple[str, bytes]]:
-    """What other programs can learn of each process of the platform: its command line and its first environment."""
+    """Data of each process of the platform visible to other programs: its command line and its initial environment."""
     for pid, part in processes.ours(platform.home).items():
         for name in ("cmdline", "environ"):
             try:
@@ -197,7 +197,7 @@ def out_of_place(platform: Platform) -> list[str]:
 
 
 def _may_hold_hidden(platform: Platform, where: str) -> bool:
-    """Whether a place is one in which variables and passwords are kept, or given to who needs them."""
+    """Whether a place may hold variables and passwords: where they are kept, or given to a process that needs them."""
     home = platform.home
     return where.startswith((str(home.service_database), f"{home.serving}/deployments/")) or (
         where.removeprefix("table ") in _HOLDING
@@ -205,7 +205,7 @@ def _may_hold_hidden(platform: Platform, where: str) -> bool:
 
 
 def _sought(platform: Platform) -> dict[str, bytes]:
-    """The secrets, and what people's passwords are in the header of a request."""
+    """The secrets, and people's passwords as encoded in a request's header."""
     try:
         secrets = {
             **platform_secrets(platform),

@@ -1,4 +1,4 @@
-"""Small real models that do what a test needs, registered without importing MLflow here."""
+"""Small real models for tests, registered without importing MLflow here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from registry_tui.schemas.registries import RegistryDelete
 from support.platforms import PATIENCE, PLAIN, Platform, unique
 from support.registered import mlflow_client
 
-#: `add` rows up and add a constant, and do what else a row asks for.
+#: `add` rows up and add a constant, with side effects chosen by columns.
 CODE = """
 import json, os, sys, time
 from pathlib import Path
@@ -107,7 +107,7 @@ model_uuid: {uuid}
 
 PYTHON_ENV = f"python: {this_machine.python_version()}\ndependencies:\n- -r requirements.txt\n"
 
-#: What `deploy` made and nobody took away yet: it holds room on the machine.
+#: Deployments made by `deploy` and not deleted yet: they use resources of the machine.
 DEPLOYED: list[tuple[Platform, str]] = []
 
 
@@ -195,7 +195,7 @@ def two_versions(platform: Platform) -> Served:
 
 
 def deploy(platform: Platform, served: Served, **fields: Any) -> Deployment:
-    """Deploys a version, without authentication unless told otherwise, and waits until it answers."""
+    """Deploys a version, without authentication by default, and waits until it is ready."""
     request = DeploymentCreate(
         **{
             "name": unique("d"),

@@ -10,7 +10,10 @@ _TOKEN = re.compile(r'"(\d+);(\d+);(\d+);(\d+)|#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)
 
 
 def pixels(sequence: str) -> tuple[int, int, dict[tuple[int, int], Colour]]:
-    """Width, height, and the colour of each pixel drawn, by x and y. AssertionError when it is no sixel sequence."""
+    """Width, height, and the colour of each pixel drawn, by x and y.
+
+    AssertionError for anything but a sixel sequence.
+    """
     whole = re.fullmatch(r"\x1bP[\d;]*q(.*)\x1b\\", sequence, re.DOTALL)
     assert whole is not None, f"no sixels: {sequence[:80]!r}"
     body, at = whole[1], 0

@@ -48,7 +48,7 @@ class StockServer:
 
     @property
     def version(self) -> Version:
-        """MLflow's version, as its package says."""
+        """The version of MLflow's package."""
         return Version(subprocess.check_output([self.python, "-c", _VERSION], text=True).strip())
 
     def upload(self, artifact_uri: str, path: str, content: bytes) -> None:
@@ -145,7 +145,7 @@ def stock_server(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A group of its own: what it starts is ended with it.
+            # A group of its own, so that its child processes end with it.
             start_new_session=True,
         )
     host, credentials = f"http://127.0.0.1:{port}", (ADMIN, PASSWORD) if auth else None

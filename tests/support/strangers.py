@@ -1,4 +1,4 @@
-"""Every socket that a platform listens on, and what a stranger may learn from each: one without a row fails a test."""
+"""Every socket that a platform listens on, and the data that a stranger may get: one without a row fails a test."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ class Listener:
 
 @dataclass(frozen=True)
 class Row:
-    """What is right for a kind of listener.
+    """The expectations for a kind of listener.
 
-    `http` speaks HTTP to callers, `certificate` hangs up on who shows none of the platform's own, and `folder` is a
-    unix socket that only the platform's owner can reach. `open` are the paths that answer who has no credentials.
+    `http` speaks HTTP to callers, `certificate` closes connections without one of the platform's own certificates, and
+    `folder` is a unix socket that only the platform's owner can reach. `open` are the paths that work without
+    credentials.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class Row:
 #: MLflow's health, and the program files of its page.
 _MLFLOW = Row("http", open=("/health", "/static-files/index.html"))
 _GATEWAY = Row("http", open=("/health",))
-#: Empty answers, which say that the store runs.
+#: Empty responses, which only show that the store runs.
 _STORE = Row("http", open=("/status", "/healthz"))
 _INNER = Row("certificate")
 
@@ -54,7 +55,7 @@ PORTS = {
     **{f"{name}_grpc": _INNER for name in ("master", "volume", "filer", "s3", "admin")},
     "deployment": Row("http"),
 }
-#: The door for other machines, where there is one: over TLS it says only how people sign in.
+#: The listener for other machines, where there is one: over TLS, without credentials only for signing in.
 LISTENER = Row("https", open=("/api/v1/sign-in",))
 SOCKETS = {
     r"service\.sock": Row("folder"),
@@ -63,7 +64,7 @@ SOCKETS = {
     r"(s3|filer)\.sock": Row("folder"),
     r"replicas/[a-z0-9-]+\.sock": Row("folder"),
 }
-#: Where SeaweedFS puts sockets of its own, whatever its options say.
+#: SeaweedFS's own sockets, regardless of its options.
 SEAWEEDFS = re.compile(r"/tmp/seaweedfs-(master|volume|filer|s3|admin)-grpc-\d+\.sock")
 
 
@@ -113,7 +114,7 @@ def http_ports(platform: Platform, found: Iterable[Listener]) -> Iterator[tuple[
 
 
 def pages(port: int) -> dict[str, dict[str, str]]:
-    """Headers with which browsers send what a foreign page asks of a port of this machine."""
+    """Headers of browsers' requests from a foreign page to a port of this machine."""
     here = f"{LOOPBACK}:{port}"
     return {
         "rebinding": {"Host": "evil.example"},

@@ -19,7 +19,7 @@ from support.platforms import PATIENCE, Platform, clean_environment, temporary_f
 
 #: Below the platforms' own ports, and below those of outgoing connections, which come and go.
 PORTS = range(10_300, 20_000)
-#: What only the platform's installation has: the light one works without.
+#: Modules that only the platform's installation has: the light one works without.
 HEAVY = (
     *("alembic", "aiohttp", "boto3", "cryptography", "dbos", "fastapi", "joserfc", "mlflow", "psutil"),
     *("orjson", "prometheus_client", "sqlalchemy", "supervisor", "uvicorn", "uvloop"),
@@ -67,7 +67,7 @@ class Team:
         return self.platform.ask(lambda client: client.whoami()).name
 
     def token(self, user: str, days: int = 1) -> str:
-        """A new token of a user, who becomes known."""
+        """A new token of a user, who is created if missing."""
         if user != self.owner:
             self.platform.ask(lambda client: client.put_user(user, UserChange()))
         made = UserTokenCreate(name="test", days=days)
@@ -82,7 +82,7 @@ class Machine:
     """A person's account on another machine: a folder for contexts, and nothing of the platform's."""
 
     folder: Path
-    #: Put before each command: another network namespace, say.
+    #: Put before each command, for example for another network namespace.
     prefix: tuple[str, ...] = ()
     #: For all its programs.
     variables: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The real program in a pseudo-terminal of its own: keys in, what a person sees out."""
+"""The real program in a pseudo-terminal of its own: keys in, the visible screen out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = {
 
 
 class Terminal:
-    """A program on a screen of `columns` by `rows`; `pixels` of a cell, when the terminal tells."""
+    """A program on a screen of `columns` by `rows`; `pixels` of a cell, when the terminal reports them."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Terminal:
             command[0], command[1:], env=dict(environment), dimensions=(rows, columns), echo=True, timeout=None
         )
         if pixels is not None:
-            # As terminals that draw sixels tell how large their cells are.
+            # Terminals that draw sixels report the size of their cells this way.
             size = struct.pack("4H", rows, columns, columns * pixels[0], rows * pixels[1])
             fcntl.ioctl(self.process.child_fd, termios.TIOCSWINSZ, size)
         self.attributes = termios.tcgetattr(self.process.child_fd)
@@ -71,7 +71,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What is on the screen now."""
+        """The lines on the screen now."""
         with self._guard:
             return list(self._screen.display)
 
@@ -100,7 +100,7 @@ class Terminal:
     def ended(self) -> int | None:
         """Waits for the program's end; its exit code, None when a signal ended it."""
         wait_for(lambda: not self.process.isalive(), what="the program to end")
-        # What it wrote last may not be read yet; a program in the background may keep the terminal open.
+        # Its last output may not be read yet; a program in the background may keep the terminal open.
         self._reader.join(10)
         code: int | None = self.process.exitstatus
         return code
@@ -117,7 +117,7 @@ def terminal(
 ) -> Iterator[Terminal]:
     """A terminal that is closed at the end, whatever the program does. It starts where every program starts.
 
-    `pixels`: of a cell, across and down, in a terminal that tells.
+    `pixels`: of a cell, across and down, in a terminal that reports them.
     """
     opened = Terminal(command, {"REGISTRY_TUI_REMEMBER": "no", **environment, "TERM": kind}, columns, rows, pixels)
     try:

@@ -1,6 +1,6 @@
 """Two machines: network namespaces with addresses of their own where this account may make them, else one machine.
 
-Without namespaces, both are this machine, and what is between them is a relay that can be cut.
+Without namespaces, both are this machine, with a relay between them that can be cut.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from support.team import free_port
 
 @dataclass(frozen=True)
 class Link:
-    """What is between both machines."""
+    """The connection between both machines."""
 
     #: Put before commands of the service's machine, and of the person's.
     there: tuple[str, ...]

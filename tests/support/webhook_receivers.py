@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 
 class Receiver:
-    """Answers as it is set, and keeps what came."""
+    """Responds as configured, and records the requests."""
 
     def __init__(self) -> None:
         self.status = 204

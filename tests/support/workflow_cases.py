@@ -1,4 +1,4 @@
-"""What each kind of workflow works on, and how it must end: the cases of the tests that kill the service."""
+"""The subject and the expected end of each kind of workflow: the cases of the tests that kill the service."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class ImportedFolder:
 
     def succeeded(self, platform: Platform) -> None:
         _, said = self.process.communicate(timeout=PATIENCE)
-        # It waits for a service that comes back, or says that it is away: never a third thing.
+        # It waits for a service that comes back, or reports that it is away: never a third thing.
         assert self.process.returncode == 0 or "service" in said, said
         again = platform.command(*self.command, "--json")
         registry = self.project.registry_id
@@ -217,7 +217,7 @@ class Promote:
 
 
 class Verify(Archive):
-    """A stored archive is read again: it stays as it is, and the version tells when that was done."""
+    """A stored archive is read again: it stays as it is, and the version gets the time."""
 
     def prepare(self, platform: Platform) -> None:
         super().prepare(platform)
@@ -322,7 +322,7 @@ class Deploy:
 
 
 class Stop:
-    """A deployment stops, and says so to its callers."""
+    """A deployment stops, and its callers get a notice."""
 
     def prepare(self, platform: Platform) -> None:
         self.deployment = served.deploy(platform, served.register(platform, platform.new_project()))
@@ -461,7 +461,10 @@ def registry_of(platform: Platform, environment: str) -> ModelRegistry:
 
 
 def registered_environment(platform: Platform, *, synchronized: bool, prefix: str = "env") -> tuple[str, str, Project]:
-    """An environment with a workspace, a project in it, and a registry. Lists go by name: `prefix` says where."""
+    """An environment with a workspace, a project in it, and a registry.
+
+    Lists are sorted by name: `prefix` chooses the place.
+    """
     environment, workspace = unique(prefix), unique("ws")
     platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
     platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=workspace, environment=environment)))

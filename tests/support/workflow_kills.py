@@ -36,13 +36,13 @@ def points(definition: Definition, case: Case) -> list[str]:
 
 
 def kill_at_every_point(platform: Platform, folder: Path, case: Case) -> None:
-    """Kills the service at every point of a case, which must pass all of them and end as the case says.
+    """Kills the service at every point of a case, which must pass all of them and end as expected.
 
-    `folder`: where the points that were passed are noted.
+    `folder`: for a file of the points that were passed.
     """
     work, passed = case.work(), folder / "passed"
     expected = points(DEFINITIONS[case.kind], case)
-    if hasattr(work, "arrange"):  # what takes a workflow of the same kind is done before the kills
+    if hasattr(work, "arrange"):  # preparations by a workflow of the same kind come before the kills
         platform.up()
         work.arrange(platform)
     with killing_service(platform, case, passed):
