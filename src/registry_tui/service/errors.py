@@ -31,12 +31,12 @@ from registry_tui.schemas.base import FieldProblem
 
 
 class ServiceError(Exception):
-    """A failure that a person can read: what failed, and what to do."""
+    """A failure for people: its description, and the action to take."""
 
     status = 500
     code = "failed"
     title = "It failed"
-    #: Of the HTTP answer, beside those that every answer has.
+    #: Headers of the HTTP response, in addition to those of every response.
     headers: Mapping[str, str] = {}
     #: Whether an event was written about it.
     recorded = False

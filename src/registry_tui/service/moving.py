@@ -1,8 +1,8 @@
 """`registry-tui database move`: brings the rows of a platform that is stopped from SQLite to PostgreSQL.
 
 Each part's tables are made by its own migrations and filled in one transaction. Only when all are there, and the same
-as before, does the home say that its rows are in PostgreSQL. A move that was cut off begins again: a comment on the
-schemas says that they are of one, and of which platform. It goes last: nobody else's move touches them.
+as before, does the home record that its rows are in PostgreSQL. An interrupted move begins again: a comment on the
+schemas marks them as its own, with the platform. It is removed last: no other platform's move touches them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Moved:
-    """A database that was moved: what of, and its tables."""
+    """A database that was moved: its part of the platform, and its tables."""
 
     part: str
     tables: tuple[Copied, ...]
@@ -46,7 +46,7 @@ class Moved:
 
 
 def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
-    """Moves each part's rows, and tells when one is done. Raises CannotMove, StillRunning, Busy, UnusableAddress."""
+    """Moves each part's rows; yields each when done. Raises CannotMove, StillRunning, Busy, UnusableAddress."""
     target = choice.databases
     if home.databases_file.exists():
         raise CannotMove("This platform has its rows in PostgreSQL already", action="See `registry-tui status`")
@@ -78,7 +78,7 @@ def require_place(choice: Choice) -> None:
         for url in _urls(target):
             with connect(for_psycopg(url), _PATIENCE) as connection:
                 comment, tables = _schema(connection, url)
-                # What a move left that was cut off goes when the next one of the same platform begins.
+                # The remains of an interrupted move are removed when the next one of the same platform begins.
                 if tables and not (comment or "").startswith(_MOVING):
                     raise _taken(url)
     except Exception as error:
@@ -161,7 +161,7 @@ def _make_service(url: str) -> None:
 
 
 def _make_mlflow(url: str) -> None:
-    """MLflow's tables and ours beside them."""
+    """Makes MLflow's tables, and ours in the same database."""
     # MLflow takes seconds to import.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -190,7 +190,7 @@ def _sort_by_bytes(url: str) -> None:
         compare_by_bytes(url)
 
 
-#: The databases of a platform, by their names in `Databases`, and what makes the tables of each.
+#: The databases of a platform, by their names in `Databases`, with the functions that make their tables.
 MAKERS: dict[str, Callable[[str], None]] = {
     "service": _make_service,
     "workflows": make_tables,

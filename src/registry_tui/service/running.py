@@ -49,8 +49,8 @@ from registry_tui.service.workflows.catalog import DEFINITIONS
 
 logger = logging.getLogger(__name__)
 
-#: What the settings `store` and `backend` may name: `module:function`, imported when it is chosen. The function gets
-#: the home, its ports and its secrets, and connects to nothing yet.
+#: The choices of the settings `store` and `backend`: `module:function`, imported when chosen. The function gets the
+#: home, its ports and its secrets, and opens no connection yet.
 STORES: Mapping[str, str] = {
     "seaweedfs": "registry_tui.service.stores.seaweedfs:open_stores",
 }
@@ -59,7 +59,7 @@ BACKENDS: Mapping[str, str] = {
 }
 #: The process that clients ask.
 SERVICE = "service"
-#: Seconds that requests may go on after SIGTERM.
+#: Seconds that requests may take to finish after SIGTERM.
 GRACE = 5
 
 
@@ -125,8 +125,8 @@ def _chosen(setting: str, name: str, known: Mapping[str, str]) -> Callable[[Home
 def run(home: Home, prepare: Callable[[Service], None] | None = None, process: str = SERVICE) -> None:
     """Serves until SIGTERM or SIGINT, then ends the process. `prepare` gets the service first (tests add observers).
 
-    On PostgreSQL, processes of other names than `service` may run beside that one, each on a socket of its own.
-    Raises CannotStart while another service of this name has the home, OSError.
+    On PostgreSQL, processes of other names than `service` may run in addition, each on a socket of its own. Raises
+    CannotStart while another service of this name has the home, OSError.
     """
     os.umask(0o077)
     home.create()
@@ -167,8 +167,8 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
         timeout_keep_alive=30,
     )
     server = _Server(config, hub)
-    # uvicorn takes the signals over while it serves, and raises the one that stopped it again at its end: what follows
-    # here must still run.
+    # uvicorn handles the signals while it serves, and raises the one that stopped it again at its end: the code below
+    # must still run.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     background.start()
@@ -194,7 +194,7 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
 
 
 class _Server(uvicorn.Server):
-    """Ends the open streams when it is stopped: it waits for every answer that is under way."""
+    """Ends the open streams when it is stopped: otherwise it would wait for every response under way."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
@@ -247,5 +247,5 @@ def main() -> None:
     try:
         run(Home.resolve(), process=sys.argv[1] if len(sys.argv) > 1 else SERVICE)
     except (CannotStart, OSError) as error:
-        # Another service is at work: what it left about the home is not touched.
+        # Another service is running: its files in the home are not touched.
         sys.exit(f"The service cannot start: {error}")

@@ -22,7 +22,7 @@ from registry_tui.wording.key_limits import limits_told
 
 
 def create_key(service: Service, principal: Principal, request: ApiKeyCreate) -> NewApiKey:
-    """Makes a key of the principal's own; the answer alone holds it. Raises InvalidInput, PartUnavailable."""
+    """Makes a key of the principal's own; only the response contains it. Raises InvalidInput, PartUnavailable."""
     moment = now()
     expires = expiry(moment, request.expires_at, request.days)
     id_, key, sha256 = new_key()

@@ -30,7 +30,8 @@ def set_collaborator(
 ) -> Collaborator:
     """Gives a person a role in a project; the administrator makes the user known by it when that is new.
 
-    Raises Missing, NotPermitted, InvalidInput. When MLflow does not answer, the roles are as before: PartUnavailable.
+    Raises Missing, NotPermitted, InvalidInput. Raises PartUnavailable when MLflow does not respond; the roles are then
+    unchanged.
     """
     resource = _resource(service, principal, project)
     with events.recording(service, principal, "project.set-collaborator", resource) as told:

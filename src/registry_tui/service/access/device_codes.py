@@ -19,7 +19,7 @@ from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import Missing
 
-#: The issuer's words for a person's answer (RFC 8628, 3.5), and ours.
+#: The issuer's error codes for a person's decision (RFC 8628, 3.5), and our texts.
 _ENDED = {
     "access_denied": ("The sign-in was denied at the issuer", "Sign in again, and allow it there"),
     "expired_token": ("The code has expired: nobody allowed the sign-in in time", "Sign in again"),

@@ -38,7 +38,7 @@ LEEWAY = 60
 YOUNG = 600
 #: Seconds that keys are used before they are fetched again, and fetches for unknown keys in a minute.
 KEYS_KEPT, MOST_FETCHES = 300.0, 6
-#: Seconds in which an issuer that did not answer is not asked again.
+#: Seconds in which an issuer that did not respond is not tried again.
 FAILURE_KEPT = 3.0
 _NO_SIGNATURE = "does not carry a signature of the issuer's"
 _BY_THE_CLOCK = "by the clock of the service's machine"

@@ -42,7 +42,7 @@ class _Tokens(Schema):
 
 
 class IssuerUnavailable(PartUnavailable):
-    """The issuer does not answer as an OpenID provider does; the reason is for people."""
+    """The issuer does not respond as an OpenID provider does; the reason is for people."""
 
     code, title = "issuer-unavailable", "The issuer does not answer"
 
@@ -93,7 +93,7 @@ class IssuerClient:
         return found
 
     def _asked(self, url: str, form: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body of the answer to a form of the client's. Raises IssuerUnavailable."""
+        """Status and body of the response to a form of the client's. Raises IssuerUnavailable."""
         sent, headers = {"client_id": self.settings.client_id, **form}, {}
         if self.secret:
             ways = self.configuration.token_endpoint_auth_methods_supported
@@ -164,7 +164,7 @@ def _answer(
     form: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of an answer of an issuer. Raises IssuerUnavailable."""
+    """Status and body of an issuer's response. Raises IssuerUnavailable."""
     try:
         with _client(url, authority) as http, http.stream(method, url, data=form, headers=headers) as answer:
             body = bytearray()
@@ -207,7 +207,7 @@ def _read(url: str, body: bytes, kind: type[Answer]) -> Answer:
 
 
 def _error_of(body: bytes) -> str:
-    """The error code of an answer, when it has one (RFC 6749, 5.2)."""
+    """The error code of a response, if it has one (RFC 6749, 5.2)."""
     try:
         return _Error.model_validate_json(body).error
     except ValidationError:

@@ -132,9 +132,9 @@ def _secret(service: Service, change: IssuerChange) -> str:
 
 
 def _try_client(client: IssuerClient) -> None:
-    """Asks for a device code, which nobody will use, and for its answer, as a sign-in does.
+    """Requests a device code, which nobody will use, and polls for its token, as a sign-in does.
 
-    Some issuers look at the client only where it asks for the answer. Raises InvalidInput, IssuerUnavailable.
+    Some issuers check the client only when it polls. Raises InvalidInput, IssuerUnavailable.
     """
     settings = client.settings
     try:

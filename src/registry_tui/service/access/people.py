@@ -150,7 +150,7 @@ def _tell_doors(service: Service, name: str, state: UserState) -> None:
 
 
 class _Schemas:
-    """Users as the API shows them, with the groups and roles of all of them asked for at once.
+    """Users as the API shows them, with the groups and roles of all of them read at once.
 
     Roles are shown in the environments that the principal may see.
     """

@@ -156,7 +156,7 @@ def _require_new(service: Service, settings: IssuerSettings, person: _Person) ->
 def _require_same_person(session: Session, settings: IssuerSettings, person: _Person) -> None:
     """Raises SignInRefused where somebody else signed in with the name, or this person with another one.
 
-    An issuer may give a name again (OpenID Connect Core, 5.7). Another issuer, which an administrator set, begins anew.
+    An issuer may reuse names (OpenID Connect Core, 5.7). Another issuer, set by an administrator, starts from scratch.
     """
     known = session.get(UserSubjectRow, person.name)
     if known is not None and known.issuer == settings.url and known.subject != person.subject:

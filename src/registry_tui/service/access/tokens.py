@@ -1,4 +1,4 @@
-"""Tokens: made for a person, shown once, stored as a hash, revoked at once. They name the person at every door."""
+"""Tokens: made for a person, shown once, stored as a hash, revoked at once. They identify the person everywhere."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def principal_of(service: Service, token: str, request_id: str) -> Principal:
 
 
 def create_token(service: Service, principal: Principal, user: str, request: UserTokenCreate) -> NewUserToken:
-    """Makes a token for oneself, or as administrator for anybody; the answer alone holds it.
+    """Makes a token for oneself, or as administrator for anybody; only the response contains it.
 
     Raises Missing, InvalidInput, NotPermitted.
     """
@@ -153,7 +153,7 @@ def _require_own(principal: Principal, user: str) -> None:
 
 
 def _note_use(service: Service, token_id: str, moment: datetime) -> None:
-    """Writes down that a token was used. Where that cannot be written, the request goes on."""
+    """Writes down that a token was used. If that fails, the request is served all the same."""
     try:
         with service.database.session() as session:
             session.execute(update(UserTokenRow).where(UserTokenRow.id == token_id).values(last_used_at=moment))

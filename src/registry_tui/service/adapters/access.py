@@ -177,7 +177,7 @@ class Access:
         self._mlflow.call("PUT", _PROJECT_ROLES, json=body)
 
     def remove_project(self, workspace: str) -> None:
-        """Takes away every role that a project gave, in its own workspace and in registries."""
+        """Removes every role that a project gave, in its own workspace and in registries."""
         with self._lock:
             self._mlflow.call("DELETE", _PROJECT_ROLES, json={"project": workspace})
 

@@ -1,4 +1,4 @@
-"""Why a request over HTTP had no answer, in words that may be shown."""
+"""Why an HTTP request had no response, in words that may be shown."""
 
 from __future__ import annotations
 

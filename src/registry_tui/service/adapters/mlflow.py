@@ -68,7 +68,7 @@ class Mlflow:
     ) -> dict[str, Any]:
         """One call, e.g. `call("POST", "runs/search", workspace="wine", json={…})`.
 
-        A path without a leading slash lies below `/api/2.0/mlflow/`. `auth` calls as somebody else. With `seen_by`
+        A path without a leading slash is below `/api/2.0/mlflow/`. `auth` calls as somebody else. With `seen_by`
         registered models that this person may not see count as missing; nothing else changes.
         """
         content = self.call_for_bytes(
@@ -90,7 +90,7 @@ class Mlflow:
         auth: tuple[str, str] | None = None,
         seen_by: str | None = None,
     ) -> bytes:
-        """As `call`: the answer's JSON as it came."""
+        """As `call`: returns the unparsed JSON of the response."""
         headers = {WORKSPACE_HEADER: workspace} if workspace else {}
         if seen_by is not None:
             headers[mlflow_tags.ACTING_USER] = seen_by
@@ -150,8 +150,8 @@ class Mlflow:
     def delete_workspace(self, name: str, *, cascade: bool = False) -> None:
         """Deletes an MLflow workspace; with `cascade` also its experiments and models.
 
-        Raises WrongState when it holds any and `cascade` is off. Does nothing when it is gone. MLflow's own `default`
-        cannot go; there `cascade` deletes the experiments and their runs.
+        Raises WrongState when it holds any and `cascade` is off. Does nothing if it does not exist. MLflow's own
+        `default` cannot be deleted; there `cascade` deletes the experiments and their runs.
         """
         if name == DEFAULT_WORKSPACE:
             if cascade:

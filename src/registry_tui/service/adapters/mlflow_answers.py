@@ -32,11 +32,11 @@ _MANY: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 class NotMlflow(WrongState):
-    """Something else than an MLflow server answers at an address."""
+    """The server at an address is not an MLflow server."""
 
 
 class OddAnswer(NotMlflow):
-    """An MLflow server answers a call otherwise than MLflow does."""
+    """An MLflow server's response differs from MLflow's."""
 
 
 @contextmanager
@@ -61,7 +61,8 @@ def check_answer(url: str, path: str, answer: Mapping[str, Any]) -> None:
 
 
 def pages(where: str, ask: Callable[[str], Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The answers to `ask(page_token)` until the last page; the first token is empty. `where`: the server, for people.
+    """Yields results of `ask(page_token)` until the last page; the first token is empty. `where`: the server, for
+    people.
 
     Raises OddAnswer for a list that does not end.
     """

@@ -44,7 +44,7 @@ _STATUSES: Mapping[int, type[ServiceError]] = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error that MLflow answered: ours of the same meaning, MLflow's code and its message, which may be empty."""
+    """An error response of MLflow: our error of the same meaning, MLflow's code and its message, which may be empty."""
 
     kind: type[ServiceError]
     code: str
@@ -52,14 +52,14 @@ class Refusal:
 
 
 def refusal_of(status: int, content: bytes) -> Refusal:
-    """The meaning of an answer with an error's status."""
+    """The meaning of an error response."""
     try:
         body = json.loads(content)
     except ValueError:
         body = {}
     fields = body if isinstance(body, dict) else {}
     code, message = str(fields.get("error_code") or ""), str(fields.get("message") or "")
-    # An answer with neither (an INTERNAL_ERROR) is MLflow's own mistake: trying again would not help.
+    # A response with neither (an INTERNAL_ERROR) is MLflow's own fault: retrying would not help.
     return Refusal(_ERRORS.get(code) or _STATUSES.get(status, ServiceError), code, message)
 
 
@@ -72,7 +72,7 @@ def segment(name: str) -> str:
 
 
 def api_path(path: str) -> str:
-    """A path of MLflow's server; one without a leading slash lies below `/api/2.0/mlflow/`. Raises InvalidInput."""
+    """A path of MLflow's server; one without a leading slash is below `/api/2.0/mlflow/`. Raises InvalidInput."""
     try:
         names.check_address(path)
     except names.UnusableName as error:

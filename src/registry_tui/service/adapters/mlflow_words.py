@@ -44,7 +44,7 @@ def quoted(text: str) -> str:
 
 
 def unquotable(text: str) -> bool:
-    """Whether `quoted` finds more than this text, so that it must be asked for with LIKE and looked at again."""
+    """Whether `quoted` matches more than this text, so that the filter needs LIKE and results must be checked again."""
     return "'" in text and '"' in text
 
 

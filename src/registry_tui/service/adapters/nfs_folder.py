@@ -23,7 +23,7 @@ from registry_tui.platform.children import isolated, known_environment
 logger = logging.getLogger(__name__)
 
 MODULE = "registry_tui.service.adapters.nfs_worker"
-#: Seconds within which a server has to answer a short question, and within which long work has to go on.
+#: Seconds within which a server has to answer a short request, and within which long work has to make progress.
 ANSWER_SECONDS, STALL_SECONDS = 10.0, 60.0
 #: Seconds within which the process starts, which asks no server.
 _START_SECONDS = 120.0
@@ -132,7 +132,7 @@ class NfsFolder:
                 self._end(process, conversation)
 
     def _see_off(self, process: subprocess.Popen[bytes], conversation: _Conversation) -> None:
-        """Lets a process clear up for as long as it goes on."""
+        """Lets a process clean up for as long as it makes progress."""
         with suppress(NfsFault):
             conversation.wait_for_the_end()
         self._end(process, conversation)
@@ -184,7 +184,7 @@ class _Conversation:
         self._seconds = seconds
 
     def send(self, data: bytes) -> bool:
-        """Sends bytes; False once the other side does not take any more, because it has answered."""
+        """Sends bytes; False once the other side takes no more, because it has responded."""
         left = memoryview(data)
         while left:
             self._wait(writing=True)

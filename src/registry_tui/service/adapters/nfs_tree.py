@@ -118,7 +118,7 @@ def put_away(folder: int, name: str, unfinished: int) -> None:
 
 
 def remove_tree(folder: int, name: str, telling: Telling | None = None) -> None:
-    """Removes a folder with all in it, or a file, or a link. Does nothing when it is gone.
+    """Removes a folder with its content, or a file, or a link. Does nothing if it does not exist.
 
     A file that a replica still has open may stay under a name of the NFS client's until it is closed: its folder stays
     for the next time.

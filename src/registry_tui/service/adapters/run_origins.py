@@ -13,7 +13,7 @@ GIT_COMMIT = "mlflow.source.git.commit"
 
 
 def origins_of_row(row: list[Any]) -> OriginRow:
-    """From an item of our route's answer."""
+    """From an item of our route's response."""
     id_, name, experiment, status, stage, commit, datasets, models = row
     read, logged = ([(*each,) for each in of] for of in (datasets, models))
     return OriginRow(id_, name, experiment, status, stage, commit, read, logged)

@@ -1,4 +1,4 @@
-"""Aliases, which the rules of the environment let a version have: the one way for every door."""
+"""Aliases that the rules of the environment allow a version: the one check for every way in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def set_alias(
 def check_for_mlflow(
     service: Service, principal: Principal, registry: str, model: str, alias: str, version: int
 ) -> None:
-    """Whether an alias may name a version, for MLflow's server, which has looked who asks.
+    """Checks whether an alias may name a version, for MLflow's server, which has authenticated the person.
 
     Raises Missing, NotAdmitted, PartUnavailable.
     """

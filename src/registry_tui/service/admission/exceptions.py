@@ -121,7 +121,7 @@ def of_version(session: Session, registry_id: str, version_id: str) -> dict[str,
 def _find(
     service: Service, principal: Principal, registry: str, model: str, version: int
 ) -> tuple[RegistryPlace, ModelVersion]:
-    """A version of any model: whoever sets the rules decides about all of them."""
+    """A version of any model: people who set the rules decide on all of them."""
     place = enter_registry(service, registry, reader=principal, action=Action.RULES_CHANGE)
     found = models.find_model(service, replace(principal, administrator=True), place, model)
     return place, versions.find_version(service, place, found, version)

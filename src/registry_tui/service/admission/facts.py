@@ -1,4 +1,4 @@
-"""The facts of a version that rules ask for, each read once and only when one does."""
+"""The facts of a version for rules, each read once and only when needed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_FILE = 4 << 20
 
 
 class VersionFacts:
-    """What is known about one version. Reading a fact raises PartUnavailable when a part does not answer."""
+    """The facts of one version. Reading a fact raises PartUnavailable when a part does not respond."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class VersionFacts:
         self._compared = (place, model) if into is None else into
         #: The registry that the version is promoted to.
         self.target = target if into is None else into[0]
-        # Rules concern the version; whoever asks may lack rights in the project that it comes from.
+        # Rules concern the version; the person may lack rights in the project that it comes from.
         self._anybody = replace(principal, administrator=True)
 
     @cached_property
@@ -66,12 +66,12 @@ class VersionFacts:
 
     @cached_property
     def requirements(self) -> list[Wanted] | None:
-        """The packages that it asks for; None where it does not say so."""
+        """The packages that it requires; None if not stated."""
         return packages.read(self.file)
 
     @cached_property
     def metrics(self) -> Mapping[str, float] | None:
-        """The last values of its run's metrics; None where the run is gone or none was named."""
+        """The last values of its run's metrics; None if the run is deleted or was not named."""
         origin = self.version.origin
         if origin.run_id is None or origin.project_id is None:
             return None
@@ -109,7 +109,7 @@ class VersionFacts:
             return approvals.approved(session, self.version.id, purpose, by_another=by_another)
 
     def approved_there(self, *, by_another: bool = False) -> bool:
-        """The same, of promoting it to the target, by somebody who decides there."""
+        """The same for promoting it to the target, decided by somebody with rights there."""
         if self.target is None:
             return False
         with self.service.database.reading() as session:
@@ -117,7 +117,7 @@ class VersionFacts:
             return approvals.approved(session, self.version.id, purpose, self.target.id, by_another=by_another)
 
     def rejected_there(self) -> bool:
-        """Whether the newest answer of somebody who decides in the target is no."""
+        """Whether the newest decision in the target is no."""
         if self.target is None:
             return False
         with self.service.database.reading() as session:
@@ -137,7 +137,7 @@ class VersionFacts:
         return VersionFacts(self.service, self._anybody, place, model, found)
 
     def file(self, path: str) -> bytes | None:
-        """A small file of its archive; None where there is none."""
+        """A small file of its archive; None if it does not exist."""
         if self.version.status is not VersionStatus.READY or file_paths.problem(path):
             return None
         archive = self.place.archive(self.service, self.version.model_id, self.version.id).below(FILES)

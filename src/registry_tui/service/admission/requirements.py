@@ -1,4 +1,4 @@
-"""What each kind of rule asks of a version. A new kind is a class in `schemas/admission.py` and a function here."""
+"""The requirements of each kind of rule. A new kind is a class in `schemas/admission.py` and a function here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOG_AGAIN = "Log the model again with it (`mlflow.<flavor>.log_model(…)`), an
 
 @dataclass(frozen=True)
 class Answer:
-    """What one rule says: the fact in words, and the next step where it refuses."""
+    """The verdict of one rule: the fact in words, and the next step if it refuses."""
 
     met: bool
     reason: str
@@ -153,7 +153,7 @@ def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
         if facts.approved_there(by_another=another):
             return Answer(True, f"it is approved for {there}")
         if facts.rejected_there():
-            # Whoever decides there has the last word about what goes there.
+            # A decision in the target is final for promotions to it.
             asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {there}"
             return Answer(False, f"it was rejected for {there}", f"Mend what was said, then `registry-tui {asked}`")
         own = another and facts.approved_there()
@@ -211,7 +211,7 @@ _ANSWERS: Mapping[type[Any], Callable[[Any, VersionFacts], Answer]] = {
 
 
 def answer(rule: AdmissionRule, facts: VersionFacts) -> Answer:
-    """What a rule says of a version. Raises PartUnavailable, WrongState when a fact cannot be had."""
+    """The verdict of a rule on a version. Raises PartUnavailable, WrongState when a fact is not available."""
     return _ANSWERS[type(rule)](rule, facts)
 
 

@@ -82,7 +82,7 @@ def list_rules(
 
 
 def set_rules(service: Service, principal: Principal, environment: str, request: RulesChange) -> EnvironmentRules:
-    """Gives an environment other rules; an event tells which changed.
+    """Replaces the rules of an environment; an event lists the changes.
 
     Raises Missing, NotPermitted, InvalidInput with every wrong field, WrongState when others were set meanwhile.
     """
@@ -161,9 +161,9 @@ def check(
     alias: str | None = None,
     to: str | None = None,
 ) -> RulesCheck:
-    """What the rules say of a version: all that apply to its model, or those for one purpose.
+    """The verdicts of rules on a version: of all that apply to its model, or of those for one purpose.
 
-    `to`: a registry that the version is to be promoted to; the rules of its environment answer then.
+    `to`: a registry that the version is to be promoted to; the rules of its environment apply then.
 
     Raises Missing, NotPermitted, InvalidInput for an alias or a registry without its purpose, PartUnavailable.
     """
@@ -190,9 +190,9 @@ def check(
 
 
 def check_without(service: Service, place: RegistryPlace, version: ModelVersion, rule: str) -> Finding | None:
-    """What a rule says of a version without an exception; None where it is none of the rules that apply to its model.
+    """The verdict of a rule on a version without exceptions; None if the rule does not apply to its model.
 
-    For whoever sets the rules, who asks about all models. Raises Missing, PartUnavailable.
+    For people who set the rules, and so see all models. Raises Missing, PartUnavailable.
     """
     anybody = identity.owner_principal(service)
     model = models.find_model(service, anybody, place, version.model_name)
@@ -240,7 +240,7 @@ def require_promotion(
 ) -> None:
     """As `require`, before a version is promoted: the rules of its environment, and those of the target's.
 
-    `there`: the model that gets the version. Exceptions that were made here are none from rules of another environment.
+    `there`: the model that gets the version. Exceptions made here do not apply to rules of another environment.
     """
     near = target if target.environment_id == place.environment_id else None
     here = _check(service, principal, place, model, version, Purpose.PROMOTE, None, near)

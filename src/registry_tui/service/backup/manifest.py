@@ -1,4 +1,4 @@
-"""What a backup consists of. A manifest is written last: what has none is no backup, and its pieces serve the next."""
+"""The parts of a backup. Its manifest is written last: pieces without one are no backup; the next one reuses them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FORMAT = 1
 _MOST = 1 << 30
 _DIGEST = r"^[0-9a-f]{64}$"
 
-#: Databases, and the files of a home that a backup holds, all sealed; `tls/` also has what is below it.
+#: Databases, and the files of a home that a backup holds, all sealed; `tls/` with everything below it.
 DATABASES = ("service.db", "workflows.db", "mlflow.db", "auth.db")
 FILES = ("secrets.json", "secrets-rotation.json", "config.toml", "terminal.json", "demo.json")
 _TLS = "tls/"
 
 
 class Sealed(Schema):
-    """A file that is packed, encrypted, and kept by the digest of what that gave."""
+    """A file that is packed, encrypted, and stored by the digest of the result."""
 
     name: str
     sha256: str = Field(pattern=_DIGEST)
@@ -77,11 +77,11 @@ class Manifest(Schema):
     version: str
     revision: str
     derivation: Derivation
-    #: What tells the passphrase from others.
+    #: Identifies the passphrase.
     check: str = Field(pattern=_DIGEST)
     sealed: list[Sealed]
     objects: list[Kept]
-    #: Environments that brought their own store along, with its address: what lies there is not in the backup.
+    #: Environments with a store of their own, with its address: its objects are not in the backup.
     elsewhere: dict[str, str] = {}
 
     @property
@@ -107,7 +107,7 @@ def read(packed: bytes, key: str) -> Manifest:
 
 
 def proven(packed: bytes, key: str, passphrase: str) -> tuple[Manifest, Sealer]:
-    """A manifest that whoever knows the passphrase has written. Raises DamagedBackup, WrongPassphrase."""
+    """A manifest, with its signature by the passphrase checked. Raises DamagedBackup, WrongPassphrase."""
     manifest, signature, text = _read(packed, key)
     sealer = Sealer(passphrase, manifest.derivation)
     if not hmac.compare_digest(sealer.check(), manifest.check):

@@ -25,7 +25,7 @@ _MANIFEST = re.compile(rf"{_BACKUPS}([0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{8}})\.json
 
 
 class NoSuchBackup(PlatformError):
-    """There is no such backup in a place."""
+    """The place has no such backup."""
 
 
 class PlaceBusy(PlatformError):
@@ -85,7 +85,7 @@ class BackupPlace:
         return found[0]
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Takes backups away; what they kept stays."""
+        """Deletes backups' manifests; their content stays."""
         self.bucket.delete([key_of(each) for each in ids])
 
     def discard(self, digests: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ class BackupPlace:
 
     @contextmanager
     def being_made(self, id_: str, whose: str) -> Iterator[None]:
-        """Marks a backup as being made of `whose` platform; that one's marks of before were of backups cut off.
+        """Marks a backup as being made of `whose` platform; its earlier marks belong to interrupted backups.
 
         Raises PlaceBusy while the place is pruned.
         """
@@ -152,7 +152,7 @@ class BackupPlace:
 
 
 def key_of(id_: str) -> str:
-    """Where the manifest of a backup lies. Raises NoSuchBackup for an ID that no backup has."""
+    """The key of a backup's manifest. Raises NoSuchBackup for an ID that no backup has."""
     key = f"{_BACKUPS}{id_}.json.gz"
     if _MANIFEST.fullmatch(key) is None:
         raise NoSuchBackup(f"{id_!r} is not the ID of a backup", action="See `registry-tui backups list`")
@@ -191,5 +191,5 @@ def digest_of(pieces: Iterable[bytes]) -> tuple[str, int]:
 
 
 def same(known: manifests.Kept, found: StoredObject) -> bool:
-    """Whether an object is the one that a backup holds, as far as the store tells."""
+    """Whether an object is the one that a backup holds, by size, ETag and time."""
     return (known.size, known.etag, known.modified) == (found.size, found.etag, found.modified)

@@ -37,7 +37,7 @@ _PATIENCE, _PAUSE, _CONNECTING = 30.0, 0.05, 5.0
 
 @contextmanager
 def one_moment(databases: Databases) -> Iterator[Mapping[str, Connection]]:
-    """Connections that all read what was there at one moment, by the names in `Databases`. Raises CannotBackUp."""
+    """Connections that all read the same moment, by the names in `Databases`. Raises CannotBackUp."""
     with words(databases), ExitStack() as stack:
         urls = {name: str(getattr(databases, name)) for name in NAMES}
         # The first reading waits longer for a server that starts again; one that is away is reported at once.
@@ -50,7 +50,7 @@ def one_moment(databases: Databases) -> Iterator[Mapping[str, Connection]]:
 
 
 def copy(name: str, reader: Connection, target: Path) -> None:
-    """Writes what a connection sees as a SQLite database. Raises CannotBackUp."""
+    """Writes a connection's snapshot as a SQLite database. Raises CannotBackUp."""
     url = f"sqlite:///{target}"
     moving.MAKERS[name](url)
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
@@ -66,16 +66,16 @@ def copy(name: str, reader: Connection, target: Path) -> None:
         engine.dispose()
     with closing(sqlite3.connect(target)) as there:
         if name == "service":
-            # Whose rows a database of PostgreSQL holds is no fact of the platform that is restored.
+            # The owner of a PostgreSQL database's rows is not a fact of the restored platform.
             there.execute("DELETE FROM installation WHERE key = ?", (database_owner.KEY,))
             there.commit()
-        # One file is what a backup takes.
+        # A backup takes a single file.
         there.execute("PRAGMA journal_mode = DELETE")
 
 
 @contextmanager
 def words(databases: Databases) -> Iterator[None]:
-    """Says in words what a server refuses. Raises CannotBackUp."""
+    """Translates a server's errors. Raises CannotBackUp."""
     try:
         yield
     except (psycopg.Error, SQLAlchemyError) as error:
@@ -85,7 +85,7 @@ def words(databases: Databases) -> Iterator[None]:
 
 
 def database_of(url: str) -> tuple[str, str]:
-    """What tells the database of an address from others: user, server and name, without the schema."""
+    """Identifies the database of an address: user, server and name, without the schema."""
     parts = urlsplit(url)
     return parts.netloc, parts.path
 
@@ -96,7 +96,7 @@ def _servers(urls: Mapping[str, str]) -> set[tuple[str, str]]:
 
 @contextmanager
 def _reader(url: str, exported: dict[str, str]) -> Iterator[Connection]:
-    """A connection in a transaction that sees what others of the same database in `exported` see."""
+    """A connection in a transaction with the snapshot that others of the same database in `exported` have."""
     engine = dialects.open_engine(url)
     try:
         with dialects.reading(engine).connect() as connection:
@@ -112,10 +112,10 @@ def _reader(url: str, exported: dict[str, str]) -> Iterator[Connection]:
 
 @contextmanager
 def _nobody_writes(urls: set[str]) -> Iterator[None]:
-    """Around a moment in which no table of these schemas is written to. Raises CannotBackUp, psycopg.Error.
+    """Locks all tables of these schemas against writes. Raises CannotBackUp, psycopg.Error.
 
-    A lock that is not free at once is given back with all others, and all are tried again: who waits for one while it
-    holds others may stand in the way of who writes.
+    If a lock is not free at once, all are released and tried again: waiting for one while holding others could block
+    writers.
     """
     until = time.monotonic() + _PATIENCE
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""`registry-tui backups prune`: older backups of a place go, and the content that no other one has.
+"""`registry-tui backups prune`: deletes older backups of a place, and the content that no other one has.
 
-Manifests go first: from then on a backup is none, and what is left of it goes with the next pruning when this one is
-cut off. No backup is made meanwhile, since it counts on content that is there.
+Manifests are deleted first: a backup does not exist without one, and its remains are deleted by the next pruning if
+this one is cut off. No backup is made meanwhile, since it relies on existing content.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def older(place: BackupPlace, keep: int) -> list[str]:
 
 
 def prune(place: BackupPlace, keep: int, *, cut_off: bool = False) -> Generator[Progress, None, Pruned]:
-    """Deletes all backups but each platform's `keep` newest; `cut_off`: nothing is at work there, whatever marks say.
+    """Deletes all backups but each platform's `keep` newest; `cut_off`: ignores marks of work in progress.
 
     Raises PlaceBusy, DamagedBackup for a manifest that cannot be read, ServiceError.
     """

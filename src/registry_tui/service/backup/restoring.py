@@ -1,7 +1,7 @@
 """`registry-tui restore`: a backup into an empty home, of this or another machine.
 
-Until everything is there and was read back, a file of the home says that it is being restored, and nothing starts
-there. A restoration that was cut off begins again.
+Until everything is there and was read back, a file of the home marks it as being restored, and nothing starts there. An
+interrupted restoration begins again.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def restore(
 
 
 def verify(place: BackupPlace, id_: str, passphrase: str | None) -> Generator[Progress, None, Manifest]:
-    """Reads everything that a backup consists of; with its passphrase, also what is encrypted, and its signature.
+    """Reads all parts of a backup; with its passphrase, also decrypts them and checks the signature.
 
     Raises NoSuchBackup, DamagedBackup, WrongPassphrase, ServiceError.
     """
@@ -121,7 +121,7 @@ def verify(place: BackupPlace, id_: str, passphrase: str | None) -> Generator[Pr
 
 
 def _require_empty(home: Home) -> None:
-    """Raises CannotRestore for a home that holds something, unless a restoration of before left it so."""
+    """Raises CannotRestore for a home that is not empty, unless an earlier restoration left it so."""
     if home.restoring_file.exists() or not home.root.exists():
         return
     if not home.root.is_dir() or any(home.root.iterdir()):
@@ -140,7 +140,7 @@ def _require_restorable(home: Home, descriptor: int) -> None:
         found = None
     if found is None or not os.path.samestat(found, mine):
         raise Busy(f"Another command has just restored into {home.root}", action="Look with `registry-tui status`")
-    # What an earlier restoration noted lets this one remove what that one left.
+    # The note of an earlier restoration lets this one remove its remains.
     if mine.st_size == 0 and any(path != home.restoring_file for path in home.root.iterdir()):
         home.restoring_file.unlink()
         raise _not_empty(home)
@@ -165,7 +165,7 @@ def _require_known(manifest: Manifest) -> None:
 
 @contextmanager
 def _being_restored(home: Home, source: str, id_: str) -> Iterator[None]:
-    """Keeps a home from being started until the block is done; what an earlier restoration left there goes first."""
+    """Keeps a home from being started until the block is done; removes the remains of an earlier restoration first."""
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(home.restoring_file, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
@@ -289,7 +289,7 @@ def _counts(objects: list[Kept]) -> Mapping[str, int]:
 
 
 def _let_machine_users_in(service: Service) -> None:
-    """Makes the machine users on the new object store, with new keys, and gives them what they had."""
+    """Makes the machine users on the new object store, with new keys, and gives them their former rights."""
     users = service.stores.users
     with service.database.reading() as session:
         rows = [row for row in session.scalars(select(RegistryRow)) if machine_key(row) is not None]

@@ -1,8 +1,8 @@
-"""A platform's schemas of PostgreSQL as they were before an upgrade: copies in the same databases, beside them.
+"""A platform's schemas of PostgreSQL as they were before an upgrade: copies in the same databases.
 
 The copies of one database are made in one transaction, and take the schemas' places in one: a kill leaves all of it or
-nothing. Each has a comment with the upgrade's ID, which says after a kill what was done. What a copy would not have is
-refused before anything is copied.
+nothing. Each has a comment with the upgrade's ID, which shows the state after a kill. Schemas with things that a copy
+would lack are refused before anything is copied.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Connection = psycopg.Connection[tuple[Any, ...]]
 _BEFORE, _MARK = "__before", "registry-tui: rows of before the upgrade"
 _PATIENCE = 5.0
 
-#: What others made of a schema's tables, or in it, and no copy would have.
+#: Things that others made of a schema's tables, or in it, which a copy would lack.
 _STRANGE = """
     SELECT 'the view ' || v.oid::regclass FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
         JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid
@@ -86,7 +86,7 @@ _TRIGGERS = """
     SELECT pg_get_triggerdef(g.oid, true) FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
     WHERE t.relnamespace = current_schema()::regnamespace AND NOT g.tgisinternal ORDER BY g.tgname
 """
-#: What they do names the schema whose place the copy takes: the name in front is the copy's only until then.
+#: Their bodies name the schema that the copy replaces: only the name in front is the copy's, until then.
 _FUNCTIONS = """
     SELECT k || quote_ident(%s) || '.' || substr(d, length(h) + 1)
     FROM pg_proc p, pg_get_functiondef(p.oid) d,
@@ -147,7 +147,7 @@ def copy(databases: Databases, id_: str) -> Counts:
 
 
 def go_back(databases: Databases, id_: str, rows: Counts, at: str) -> None:
-    """Lets the copies take the schemas' places, and names what was there with `at`; may be repeated.
+    """Replaces the schemas with the copies, and renames the former ones with `at`; may be repeated.
 
     Raises CannotBackUp, Damaged.
     """
@@ -163,7 +163,7 @@ def go_back(databases: Databases, id_: str, rows: Counts, at: str) -> None:
 
 
 def places(databases: Databases, beside: str = _BEFORE) -> str:
-    """The names of the schemas beside a platform's, for people."""
+    """The names of the copied schemas, for people."""
     names = ", ".join(f"{schema_of(url)}{beside}" for url in asdict(databases).values())
     return f"the schemas {names} of {shown(databases.service)}"
 
@@ -332,7 +332,7 @@ def _counts(connection: _Connection) -> dict[str, int]:
 
 
 def _comment(connection: _Connection, schema: str) -> str | None:
-    """A schema's comment, empty where it has none; None where there is no such schema."""
+    """A schema's comment, empty without one; None if there is no such schema."""
     query = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
     found = connection.execute(query, (schema,)).fetchone()
     return None if found is None else str(found[0])

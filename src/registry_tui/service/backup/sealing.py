@@ -1,7 +1,7 @@
-"""Encryption of what is secret in a backup, with a key that scrypt (RFC 7914) derives from a passphrase.
+"""Encryption of a backup's secret parts, with a key that scrypt (RFC 7914) derives from a passphrase.
 
-A sealed text is a salt and pieces of AES-256-GCM. The nonce of each piece counts and says whether it is the last, so
-that pieces that were exchanged, left out or added are found. The name of the text is part of its key.
+A sealed text is a salt and pieces of AES-256-GCM. The nonce of each piece has its number and whether it is the last, so
+that exchanged, missing or added pieces are detected. The name of the text is part of its key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from registry_tui.schemas.base import Schema
 
 #: Letters that a passphrase has at least.
 SHORTEST = 8
-#: Bytes of a piece before it is encrypted, of the salt in front of the pieces, and of what AES-GCM adds to each.
+#: Bytes of a piece before encryption, of the salt in front of the pieces, and of the tag that AES-GCM adds to each.
 _PIECE, _SALT, _TAG = 1 << 20, 16, 16
 _KEY = 32
 
@@ -36,7 +36,7 @@ class WrongPassphrase(PlatformError):
 
 
 class DamagedBackup(PlatformError):
-    """A backup does not hold what it must."""
+    """A backup is incomplete or was changed."""
 
 
 class Derivation(Schema):
@@ -57,7 +57,7 @@ class Sealer:
     """Seals and unseals with the key of one passphrase. Never printed."""
 
     def __init__(self, passphrase: str, derivation: Derivation) -> None:
-        """Takes about 0.2 s. Raises ValueError for a salt that is none."""
+        """Takes about 0.2 s. Raises ValueError for an invalid salt."""
         try:
             salt = base64.b64decode(derivation.salt, validate=True)
         except binascii.Error as error:
@@ -66,7 +66,7 @@ class Sealer:
         self._key = scrypt.derive(passphrase.encode())
 
     def check(self) -> str:
-        """What tells this passphrase from others, and nothing more."""
+        """Identifies this passphrase, and reveals nothing more."""
         return self.signature("passphrase", b"")
 
     def signature(self, name: str, text: bytes) -> str:

@@ -33,7 +33,7 @@ def files_of(home: Home) -> dict[str, Path]:
 
 @contextmanager
 def one_moment(home: Home) -> Iterator[Mapping[str, sqlite3.Connection]]:
-    """Connections that all read what was there at one moment; nobody waits for them longer than that takes.
+    """Connections that all read the same moment; writers wait only until they are opened.
 
     Raises CannotBackUp.
     """
@@ -57,7 +57,7 @@ def one_moment(home: Home) -> Iterator[Mapping[str, sqlite3.Connection]]:
 
 
 def copy(reader: sqlite3.Connection, target: Path) -> None:
-    """Writes what a connection sees as a database of its own. Raises CannotBackUp where there is no room for it."""
+    """Writes a connection's snapshot as a database of its own. Raises CannotBackUp where there is no room for it."""
     try:
         with closing(sqlite3.connect(target)) as there:
             reader.backup(there, pages=_PAGES)

@@ -1,7 +1,7 @@
 """`registry-tui backup`: a whole platform, running or stopped, into a store.
 
-First the databases as they were at one moment, then the content that they name: what is deleted meanwhile is left out,
-what is added meanwhile is more than is needed. Nothing in the store is a backup before its manifest is written.
+First the databases as they were at one moment, then the content that they name: objects deleted meanwhile are left out,
+objects added meanwhile are unneeded extras. Nothing in the store is a backup before its manifest is written.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Taken:
 
 
 def take(home: Home, target: Bucket, passphrase: str) -> Generator[Progress, None, Taken]:
-    """Makes a backup; cut off at any moment it leaves none, and the next one copies only what is still missing.
+    """Makes a backup; interrupted at any moment it leaves none, and the next one copies only the missing content.
 
     Raises CannotBackUp, DamagedBackup, PlaceBusy, Busy, PartFailed, HomeUnusable, ServiceError, OSError.
     """
@@ -152,7 +152,7 @@ def _take(
 
 @contextmanager
 def _work_folder(home: Home) -> Iterator[Path]:
-    """A folder of the home for copies; what an earlier backup left there that was killed goes."""
+    """A folder of the home for copies; removes the remains of an earlier backup that was killed."""
     folder = home.backup_work
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -197,7 +197,7 @@ def _snapshot(home: Home, folder: Path) -> dict[str, Path]:
 
 @contextmanager
 def _one_moment(home: Home) -> Iterator[dict[str, Callable[[Path], None]]]:
-    """What writes each database as it was at one moment as one of SQLite. Raises CannotBackUp, OSError, Damaged."""
+    """Functions that write each database, all as at one moment, as SQLite. Raises CannotBackUp, OSError, Damaged."""
     databases = databases_of(home)
     if not is_postgresql(databases.service):
         with snapshots.one_moment(home) as readers:
@@ -222,7 +222,7 @@ def _files(home: Home) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the service's rows say; of any version, so that a home may be backed up before it is upgraded."""
+    """Facts of the service's rows; of any version, so that a home may be backed up before it is upgraded."""
 
     platform: str
     revision: str
@@ -280,9 +280,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _known(place: BackupPlace, platform: str, passphrase: str) -> dict[tuple[str, str], Kept]:
-    """The objects of the newest backup of this platform that whoever knows the passphrase has made.
+    """The objects of the newest backup of this platform that was signed with the passphrase.
 
-    What others wrote there says of an object what they like, and this backup would be signed with it.
+    Manifests of others are not trusted: this backup would sign their false claims about objects.
     """
     for id_ in place.ids():
         with suppress(DamagedBackup, WrongPassphrase):
@@ -377,7 +377,7 @@ def object_pieces(bucket: Bucket, key: str, size: int) -> Iterator[bytes]:
 
 
 def at_once(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Results of work that several threads do, in any order; few items wait at a time. Raises what the work raises."""
+    """Results of work by several threads, in any order; few items are queued at a time. Raises the work's errors."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         source, running = iter(items), set[Future[_Result]]()
         try:

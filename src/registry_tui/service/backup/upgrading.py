@@ -1,8 +1,9 @@
-"""`registry-tui upgrade`: a home of an earlier version becomes one of this version, or stays what it was.
+"""`registry-tui upgrade`: upgrades a home of an earlier version to this version, or leaves it unchanged.
 
-What was before is copied first, and a file of the home says so until all rows were compared and every part answers.
-What ends before the rows were compared is gone back from by the next upgrade; after that, the next one goes on to start
-the platform. Going back moves aside what it replaces. No migration touches what is in the object store.
+The former state is copied first, and a file of the home records that until all rows were compared and every part
+responds. An upgrade that ends before the rows were compared is reverted by the next one; after that, the next one
+continues with starting the platform. Going back moves the replaced files aside. No migration touches the object store's
+content.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from registry_tui.service.backup.snapshots import CannotBackUp
 from registry_tui.service.database.database import LATEST_REVISION
 from registry_tui.wording.words import size
 
-#: Tables that say how far migrations are.
+#: Tables with the state of migrations.
 _NOT_COMPARED = frozenset({"alembic_version", "alembic_version_auth", "dbos_migrations"})
-#: Files beside the databases that a newer version may write anew.
+#: Files next to the databases that a newer version may rewrite.
 _FILES = ("secrets.json", "ports.json", "place.json")
 
 
@@ -54,14 +55,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The rows that were compared, by database, and where the copies of before are, for people."""
+    """The rows that were compared, by database, and the place of the copies made before, for people."""
 
     rows: Mapping[str, int]
     before: str
 
 
 Counts = dict[str, dict[str, int]]
-#: What `upgrading.json` has once all rows were compared: people may have worked with the platform since.
+#: In `upgrading.json` once all rows were compared: people may have worked with the platform since.
 _STARTING = "starting"
 
 
@@ -135,7 +136,7 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
 
 
 def _start(home: Home) -> Iterator[Step]:
-    # What was cut off goes on at the start, deletions too: rows are not compared again.
+    # Interrupted work resumes at the start, also deletions: rows are not compared again.
     with closing(lifecycle.up(home, unfinished=True)) as parts:
         for each in parts:
             if each.state is PartState.HEALTHY:
@@ -163,11 +164,11 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, PlatformError) else str(error) or type(error).__name__
 
 
-# -- what was before -------------------------------------------------------------------------------------
+# -- the former state ---------------------------------------------------------------------------------------
 
 
 def _noted(home: Home) -> dict[str, Any]:
-    """What `upgrading.json` has. Raises OSError, ValueError."""
+    """The content of `upgrading.json`. Raises OSError, ValueError."""
     found: dict[str, Any] = json.loads(home.upgrading_file.read_text(encoding="utf-8"))
     return found
 
@@ -216,7 +217,7 @@ def _require_earlier(home: Home) -> None:
 
 
 def _require_room(home: Home) -> None:
-    """Raises CannotBackUp where the databases cannot be copied. PostgreSQL does not tell how much room it has."""
+    """Raises CannotBackUp where the databases cannot be copied. PostgreSQL does not report its free space."""
     if (databases := _on_postgresql(home)) is not None:
         schemas_aside.require_copies(databases)
         return
@@ -241,7 +242,7 @@ def _bytes(paths: Iterable[Path]) -> int:
 
 
 def _listening(home: Home) -> str | None:
-    """Where the platform listens for other machines, as its file says it, or did before it was stopped."""
+    """Where the platform listens for other machines, by its file, or did before it was stopped."""
     with suppress(FileNotFoundError):
         return home.listening_file.read_text(encoding="utf-8")
     kept: str | None = _noted(home).get("listening") if home.upgrading_file.exists() else None
@@ -256,7 +257,7 @@ def _listen_again(home: Home, listening: str | None) -> None:
 
 
 def _copy(home: Home, listening: str | None) -> None:
-    """Copies what migrations change; the file that says so is written last. Raises CannotBackUp, OSError."""
+    """Copies everything that migrations change; writes the file that records it last. Raises CannotBackUp, OSError."""
     folder = home.before_upgrade
     if folder.exists():
         shutil.rmtree(folder)
@@ -278,7 +279,7 @@ def _copy(home: Home, listening: str | None) -> None:
 
 
 def _go_back(home: Home) -> str:
-    """Puts everything back that was copied; may be repeated. Returns where what it replaced is.
+    """Restores all copies; may be repeated. Returns the place of the replaced files.
 
     Raises Damaged, CannotBackUp, OSError.
     """
@@ -291,7 +292,7 @@ def _go_back(home: Home) -> str:
                 f"{home.before_upgrade / name} was changed, so the upgrade cannot go back to it",
                 action="Restore a backup into an empty home: `registry-tui restore`",
             )
-    # Of its own each time: what was moved there is not replaced when this is repeated.
+    # A new name each time: files moved there are not overwritten when this is repeated.
     at = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     aside = home.root / f"after-upgrade-{at}"
     aside.mkdir(mode=0o700)
@@ -308,7 +309,7 @@ def _go_back(home: Home) -> str:
             with suppress(FileNotFoundError):
                 shutil.copy2(target, aside / name)
         else:
-            # What is in the log belongs to the file that goes.
+            # The log's content belongs to the file that is replaced.
             for beside in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     target.with_name(f"{target.name}{beside}").rename(aside / f"{name}{beside}")
@@ -326,7 +327,7 @@ def _digest(path: Path) -> str:
 
 
 def _migrate_mlflow(home: Home) -> None:
-    """By MLflow's own command, then our tables beside. Raises UpgradeFailed."""
+    """Runs MLflow's own command, then the migrations of our tables. Raises UpgradeFailed."""
     url = named = databases_of(home).mlflow
     added = {"MLFLOW_DISABLE_TELEMETRY": "true"}
     if is_postgresql(url):

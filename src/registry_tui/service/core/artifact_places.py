@@ -1,4 +1,4 @@
-"""Where artifacts of projects lie: in the embedded store, or in the store that an environment brought along."""
+"""The places of projects' artifacts: in the embedded store, or in an environment's own store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def embedded_bucket(service: Service, bucket: str) -> Bucket:
 
 
 def store_of(service: Service, location: Location) -> Bucket:
-    """The environment's own store that a location lies in. Raises PartUnavailable, WrongState, InvalidInput."""
+    """The environment's own store that contains a location. Raises PartUnavailable, WrongState, InvalidInput."""
     with service.database.reading() as session:
         if location.registry is not None:
             query = select(RegistryRow.environment_id).where(RegistryRow.mlflow_workspace == location.registry)

@@ -35,7 +35,7 @@ class Principal:
 
     @property
     def sight(self) -> str | None:
-        """In whose name MLflow's server is asked for models; None sees all."""
+        """The user whose view MLflow's server is asked to apply to models; None sees all."""
         return None if self.administrator else self.name
 
 
@@ -72,7 +72,7 @@ class Workflows(Protocol):
         """Begins a workflow; `prepare` is called with its ID in the transaction that makes it. Raises WrongState."""
 
     def cancel(self, workflow_id: str) -> Workflow:
-        """Asks for a workflow to be cancelled. Raises Missing, WrongState."""
+        """Requests that a workflow be cancelled. Raises Missing, WrongState."""
 
     def retry(self, principal: Principal, workflow_id: str) -> Workflow:
         """Starts a failed or cancelled workflow's work again. Raises Missing, NotPermitted, WrongState."""
@@ -87,7 +87,7 @@ class Workflows(Protocol):
         """Takes over the work of processes that ended; `lives` returns whether the process with a name still runs."""
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stops taking up work; steps that look up are interrupted and go on at the next start."""
+        """Stops taking up work; steps that check for it are interrupted and resume at the next start."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from registry_tui.service.database.tables import EventRow, LogLineRow
 from registry_tui.service.errors import NotPermitted, ServiceError
 
 MAX_DETAIL = 2000
-#: Of an answer about whose refusal an event was written: the listener then writes none, and takes it out.
+#: Header of a response whose refusal has an event already: the listener then writes none, and removes it.
 RECORDED = "X-Registry-Recorded"
 
 

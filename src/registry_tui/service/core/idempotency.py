@@ -39,9 +39,9 @@ from registry_tui.service.errors import KeyReused, Missing, WrongState
 
 logger = logging.getLogger(__name__)
 
-#: How long an answer can be asked for again.
+#: How long a response can be repeated.
 KEPT = timedelta(hours=24)
-#: Bytes of the largest answer that is kept.
+#: Bytes of the largest response that is kept.
 LARGEST_ANSWER = 1 << 20
 
 #: How `made` begins, with an ID behind it, where a request takes something away: it found that, and may take it away.
@@ -68,7 +68,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 @dataclass(frozen=True, repr=False)
 class Keyed:
-    """One request with a key: its ID (of person and key), the digest of all it asks for, and the answer's secret."""
+    """One request with a key: its ID (of person and key), the digest of its content, and the response's secret."""
 
     id: str
     digest: str
@@ -79,7 +79,7 @@ class Keyed:
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer that was given."""
+    """The earlier response."""
 
     status: int
     body: bytes
@@ -93,7 +93,7 @@ class Begun:
 
     @property
     def takes(self) -> bool:
-        """Whether an attempt before found something that it takes away."""
+        """Whether an earlier attempt found something that it takes away."""
         return self.made is not None and self.made.startswith(TAKES)
 
 
@@ -113,8 +113,8 @@ def keyed(service: Service, person: str, key: str, method: str, address: str, bo
 def begin(service: Service, request: Keyed) -> Begun | Answered:
     """Notes that a request begins, unless it was answered before.
 
-    Rows that are too old go with the next request, so that none costs anything at rest.
-    Raises KeyReused for another request with the same key, WrongState when the answer was not kept.
+    Old rows are deleted by the next request, so that an idle service does no work. Raises KeyReused for another request
+    with the same key, WrongState when the response was not kept.
     """
     with service.database.session() as session:
         session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < now() - KEPT))
@@ -138,7 +138,7 @@ def begin(service: Service, request: Keyed) -> Begun | Answered:
 
 
 def answered(service: Service, request: Keyed, status: int, body: bytes) -> None:
-    """Keeps the answer. Errors of the database are logged: the request was carried out."""
+    """Keeps the response. Errors of the database are logged: the request was carried out."""
     kept = _encrypt(request, body) if len(body) <= LARGEST_ANSWER else None
     try:
         with service.database.session() as session:
@@ -174,7 +174,7 @@ def takes(session: Session, id_: str = "") -> None:
 
 
 def taken(session: Session) -> bool:
-    """Whether an attempt before of the keyed request found something that it takes away."""
+    """Whether an earlier attempt of the keyed request found something that it takes away."""
     return Begun(_made(session)).takes
 
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Kept:
-    """Objects that live as long as the service; each is made when it is asked for first."""
+    """Objects that live as long as the service; each is made on first use."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

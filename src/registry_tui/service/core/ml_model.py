@@ -137,7 +137,7 @@ def _check_signature(signature: Any) -> None:
 
 
 def _check_example(described: Any) -> None:
-    """MLflow reads the input example when somebody asks for it; a missing one keeps no model from being loaded."""
+    """MLflow reads the input example on demand; a missing one keeps no model from being loaded."""
     for key in _EXAMPLES if isinstance(described, dict) else ():
         if (path := described.get(key)) is not None:
             _require_inside(f"saved_input_example_info.{key}", path)

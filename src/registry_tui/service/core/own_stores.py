@@ -53,7 +53,7 @@ _STORES: TypeAdapter[Store] = TypeAdapter(Store)
 _OWN_FOLDERS = re.compile(r"/(modelregistry|artifacts)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
 
 
-#: Seconds that the deletion of an environment waits for its store: a directory whose server is gone may never answer.
+#: Seconds that the deletion of an environment waits for its store: a directory whose server is lost may block forever.
 _PATIENCE = 60.0
 
 
@@ -84,7 +84,7 @@ def own_address(service: Service, environment_id: str) -> str | None:
     """Where an environment's own store is, for messages, also while it cannot be opened; None without one."""
     try:
         bucket = own_store(service, environment_id)
-    except InvalidInput:  # its profile, its file or the extra with its library is gone
+    except InvalidInput:  # its profile, file, or extra with the library is missing
         with service.database.reading() as session:
             row = session.get(EnvironmentStoreRow, environment_id)
             return None if row is None else uri_of(store_of(row.store))
@@ -104,7 +104,7 @@ def place_of(store: Store) -> str:
 
 
 def is_among_archives(store: Store) -> bool:
-    """Whether a place lies in a folder of an environment's archives or artifacts, perhaps of another installation."""
+    """Whether a place is in a folder of an environment's archives or artifacts, perhaps of another installation."""
     return _OWN_FOLDERS.search(place_of(store)) is not None
 
 
@@ -193,7 +193,7 @@ def _not_its(bucket: Bucket) -> WrongState:
 def claimed_store(service: Service, environment_id: str) -> Bucket | None:
     """As `own_store`, after a look at its mark: an empty folder under a missing mount is not the store.
 
-    Raises PartUnavailable where the mark is missing, WrongState where another environment's lies, InvalidInput.
+    Raises PartUnavailable without a mark, WrongState for another environment's mark, InvalidInput.
     """
     bucket = own_store(service, environment_id)
     if bucket is not None:
@@ -223,10 +223,10 @@ def release(bucket: Bucket, environment_id: str) -> None:
 
 
 def forget(service: Service, environment_id: str) -> None:
-    """Gives up the store of an environment that goes. Raises ServiceError when the store does not answer."""
+    """Gives up the store of an environment that is deleted. Raises ServiceError when the store does not respond."""
     try:
         bucket = own_store(service, environment_id)
-    except InvalidInput:  # its profile or file is gone: nothing can be asked there
+    except InvalidInput:  # without its profile or file the store cannot be reached
         bucket = None
     try:
         if bucket is not None:
@@ -253,12 +253,12 @@ def _is_of(bucket: Bucket, environment_id: str) -> bool:
 
 
 def keeps_archives(service: Service, environment_id: str) -> bool:
-    """Whether archives of an environment lie in its own store; a store that is not there has none to ask about."""
+    """Whether archives of an environment are in its own store; False without a store of its own."""
     try:
         bucket = own_store(service, environment_id)
         return bucket is not None and _patiently(bucket, lambda: _holds_archives(bucket, environment_id))
     except ServiceError as error:
-        # It may be gone for good, and an environment must not wait for that.
+        # It may be lost for good, and an environment must not wait for that.
         logger.warning(
             "whether the store of environment %s keeps archives is unknown: %s", environment_id, error.detail
         )

@@ -70,7 +70,7 @@ def allowed(wanted: Iterable[Wanted], denied: str) -> str | None:
 def overlap(one: SpecifierSet, other: SpecifierSet) -> bool:
     """Whether some version fulfils both.
 
-    Versions between bounds are alike, so that the bounds and their neighbours stand for all of them.
+    Versions between bounds are alike, so the bounds and their neighbours represent all of them.
     """
     pinned = next((each for each in one if each.operator == "==" and not each.version.endswith(".*")), None)
     if pinned is not None:  # nothing else fulfils it, so that no bounds are tried

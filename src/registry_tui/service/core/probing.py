@@ -77,7 +77,7 @@ def note_access(service: Service, environment_id: str) -> None:
 
 
 def settle_access(service: Service, environment_id: str) -> None:
-    """Has the access to a store that the environment brought along follow policies and mappings, as somebody asks for.
+    """Has the access to an environment's own store follow policies and mappings, on request.
 
     Does nothing where the embedded store has the archives. Raises PartUnavailable, NotPermitted, WrongState.
     """

@@ -1,4 +1,4 @@
-"""The address at which the caller of a request reached the platform: answers name addresses that lead there."""
+"""The address at which the caller of a request reached the platform, for the URLs in responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from registry_tui.service.core.context import Service
 
 #: With which the network's listener passes the address on; only the socket's callers can send it.
 HEADER = "X-Registry-Reached"
-#: Where the listener answers for MLflow's server.
+#: The listener's path of MLflow's server.
 MLFLOW = "/mlflow"
 
 #: `https://HOST:PORT` during a request that came over the network, else empty.

@@ -18,7 +18,7 @@ def require_room(service: Service, needed: int, folder: Folder) -> None:
 
 
 def storage_full(service: Service, needed: int = 0) -> StorageFull | None:
-    """Why nothing (more) can be stored, if so: a store without room answers with errors that do not name it."""
+    """The error for a full disk, if it is full: the errors of a full store do not name the cause."""
     disk = space_of(service.home.root)
     return StorageFull(disk.sentence(needed), action=disk.action) if disk.lacks(needed) else None
 

@@ -9,7 +9,7 @@ from registry_tui.service.database.tables import DeploymentRow, ProjectRow, Revi
 
 
 def asked(session: Session, row: DeploymentRow, revision: RevisionRow) -> None:
-    """A rollout of a revision was asked for."""
+    """Records that a rollout of a revision was requested."""
     session.flush()  # the revision gets its time
     project = session.get(ProjectRow, row.project_id)
     session.add(
@@ -41,7 +41,7 @@ def began(session: Session, deployment_id: str, number: int) -> None:
 
 
 def went_back(session: Session, deployment_id: str, number: int, to: int | None) -> None:
-    """Callers do not reach a revision any more, but the one of before again."""
+    """Records that callers reach the previous revision again instead of this one."""
     _close(session, deployment_id, number, "rolled back", "")
     if to is not None:
         of = (ServedRow.deployment_id == deployment_id) & (ServedRow.revision == to)
@@ -49,7 +49,7 @@ def went_back(session: Session, deployment_id: str, number: int, to: int | None)
 
 
 def came_to_nothing(session: Session, deployment_id: str, number: int, why: str) -> None:
-    """A revision does not come to serve."""
+    """Records that a revision never served."""
     _close(session, deployment_id, number, why[:500], "")
 
 

@@ -39,7 +39,7 @@ def note(service: Service, environment_id: str, generation: int, problems: Seque
             checks.known[environment_id] = Check(generation, tuple(problems))
     with service.database.reading() as session:
         there = session.get(EnvironmentStoreRow, environment_id) is not None
-    # The environment may have gone while its store was tried: looked at afterwards, so that one of the two forgets it.
+    # The environment may have been deleted during the check: look afterwards, so that one of the two forgets it.
     if not there:
         forget(service, environment_id)
 

@@ -26,7 +26,7 @@ from registry_tui.service.stores.opening import open_limited, open_store
 from registry_tui.service.stores.s3 import open_s3
 
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
-#: For how long a SAS opens a container: uploads of a day go on.
+#: Validity of a SAS that opens a container: longer than an upload of a day.
 _SAS_SECONDS = 2 * 24 * 60 * 60
 
 
@@ -88,7 +88,7 @@ def claimed_with_key(service: Service, environment_id: str) -> Bucket | None:
 
 
 def kept_store(service: Service, environment_id: str) -> Bucket | None:
-    """The environment's own store for work that goes on without access: measuring, cleaning up, and deleting.
+    """The environment's own store for work that needs no granted access: measuring, cleaning up, and deleting.
 
     As the registry reaches it, else with the environment's credentials. Raises PartUnavailable, WrongState.
     """

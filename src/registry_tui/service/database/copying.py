@@ -129,7 +129,7 @@ def _tables_out(read: Connection, write: Connection) -> list[Table]:
 
 
 def _go_on_counting_out(read: Connection, write: Connection, table: Table) -> None:
-    """IDs that SQLite gives go on behind those that were ever given, where it remembers them."""
+    """Sets SQLite's counters of IDs behind all IDs ever given, where it keeps such counters."""
     if not inspect(write).has_table("sqlite_sequence"):
         return
     made = write.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table.name,)).scalar() or ""
@@ -206,7 +206,7 @@ def _alike(value: Any) -> Any:
 
 
 def _copy(read: Connection, write: Connection, table: Table) -> None:
-    # What the database computes itself is compared afterwards.
+    # Columns that the database computes itself are compared afterwards.
     names = [name for name in _names(read, table) if table.columns[name].computed is None]
     zoned = [bool(getattr(table.columns[name].type, "timezone", False)) for name in names]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
@@ -235,7 +235,7 @@ def _in_utc(value: Any, zone: bool) -> Any:
 
 
 def _go_on_counting(read: Connection, write: Connection, table: Table) -> None:
-    """IDs that the database gives go on behind those that were ever given."""
+    """Sets the database's counters of IDs behind all IDs ever given."""
     for name in _names(read, table):
         quoted = write.dialect.identifier_preparer.quote(table.name)
         counter = write.exec_driver_sql("SELECT pg_get_serial_sequence(%s, %s)", (quoted, name)).scalar()

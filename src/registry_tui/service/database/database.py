@@ -43,10 +43,10 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A session that may write: commits at the end, rolls back when anything is raised.
+        """A session that may write: commits at the end, rolls back on an exception.
 
-        It waits at its first statement for sessions that write, so that what it reads there stays true until its end:
-        keep it short, and never call another system inside.
+        Its first statement waits for other writing sessions, so that the rows it reads stay current until its end: keep
+        it short, and never call another system inside.
         """
         written: dict[int, object] = {}
         made: list[object] = []
@@ -73,10 +73,7 @@ class Database:
                 tell(list(written.values()))
 
     def stamp(self) -> Hashable:
-        """Another value after each commit, also of other processes, for who keeps what they have read.
-
-        Raises SQLAlchemyError.
-        """
+        """A value that differs after each commit, also of other processes; for callers that cache their reads."""
         if not self.shared:
             return self.writes
         with self._readers.connect() as connection:

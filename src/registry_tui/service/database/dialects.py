@@ -1,7 +1,7 @@
-"""How the service's database differs between SQLite and PostgreSQL; nothing else of the service knows which it is.
+"""How the service's database differs between SQLite and PostgreSQL; the rest of the service does not depend on it.
 
-Both give the same promises. A session that writes waits for the one before it, so that what it has read stays true
-until it commits. A session that reads sees one moment, and waits for nobody. Texts are sorted by their bytes.
+Both give the same guarantees. A writing session waits for the one before it, so that the rows it has read stay current
+until it commits. A reading session sees one snapshot, and never waits. Texts are sorted by their bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def reading(engine: Engine) -> Engine:
 
 
 def prepare(url: str) -> None:
-    """Makes what has to be there before the first connection. Raises psycopg.Error."""
+    """Makes the schema that must exist before the first connection. Raises psycopg.Error."""
     if is_postgresql(url):
         # The driver is loaded where it is used.
         from registry_tui.platform.postgresql import ensure_schema
@@ -109,7 +109,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # Who writes takes the lock at once, so that reading and then writing cannot fail half-way.
+    # Writing sessions take the lock at once, so that reading and then writing cannot fail half-way.
     connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
 
 

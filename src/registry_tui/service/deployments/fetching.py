@@ -18,7 +18,7 @@ from registry_tui.service.signing import archives as signing
 
 
 def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, without: str = "") -> tuple[Placed, Checked]:
-    """Puts the files of a revision's version into its registry's NFS, else onto this machine; says which, and why.
+    """Puts the files of a revision's version into its registry's NFS, else onto this machine; returns which, and why.
 
     `without`: why the NFS is left out. Raises ServiceError, also when replicas could not load the model.
     """
@@ -66,7 +66,7 @@ def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, witho
 
 
 def _record(context: StepContext, row: DeploymentRow, placed: Placed) -> None:
-    """An event says that the registry's NFS is not used, and why."""
+    """Records an event with the reason why the registry's NFS is not used."""
     events.record(
         context.service,
         context.principal,

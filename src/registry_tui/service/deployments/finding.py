@@ -1,4 +1,4 @@
-"""Finding a deployment by name or ID, for who may see or change it."""
+"""Finding a deployment by name or ID, for people who may see or change it."""
 
 from __future__ import annotations
 

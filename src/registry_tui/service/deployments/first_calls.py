@@ -1,7 +1,7 @@
-"""The first real calls of a revision decide whether it stays: when they hang or fail, the deployment goes back.
+"""The first real calls of a revision decide whether it stays: when they hang or fail, the deployment is rolled back.
 
-A revision is on trial until one of its calls is answered. The replicas of before are gone by then: going back is a
-rollout like the one that a person asks for, so that nothing has to hold memory for replicas that may never be needed.
+A revision is on trial until one of its calls is answered. The earlier replicas are gone by then: the rollback is a
+rollout like a requested one, so that no memory has to be reserved for replicas that may never be needed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from registry_tui.service.deployments import rules as deployments
 from registry_tui.service.deployments.revisions import settings_of
 from registry_tui.service.publishing import gateway as gateway_link
 
-#: Calls that hang, end the replica or raise before any is answered, at least, for a deployment to go back.
+#: Calls that hang, end the replica or raise before any is answered, at least, for a deployment to be rolled back.
 HUNG, DIED, RAISED = 1, 2, 3
 #: Calls that raise, of a version that answered its own input example: they may be the callers' fault.
 RAISED_WITH_EXAMPLE = 10
 
 
 def judge(service: Service, local: Backend, row: DeploymentRow) -> bool:
-    """Looks at what the replicas of the serving revision noted; whether the deployment goes back.
+    """Judges the serving revision by its replicas' first calls; returns whether the deployment is rolled back.
 
-    Raises ServiceError, when going back cannot begin.
+    Raises ServiceError when the rollback cannot begin.
     """
     active = gateway_link.active_revision(row)
     if active is None or active.proven:

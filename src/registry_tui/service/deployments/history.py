@@ -1,4 +1,4 @@
-"""Which version served at a time, who let it, and what ran before and after: also of deployments that are gone."""
+"""The version that served at a time, its deployer, and the versions before and after: also of deleted deployments."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from registry_tui.service.deployments import finding
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, ServiceError
 from registry_tui.service.models.registered import alias_detail
 
-#: Deployments of one name that are told apart.
+#: Most deployments of one name that are distinguished.
 _MOST = 200
 
 
 def served_at(service: Service, principal: Principal, deployment: str, time: datetime) -> ServedAt:
-    """What a deployment served at a time, by ID, name or `project/name`; a time without a zone is UTC.
+    """The version that a deployment, by ID, name or `project/name`, served at a time; a time without a zone is UTC.
 
     Raises Missing, NotPermitted, InvalidInput when several deployments had the name then.
     """
@@ -147,7 +147,7 @@ def _schema(session: Session, row: ServedRow | None) -> Served | None:
 
 
 def _mover(session: Session, row: ServedRow) -> str | None:
-    """Who let the alias name the version, at our doors or by an MLflow client."""
+    """The person who pointed the alias to the version, in the service or with an MLflow client."""
     if row.alias is None:
         return None
     query = (

@@ -1,4 +1,4 @@
-"""What a cluster's nodes get of a revision: its spec, signed addresses of its files, and what to install."""
+"""The parts of a revision for a cluster's nodes: its spec, signed addresses of its files, and packages to install."""
 
 from __future__ import annotations
 

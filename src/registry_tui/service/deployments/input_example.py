@@ -22,12 +22,12 @@ def read(files: Path) -> bytes | None:
 
 
 def ask(backends: Backends, name: ReplicaName, example: bytes, seconds: float) -> str | None:
-    """None when the replica answers the example, or what is wrong with the example: status and reason.
+    """None when the replica answers the example, else the problem of the example: status and reason.
 
     Raises WrongState when the replica ends over it, hangs, or its model fails.
     """
     try:
-        # The replica itself says when the time is over; a little more is for one that says nothing.
+        # The replica itself reports a timeout; a little more is for one that does not respond.
         status, body = backends.replicas.ask(
             name, "POST", "/invocations", example, "application/json", seconds + 5.0, trial=True
         )
@@ -43,14 +43,14 @@ def ask(backends: Backends, name: ReplicaName, example: bytes, seconds: float) -
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         detail = f"The model does not answer its own input example within {counted(seconds, 'second')}"
         raise WrongState(detail, action=_SEE_LOG)
-    # MLflow's server answers 400 also when the model fails, and then tells the stack trace.
+    # MLflow's server answers 400 also when the model fails, and then with a stack trace.
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or b'"stack_trace"' in body:
         raise WrongState(f"The model fails over its own input example: {cause(body)}", action=_SEE_LOG)
     return f"{status:d}: {cause(body)}"
 
 
 def cause(body: bytes) -> str:
-    """The last line of the cause in a replica's answer that says what went wrong."""
+    """The last line of the cause in a replica's error response."""
     text = body.decode(errors="replace")
     with suppress(ValueError):
         found = json.loads(text)
@@ -61,7 +61,7 @@ def cause(body: bytes) -> str:
 
 
 def last_words(backends: Backends, name: ReplicaName) -> str:
-    """The end of a replica's log, for whom it did not tell why it ended."""
+    """The end of a replica's log, where the reason of its end is not known."""
     with suppress(OSError):
         lines, _ = backends.logs.read(name, None, lines=3)
         if lines:

@@ -1,4 +1,4 @@
-"""What this machine has, and what deployments claim of it."""
+"""The resources of this machine, and the claims of deployments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from registry_tui.service.settings import Settings as ServiceSettings
 CLAIMING = tuple(
     state.value for state in (DeploymentState.PENDING, DeploymentState.DEPLOYING, DeploymentState.DEPLOYED)
 )
-#: What a process with MLflow and a small model takes, measured; and how much larger a model is in memory than on disk.
+#: Memory of a process with MLflow and a small model, measured; and the factor of a model's size from disk to memory.
 _BASE, _GROWTH = 384 * MIB, 3
 _ROUND = 128 * MIB
 
@@ -62,7 +62,7 @@ def claimed_memory(session: Session, *, but: str | None = None) -> int:
     for row in session.scalars(query.options(selectinload(DeploymentRow.revisions))):
         active = gateway_link.active_revision(row)
         pending = [each for each in row.revisions if each.state == RevisionState.PENDING.value]
-        # Replicas of another generation run beside those of before until callers are switched over.
+        # Replicas of another generation run next to the earlier ones until callers are switched over.
         claims: dict[int, int] = {}
         for revision in ([active] if active is not None else []) + (pending or row.revisions[-1:] * (active is None)):
             claimed = revision.replicas * revision.memory_bytes
@@ -89,10 +89,10 @@ def require_room(
     but: str | None = None,
     beside: int = 0,
 ) -> None:
-    """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it.
+    """Raises InvalidInput when a deployment requests more than this machine has, WrongState when others use it.
 
-    `but`: the deployment itself, whose own claim is not another's; `beside`: what its replicas of before go on using.
-    A cluster has its own scheduler, which says what it waits for.
+    `but`: the deployment itself, whose own claim is not another's; `beside`: memory that its earlier replicas still
+    use. A cluster has its own scheduler, which reports what it waits for.
     """
     if clusters.cluster_for(session, row) is not None:
         return
@@ -119,7 +119,7 @@ def require_room(
 
 
 def free_port(session: Session, settings: ServiceSettings) -> int:
-    """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState when there is none."""
+    """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState without one."""
     first, last = settings.first_deployment_port, settings.last_deployment_port
     taken = gateway_link.taken_ports(session)
     for port in range(first, last + 1):

@@ -27,7 +27,7 @@ SPARE_BYTES = 256 * 1024 * 1024
 
 
 def folder_of(service: Service, model_id: str, version_id: str) -> Path:
-    """Where a version's copy lies, or would lie."""
+    """The folder of a version's copy, whether it exists or not."""
     return service.home.serving / "models" / model_id / version_id
 
 
@@ -45,9 +45,9 @@ def fetch(
     advance: archives.Advance = lambda _bytes, _files: None,
     check: archives.Check = lambda: None,
 ) -> Path:
-    """A version's archive on disk, every file with the sum of its manifest; fetched unless a sound copy is there.
+    """A version's archive on disk, every file with the hash of its manifest; fetched unless an intact copy is there.
 
-    Raises ServiceError: WrongState when the stored archive is not as its manifest says.
+    Raises ServiceError: WrongState when the stored archive differs from its manifest.
     """
     if target.exists():
         try:
@@ -144,7 +144,7 @@ def _fetch_file(
 
 def drop_unused(service: Service) -> set[str]:
     """Removes local copies of archives that no revision serves or is about to serve; returns the versions that are."""
-    # Listed first: what a rollout fetches meanwhile stays, since its revision is in the database before.
+    # Listed first: folders fetched meanwhile by a rollout stay, since its revision is in the database before.
     folders = list((service.home.serving / "models").glob("*/*"))
     signed = list((service.home.serving / "signatures").glob("*.sig"))
     live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)

@@ -1,4 +1,4 @@
-"""What a model asks for: its requirements, its Python, and whether the platform's own environment satisfies them."""
+"""A model's requirements and its Python, and whether the platform's own environment satisfies them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CONDA_PYTHON = re.compile(r"python\s*={1,2}\s*(\d+(?:\.\d+){1,2})(?:\.\*|=.*)?"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a model asks for: its requirements, and the Python it was logged with (`3.11.2`), if it says so."""
+    """A model's requirements, and the Python it was logged with (`3.11.2`), if stated."""
 
     requirements: Requirements
     python: str | None
@@ -39,7 +39,7 @@ class Wanted:
 
 
 def read_wanted(model: Path) -> Wanted:
-    """What the model in a folder asks for. Raises InvalidInput when it does not say so, or cannot be followed."""
+    """The requirements of the model in a folder. Raises InvalidInput if it states none, or they are not supported."""
     conda = _values(model / "conda.yaml")
     virtualenv = _values(model / "python_env.yaml")
     python = _python_version(virtualenv.get("python")) or _conda_python(conda)
@@ -85,7 +85,7 @@ def _conda_python(conda: Mapping[str, Any]) -> str | None:
 
 
 def _python_version(value: Any) -> str | None:
-    """A version of Python as python_env.yaml has it. Raises InvalidInput when it is none."""
+    """A version of Python as python_env.yaml has it. Raises InvalidInput if it is not a version."""
     if value is None:
         return None
     # YAML reads an unquoted 3.10 as the number 3.1.
@@ -112,7 +112,7 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def missing_here(wanted: Wanted) -> list[str]:
-    """Those requirements that the platform's own environment does not satisfy, each with what is here instead."""
+    """The requirements that the platform's own environment does not satisfy, each with the version here."""
     missing = []
     if wanted.python and not same_python(wanted.python):
         missing.append(f"Python {wanted.python} (here {platform.python_version()})")
@@ -125,7 +125,7 @@ def missing_here(wanted: Wanted) -> list[str]:
         elif (problem := _problem_here(requirement)) is not None:
             missing.append(f"{required.text} ({problem})")
     for required in wanted.requirements.constraints:
-        # A constraint asks for no package, but for one of these versions where it is installed.
+        # A constraint requires no package, only one of these versions where it is installed.
         if required.plain is not None and _problem_here(required.plain) not in (None, _NOT_INSTALLED):
             missing.append(f"{required.text} ({_problem_here(required.plain)}, a constraint)")
     return missing
@@ -142,7 +142,7 @@ def _problem_here(requirement: Requirement) -> str | None:
 
 
 def same_python(wanted: str) -> bool:
-    """Whether a wanted Python has this one's major and minor number: what is pickled by one the other loads."""
+    """Whether a wanted Python has this one's major and minor version: each can load the other's pickles."""
     return wanted.split(".")[:2] == platform.python_version().split(".")[:2]
 
 

@@ -39,9 +39,9 @@ from registry_tui.service.deployments.model_requirements import (
 from registry_tui.service.deployments.requirement_files import Requirements
 from registry_tui.service.errors import InvalidInput, WrongState
 
-#: Written last: what has it is whole. Its time is the environment's last use.
+#: Written last: an environment with it is complete. Its modification time is the last use.
 MARK = "complete.json"
-#: What a replica itself needs beside the model's requirements.
+#: Packages that a replica itself needs in addition to the model's requirements.
 _SERVING = ("uvicorn", "httptools", "uvloop", "orjson")
 #: Seconds that making an environment may take, and between two looks whether it is still wanted.
 LONGEST, CHECK_EVERY = 1800.0, 0.5
@@ -53,7 +53,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PythonEnvironment:
-    """An environment that is ready: `key` is `platform` or the digest of what it was made of."""
+    """An environment that is ready: `key` is `platform` or a digest of its requirements."""
 
     key: str
     python: Path
@@ -62,9 +62,9 @@ class PythonEnvironment:
 
 
 def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None] = lambda: None) -> PythonEnvironment:
-    """An environment that satisfies the requirements; made now when there is none yet.
+    """An environment that satisfies the requirements; made now if missing.
 
-    Raises InvalidInput naming the requirement that cannot be had, WrongState.
+    Raises InvalidInput naming the unsatisfiable requirement, WrongState.
     """
     if wanted.left_out:
         log(f"not installed, because only pip's packages are: conda's {', '.join(wanted.left_out)}")
@@ -78,7 +78,7 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
     key = key_of(wanted, service.settings.package_indexes)
     folder = service.home.serving / "environments" / key
     python = folder / "bin" / "python"
-    # One build of an environment at a time; the second finds what the first has made.
+    # One build of an environment at a time; the second build finds the result of the first.
     with service.locks.of(f"environment {key}"):
         if (folder / MARK).is_file():
             mark_used(folder)
@@ -112,7 +112,7 @@ def mark_used(folder: Path) -> None:
 
 
 def of_key(service: Service, key: str) -> Path:
-    """The Python of an environment that was made. Raises WrongState when it is gone."""
+    """The Python of an environment that was made. Raises WrongState if it does not exist any more."""
     if key == PLATFORM:
         return Path(sys.executable)
     python = service.home.serving / "environments" / key / "bin" / "python"
@@ -122,7 +122,7 @@ def of_key(service: Service, key: str) -> Path:
 
 
 def key_of(wanted: Wanted, indexes: Sequence[str] = ()) -> str:
-    """Names an environment by what it is made of, in any order, with the contents of archives beside the model."""
+    """Names an environment by its requirements, in any order, with the contents of archives next to the model."""
     named = wanted.requirements
     lines = sorted(canonical(required) for required in named.required)
     # Without constraints, options and folders the key stays that of earlier releases.
@@ -137,7 +137,7 @@ def key_of(wanted: Wanted, indexes: Sequence[str] = ()) -> str:
 
 
 def _needed_to_check(named: Requirements) -> list[str]:
-    """What a replica checks signatures with, where the model's MLflow may not bring it: older ones do not."""
+    """The package with which a replica checks signatures, unless the model's MLflow requires it: older ones do not."""
     names = {required.name for required in named.required}
     if "cryptography" in names or not names & {"mlflow", "mlflow-skinny"}:
         return []
@@ -150,9 +150,9 @@ def _serving_requirements() -> list[str]:
 
 
 def lines_of(named: Requirements) -> list[str]:
-    """What is installed for a model and for its replica, as lines for uv."""
+    """The requirements of a model and of its replica, as lines for uv."""
     names = {required.name for required in named.required}
-    # A version that the model asks for itself counts: the replica uses what all versions of these packages have.
+    # The model's own version of a package wins: the replica uses only features of all versions of these packages.
     own = [line for line in _serving_requirements() if line.partition("==")[0] not in names]
     if not names & {"mlflow", "mlflow-skinny"}:
         own.append(f"mlflow=={version('mlflow')}")
@@ -203,7 +203,7 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
         raise InvalidInput(_what_failed(texts, said), action="Log the model with requirements that exist")
     # uv lets everybody write its lock, for environments that users share.
     (folder / ".lock").unlink(missing_ok=True)
-    # The replica's own code, which imports nothing but what is installed there.
+    # The replica's own code, which imports only packages installed there.
     for site in (folder / "lib").glob("python*/site-packages"):
         (site / "registry_tui").symlink_to(Path(registry_tui.__file__).parent)
 
@@ -244,7 +244,7 @@ def _run(
     said: list[str],
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Runs a command, with each line that it says logged; ends it when `check` raises, also while it says nothing."""
+    """Runs a command, logging each line of its output; ends it when `check` raises, also while it prints nothing."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))}
     process = subprocess.Popen(
         command,

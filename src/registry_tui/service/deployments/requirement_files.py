@@ -1,6 +1,6 @@
-"""The requirements of a model as pip reads them: nested files, constraints, hashes, archives beside the model.
+"""The requirements of a model as pip reads them: nested files, constraints, hashes, archives next to the model.
 
-They are flattened into lines that uv gets, so that what an environment is made of can be compared, named and refused.
+They are flattened into lines for uv, so that an environment's requirements can be compared, named and refused.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _BOMS = (
 
 @dataclass(frozen=True)
 class Required:
-    """One requirement or constraint: as the model wrote it, its name if known, and what it names."""
+    """One requirement or constraint: as the model wrote it, its name if known, and its archive or address."""
 
     text: str
     #: Canonical; empty where only its archive or address knows it.
     name: str = ""
     plain: Requirement | None = None
-    #: An archive beside the model.
+    #: An archive next to the model.
     archive: Path | None = None
     #: An address that it is fetched from.
     url: str = ""
@@ -70,20 +70,20 @@ class Requirements:
     constraints: list[Required] = field(default_factory=list)
     #: Addresses of package indexes, and of pages with links to archives.
     indexes: list[str] = field(default_factory=list)
-    #: Folders of archives beside the model.
+    #: Folders of archives next to the model.
     folders: list[Path] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
 
 
 def read(path: Path, root: Path) -> Requirements:
-    """What a requirements file of the model in `root` names, with the files that it includes. Raises InvalidInput."""
+    """The requirements in a file of the model in `root`, with the files that it includes. Raises InvalidInput."""
     found = Requirements()
     _File(found, root, path.parent, []).include(path, constraint=False)
     return found
 
 
 def of_lines(lines: Iterable[str], root: Path) -> Requirements:
-    """The same of entries that stand in another file, such as conda.yaml. Raises InvalidInput."""
+    """The same of entries in another file, such as conda.yaml. Raises InvalidInput."""
     found = Requirements()
     # An entry of a YAML file may hold line breaks.
     _File(found, root, root, []).lines(logical_lines("\n".join(lines)), constraint=False)
@@ -91,7 +91,7 @@ def of_lines(lines: Iterable[str], root: Path) -> Requirements:
 
 
 def logical_lines(text: str) -> Iterator[str]:
-    """Lines without comments; those that end with a backslash go on in the next one."""
+    """Lines without comments; those that end with a backslash are joined with the next one."""
     parts: list[str] = []
     for line in text.splitlines():
         comment = _COMMENT.match(line) is not None
@@ -197,7 +197,7 @@ class _File:
         return Required(text, canonicalize_name(name), Requirement(f"{name}=={version}"), archive=path, hashes=hashes)
 
     def _beside(self, name: str, what: str, *, folder: bool = False) -> Path:
-        """A file or folder of the model. Raises InvalidInput when it is missing or lies outside."""
+        """A file or folder of the model. Raises InvalidInput when it is missing or outside."""
         if urlsplit(name).scheme or not name:
             raise _refused(f"The model's requirements name {what}, which is not beside the model")
         path = (self.folder / name).resolve()
@@ -217,7 +217,7 @@ def _split_option(line: str) -> tuple[str, str]:
 
 
 def _scheme(address: str) -> str:
-    """The scheme of an address in lower case; empty for a path, and for what is not an address."""
+    """The scheme of an address in lower case; empty for a path, and for invalid addresses."""
     try:
         return urlsplit(address).scheme
     except ValueError:
@@ -225,7 +225,7 @@ def _scheme(address: str) -> str:
 
 
 def _require_fetched(address: str, text: str) -> None:
-    """Raises InvalidInput for an address that names a file of this machine, or leads out of what it names."""
+    """Raises InvalidInput for an address of a file of this machine, or a subdirectory outside the source."""
     if address.split() != [address]:
         raise _refused(f"The requirement {_short(text)} holds more than an address")
     try:

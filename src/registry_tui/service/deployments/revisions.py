@@ -68,7 +68,7 @@ def version_to_serve(
 def checked_environment(
     given: Sequence[EnvironmentVariable], before: Sequence[EnvironmentVariable]
 ) -> tuple[EnvironmentVariable, ...]:
-    """The variables that are wanted; a secret one without a value keeps what it had `before`. Raises InvalidInput."""
+    """The requested variables; a secret one without a value keeps its value of `before`. Raises InvalidInput."""
     known = {variable.name: variable for variable in before}
     found: dict[str, EnvironmentVariable] = {}
     for variable in given:
@@ -88,7 +88,7 @@ def checked_environment(
 
 
 def require_followed(rollout: Rollout | None, *, follows: bool) -> None:
-    """Raises InvalidInput where a deployment says how it follows an alias, and follows none."""
+    """Raises InvalidInput where a deployment sets how it follows an alias, and follows none."""
     if rollout is not None and rollout.tries and not follows:
         raise wrong_field("follow_rollout", "it follows no alias; follow one, or leave this out")
 
@@ -136,7 +136,7 @@ def settings_now(service: Service, principal: Principal, row: DeploymentRow) -> 
 
 
 def settings_of(service: Service, principal: Principal, row: DeploymentRow, revision: RevisionRow) -> Settings:
-    """The settings of a revision, also for people who may not see its model. Raises Missing when it is gone."""
+    """The settings of a revision, also for people who may not see its model. Raises Missing if the model is deleted."""
     anybody = replace(principal, administrator=True)
     version = version_to_serve(service, anybody, row.registry_id, row.model_id, revision.version, None)
     return Settings(

@@ -1,5 +1,5 @@
-"""Deployments: serving a version of a registered model from a project. How they are shown is in `deployment_views.py`,
-what carries changes out in `workflows/deploy.py`, `stop.py` and `undeploy.py`.
+"""Deployments: serving a version of a registered model from a project. How they are shown is in `views.py`, the
+workflows of changes in `workflows/deploy.py`, `stop.py` and `undeploy.py`.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def roll_back(
 ) -> Accepted[Deployment]:
     """Goes back to an earlier revision's settings, or to those that served before; follows no alias any more.
 
-    Raises Missing, NotPermitted, WrongState when there is none, PartUnavailable.
+    Raises Missing, NotPermitted, WrongState without an earlier one, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     have_served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
@@ -249,8 +249,8 @@ def roll_out(
 ) -> Accepted[Deployment]:
     """Begins a rollout of these settings as a new revision; `fresh`: with new replicas in any case.
 
-    `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
-    `rollout`: how the revision is tried before all callers reach it.
+    `instead_of`: the failing revision that it replaces; `reason` is then kept as that one's error. `rollout`: how the
+    revision is tried before all callers reach it.
     """
     number = 1 + max((each.number for each in row.revisions), default=0)
 
@@ -272,7 +272,7 @@ def roll_out(
         for each in present.revisions:
             if each.number == instead_of:
                 each.error = reason
-        # One generation of replicas is on trial once; what a deployment goes back to by itself is not.
+        # A generation of replicas is on trial only once; a revision of an automatic rollback is not.
         new.proven = instead_of is not None or (active is not None and same and active.proven)
         session.add(new)
         if rollout is not None:
@@ -290,7 +290,7 @@ def roll_out(
 
 
 def stop_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
-    """Ends all replicas once they have answered what is under way. Raises Missing, NotPermitted, WrongState."""
+    """Ends all replicas once they have answered the requests under way. Raises Missing, NotPermitted, WrongState."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     if row.state == DeploymentState.STOPPED.value:
         raise WrongState(f"{row.name} is stopped already")
@@ -332,7 +332,7 @@ def alias_moved(service: Service, principal: Principal, row: DeploymentRow, numb
     wanted = Settings(**{**vars(settings), "version": version})
     rollout = None if row.follow_rollout is None else Rollout.model_validate(row.follow_rollout)
     if not gateway_link.serves(row):
-        rollout = None  # there is no version that it could be tried beside
+        rollout = None  # no serving version to try it next to
     return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}", rollout=rollout)
 
 
@@ -341,12 +341,12 @@ def _require_admitted(
 ) -> None:
     """Raises NotAdmitted, PartUnavailable unless the environment's rules let a version be deployed.
 
-    The version that a deployment serves goes on, whatever rules came since; one that was stopped is asked about again.
+    A version that is being served is not checked against newer rules; one that was stopped is checked again.
     """
     if row is not None and row.state == DeploymentState.DEPLOYED.value and row.version_id == version.id:
         return
     place = enter_registry(service, version.registry_id)
-    # A rollout goes on when its deployer cannot see the model any more.
+    # A rollout continues when its deployer cannot see the model any more.
     anybody = replace(principal, administrator=True)
     model = models.find_model(service, anybody, place, version.model_id)
     admission.require(service, principal, place, model, version, Purpose.DEPLOY)

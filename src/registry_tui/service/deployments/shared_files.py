@@ -1,7 +1,7 @@
 """Unpacked model files in a registry's existing NFS: replicas of all hosts read them, so that one host fetches each.
 
-Where the NFS cannot be used, a version is fetched to this machine (`model_files.py`), and the reason is kept with what
-serves it. A file in the home names each version that replicas here read from an NFS, and each removal that is still to
+Where the NFS cannot be used, a version is fetched to this machine (`model_files.py`), and the reason is kept with its
+deployment. A file in the home names each version that replicas here read from an NFS, and each removal that is still to
 be done there.
 """
 
@@ -41,7 +41,7 @@ _EXAMPLE = "serving_input_example.json"
 
 @dataclass(frozen=True)
 class Placed:
-    """Where the files of a version are read from. `said`: for people; empty for a registry without an NFS."""
+    """Where the files of a version are read from. `said`: for people; empty without an NFS."""
 
     folder: Path
     said: str = ""
@@ -52,7 +52,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Watching:
-    """How placing files tells what it does, and is cancelled."""
+    """Callbacks for the progress and cancellation of placing files."""
 
     log: Callable[[str], None]
     progress: Callable[[Manifest], None]
@@ -68,7 +68,7 @@ def has_example(service: Service, model_id: str, version_id: str) -> bool:
 
 
 class NfsSilent(PartUnavailable):
-    """The server of an NFS does not answer while a model is read from it."""
+    """The server of an NFS does not respond while a model is read from it."""
 
 
 def why_away(service: Service, registry: RegistryRow | None) -> str:
@@ -119,11 +119,11 @@ def place(
 
 
 def drop_unused(service: Service) -> None:
-    """Drops what was fetched and noted of versions that are not served here any more.
+    """Drops local files and notes of versions that are not served here any more.
 
     Their files in the NFS stay for other hosts.
     """
-    # Listed before it is read what is used: what a rollout notes meanwhile stays.
+    # Listed before the used versions are read: notes made meanwhile by a rollout stay.
     files = list(_notes(service).glob("*.json"))
     used = model_files.drop_unused(service)
     for file in files:
@@ -132,9 +132,9 @@ def drop_unused(service: Service) -> None:
 
 
 def reading(work: Callable[[], Answer], *, shared: bool) -> Answer:
-    """Reads small files of a model; where they lie in an NFS, in a thread that nobody waits for longer than a while.
+    """Reads small files of a model; from an NFS in a separate thread, with a timeout.
 
-    Raises NfsSilent, and what the work raises.
+    Raises NfsSilent, and the work's errors.
     """
     if not shared:
         return work()
@@ -155,7 +155,7 @@ def remove(
 ) -> None:
     """Removes a registry's unpacked files from its NFS, or those of a model, or of a version.
 
-    What cannot be removed now is removed later by `remove_pending`, and logged.
+    Files that cannot be removed now are removed later by `remove_pending`, and logged.
     """
     if registry is None or not registry.existing_nfs:
         return
@@ -181,9 +181,9 @@ def remove(
 
 
 def remove_pending(service: Service) -> None:
-    """Removes what could not be removed when it was to be; asks a server that cannot be used once.
+    """Removes files that could not be removed earlier; tries an unusable server only once.
 
-    Why something stays is logged when it changes.
+    The reason for a remaining file is logged when it changes.
     """
     away: set[tuple[str, str]] = set()
     reported = service.kept.of(_Reported).texts
@@ -275,7 +275,7 @@ def _share(
     """
     entries = sorted(manifest.files, key=lambda entry: entry.path)
     files = [{"path": each.path, "size": each.size, "sha256": each.sha256} for each in entries]
-    # The same bytes on every host, whatever else a manifest may hold.
+    # The same bytes on every host, independent of the manifest's other fields.
     content_of_manifest = json.dumps({"files": files})
     sum_ = hashlib.sha256(content_of_manifest.encode()).hexdigest()
     path = [nfs.registry_folder(registry_id), model_id, f"{version_id}-{sum_[:32]}"]

@@ -1,4 +1,4 @@
-"""What replicas check the files of a version by when they start: its signature and the keys that are trusted."""
+"""The proof with which starting replicas check a version's files: its signature and the trusted keys."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def place(service: Service, version: Version) -> Checked:
     try:
         proof = signing.proof(service, version, archives.read_manifest(version.archive))
     except PartUnavailable:
-        # What was fetched before can serve without the store, and is checked by the signature that was checked then.
+        # Files fetched before can serve without the store, and are checked by the signature kept from then.
         if not model_files.folder_of(service, version.model_id, version.version_id).exists():
             raise
         if not signing.is_signed(service, version.version_id):

@@ -34,7 +34,7 @@ from registry_tui.service.stores.bucket_files import Folder, StoreFolder
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
-#: Seconds in which a replica says what it takes; a form is filled without it then.
+#: Seconds within which a replica must describe its inputs; otherwise the form is filled without that.
 _DESCRIBED_WITHIN = 5.0
 #: Bytes of a request that are put into the copied command itself; Linux takes 128 KiB in one argument.
 MAX_ARGUMENT = 100_000
@@ -53,7 +53,7 @@ _VALUES: dict[str, Any] = {
 
 
 def suggest(service: Service, principal: Principal, registry: str, model: str, version: int) -> DeploymentSuggestion:
-    """What the Deploy form is filled with. Raises Missing, WrongState, NotPermitted, PartUnavailable."""
+    """The content of the Deploy form. Raises Missing, WrongState, NotPermitted, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     known = versions.get_version(service, principal, registry, model, version)
@@ -97,19 +97,19 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
 def example_for(service: Service, principal: Principal, deployment: str) -> DeploymentSuggestion:
     """The same for a deployment's own version. Raises Missing, NotPermitted, PartUnavailable."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
-    # Who may use the project may call the deployment, also when the model itself is somebody's own.
+    # People who may use the project may call the deployment, also when the model itself is somebody's own.
     found = suggest(service, replace(principal, administrator=True), row.registry_id, row.model_id, row.version)
     return found.model_copy(update={"requests": _requests(service, row, found.example)})
 
 
 def _requests(service: Service, row: DeploymentRow, example: str) -> list[SuggestedRequest]:
-    """One for each protocol of the endpoint's own description; none while no replica answers."""
+    """One for each protocol of the endpoint's own description; none while no replica responds."""
     for name in _replicas(row):
         try:
             status, body = service.backends.replicas.ask(name, "GET", "/openapi.json", timeout=_DESCRIBED_WITHIN)
             described = json.loads(body)["paths"] if status == HTTPStatus.OK else {}
         except (OSError, http.client.HTTPException, ValueError, KeyError):
-            continue  # another one may answer
+            continue  # another one may respond
         found = []
         for path, operations in described.items():
             asked = operations.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -128,7 +128,7 @@ def _replicas(row: DeploymentRow) -> list[ReplicaName]:
 
 
 def send(service: Service, principal: Principal, deployment: str, request: TestRequest) -> TestAnswer:
-    """Sends a request to a replica, as somebody who may use the project.
+    """Sends a request to a replica, for people who may use the project.
 
     Raises Missing, NotPermitted, WrongState, InvalidInput for a path that no endpoint has.
     """
@@ -149,7 +149,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
                 name, "POST", quote(request.path), request.body.encode(), request.content_type, seconds + 5.0
             )
         except (OSError, http.client.HTTPException):
-            continue  # another one may answer
+            continue  # another one may respond
         return TestAnswer(
             status=status,
             seconds=time.monotonic() - began,
@@ -163,7 +163,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
 
 
 def curl(url: str, request: TestRequest, authentication: bool) -> str:
-    """The request as a command line for a shell. A long one is read from what follows it: arguments are limited."""
+    """The request as a command line for a shell. A long body is a here-document: arguments are limited."""
     parts = ["curl", "-sS", f"{url}{quote(request.path)}", "-H", f"Content-Type: {request.content_type}"]
     text = shlex.join(parts)
     if authentication:
@@ -177,7 +177,7 @@ def curl(url: str, request: TestRequest, authentication: bool) -> str:
 
 
 def python(url: str, request: TestRequest, authentication: bool, seconds: float) -> str:
-    """The request as Python, which waits as long as the deployment answers."""
+    """The request as Python code, with the deployment's timeout."""
     lines = ["import httpx"]
     headers: list[str] = [f'"Content-Type": {request.content_type!r}']
     if authentication:
@@ -213,21 +213,21 @@ def _read(files: Folder, path: str, limit: int = _MAX_EXAMPLE) -> str | None:
             if answer["ContentLength"] > limit:
                 return None
             return str(answer["Body"].read().decode(errors="replace"))
-    except (Missing, WrongState):  # there is no such file
+    except (Missing, WrongState):  # no such file
         return None
 
 
 def _model_file(files: Folder) -> dict[str, Any]:
     try:
         return ml_model.read((_read(files, ml_model.MODEL_FILE, ml_model.MAX_BYTES) or "").encode())
-    except InvalidInput:  # an archive of before its file was checked
+    except InvalidInput:  # the file of an older archive was not checked
         return {}
 
 
 def _left_out(files: Folder) -> tuple[str, ...]:
     try:
         found = bounded_yaml.load((_read(files, "conda.yaml") or "").encode())
-    except InvalidYaml:  # building the environment says so
+    except InvalidYaml:  # building the environment reports it
         return ()
     return model_requirements.left_out(found) if isinstance(found, dict) else ()
 

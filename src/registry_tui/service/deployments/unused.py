@@ -23,7 +23,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
 from registry_tui.service.deployments import python_environments as environments
 
-#: Items of one answer.
+#: Items of one response.
 MOST = 1_000
 #: Seconds after its last use in which an environment stays: a rollout that has just found it names it in its revision
 #: a moment later. And seconds after which a half-made one is not being made any more.
@@ -43,14 +43,14 @@ class _Found:
 
 
 def list_unused(service: Service, principal: Principal, older_than_days: float = 0.0) -> UnusedThings:
-    """What nobody has used for so many days. Raises NotPermitted."""
+    """The things that nobody has used for so many days. Raises NotPermitted."""
     permissions.require(principal, Action.PLATFORM_CLEAN)
     found = [each.shown for each in _older(find(service), older_than_days)]
     return UnusedThings(items=found[:MOST], count=len(found), size_bytes=sum(each.size_bytes for each in found))
 
 
 def clean(service: Service, principal: Principal, request: PlatformClean) -> PlatformCleaned:
-    """Removes what nobody has used for so many days. Raises NotPermitted."""
+    """Removes the things that nobody has used for so many days. Raises NotPermitted."""
     with events.recording(service, principal, "platform.clean", _RESOURCE) as told:
         permissions.require(principal, Action.PLATFORM_CLEAN)
         with service.locks.of(_LOCK):
@@ -60,7 +60,7 @@ def clean(service: Service, principal: Principal, request: PlatformClean) -> Pla
 
 
 def by_rule(service: Service) -> list[Unused]:
-    """Removes what nobody has used for `unused_days`; beyond `unused_bytes`, what was used longest ago.
+    """Removes things that nobody has used for `unused_days`; beyond `unused_bytes`, the least recently used.
 
     Environments that are used are marked so, that they stay for as long after their last use.
     """
@@ -83,7 +83,7 @@ def by_rule(service: Service) -> list[Unused]:
 
 
 def said(gone: Iterable[Unused]) -> str:
-    """What was removed, in words."""
+    """The removed things, in words."""
     kinds = [each.kind for each in gone]
     words = [counted(kinds.count(kind), kind.value) for kind in UnusedKind if kind in kinds]
     return f"removed {' and '.join(words) or 'nothing'}, {counted(sum(each.size_bytes for each in gone), 'byte')}"
@@ -173,7 +173,7 @@ def _take_away(service: Service, folder: Path, used: set[str]) -> bool:
         at = environments.used_at(folder)
         if folder.name in used or (at is not None and time.time() - at < _JUST_USED):
             return False
-        # Without its mark it counts as half made, whatever is left of it when this is cut off.
+        # Without its mark it counts as incomplete, also when the removal is interrupted.
         (folder / environments.MARK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
     return True

@@ -1,4 +1,4 @@
-"""Deployments as people see them: rows of the database joined with what supervisord and the gateway know."""
+"""Deployments as people see them: rows of the database joined with the state of supervisord and the gateway."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def get_deployment(service: Service, principal: Principal, deployment: str) -> D
 
 
 def show(service: Service, id_: str) -> Deployment:
-    """One deployment, whoever asks. Raises Missing."""
+    """One deployment, without a check of permissions. Raises Missing."""
     with service.database.reading() as session:
         row = session.get(DeploymentRow, id_, options=_LOADED)
         if row is None:
@@ -129,7 +129,7 @@ def revisions(service: Service, principal: Principal, deployment: str) -> list[R
 
 
 def replica_logs(service: Service, principal: Principal, deployment: str) -> list[ReplicaLogFile]:
-    """The logs of a deployment's replicas: of those that are there first, then of the gone, newest first."""
+    """The logs of a deployment's replicas: of existing ones first, then of removed ones, newest first."""
     row = _find(service, principal, deployment)
     local = service.backends.replicas
     there = set(local.names(row.id))
@@ -159,7 +159,7 @@ def replica_log(
     offset: int | None = None,
     lines: int = 1000,
 ) -> ReplicaLog:
-    """Lines of one replica's log, by its name or number; also of replicas that are gone. Raises Missing."""
+    """Lines of one replica's log, by its name or number; also of removed replicas. Raises Missing."""
     row = _find(service, principal, deployment)
     logs = service.backends.logs
     known = {f"{name.generation}-{name.index}" for name, _ in logs.logs(row.id)}
@@ -194,7 +194,7 @@ def to_schema(
     processes: Sequence[ReplicaProcess],
     canary: CanaryRow | None,
 ) -> Deployment:
-    """A deployment with what serves, or was to serve last."""
+    """A deployment with its serving revision, or else its last."""
     revision = gateway_link.active_revision(row) or row.revisions[-1]
     workspace = row.project.workspace
     own = [process for process in processes if process.name.generation == revision.generation]
@@ -245,7 +245,7 @@ def to_schema(
 
 
 def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess]) -> str:
-    """Why it does not answer, in the gateway's words or as its calls fail now, and what happened last."""
+    """Why it does not respond, in the gateway's words or by its failing calls, and the last problem."""
     happened = "; ".join(filter(None, (row.reason, row.follow_problem if row.follow_alias else "")))
     if row.state != DeploymentState.DEPLOYED.value:
         return happened
@@ -281,7 +281,7 @@ def to_revision(row: RevisionRow) -> Revision:
 
 
 def all_processes(service: Service, rows: Sequence[DeploymentRow]) -> dict[str, list[ReplicaProcess]]:
-    """The replicas of each deployment; none are known while the supervisor does not answer."""
+    """The replicas of each deployment; none are known while the supervisor does not respond."""
     local = service.backends.replicas
     names = [name for row in rows for name in local.names(row.id)]
     found: dict[str, list[ReplicaProcess]] = {}
@@ -313,7 +313,7 @@ def _replica(row: DeploymentRow, process: ReplicaProcess, requests: Mapping[str,
 
 
 def replica_state(process: ReplicaProcess) -> tuple[ReplicaState, str]:
-    """What a replica's process is for people, and why."""
+    """The state of a replica's process for people, with its reason."""
     if process.ready:
         return ReplicaState.READY, process.trouble or process.reason
     if process.state == "STOPPING":

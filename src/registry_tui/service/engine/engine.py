@@ -1,7 +1,7 @@
-"""Runs definitions as durable workflows: DBOS keeps which steps are finished, our table what people see.
+"""Runs definitions as durable workflows: DBOS keeps the finished steps, our table the state that people see.
 
-Every step's outcome (done, failed, cancelled) is a *value* that DBOS records, so that a workflow that goes on after
-a kill takes the same turns again up to the step that was cut off.
+Every step's outcome (done, failed, cancelled) is a *value* that DBOS records, so that a workflow resumed after a kill
+takes the same branches again up to the interrupted step.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The same for all versions of the program, so that a newer one goes on with what an older one began.
+#: The same for all versions of the program, so that newer ones resume the workflows of older ones.
 _APPLICATION_VERSION = "1"
 
-#: DBOS's states of a workflow that it does not go on with.
+#: DBOS's states of a workflow that it does not resume.
 _BROKEN = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 #: The error that people see of one.
 BROKE_OFF = "The workflow broke off because of an error of the service itself"
@@ -61,9 +61,9 @@ class Engine:
     ) -> None:
         """`definitions`: the kinds of workflows that it runs. `database_url`: where DBOS keeps finished steps.
 
-        `process`: the name of this process, which goes on with what it was doing when it ended.
+        `process`: the name of this process, which resumes its workflows after a restart.
 
-        `patience`: seconds that a step waits for a part of the platform that does not answer.
+        `patience`: seconds that a step waits for a part of the platform that does not respond.
         """
         self._observers: list[Observer] = []
         self._patience = patience
@@ -107,8 +107,8 @@ class Engine:
         self._observers.append(observer)
 
     def launch(self) -> None:
-        """Starts DBOS, goes on with every workflow that was cut off, and starts the queued ones."""
-        # dbos takes a second to import; the service's address answers before.
+        """Starts DBOS, resumes every interrupted workflow, and starts the queued ones."""
+        # dbos takes a second to import; the service's address responds before.
         from dbos import DBOS
 
         if not is_postgresql(self._url):
@@ -132,7 +132,7 @@ class Engine:
         self._rest()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stops taking up work. Steps that look up are interrupted and go on at the next start, as after a kill."""
+        """Stops taking up work. Steps that check it are interrupted, and resume at the next start, as after a kill."""
         self.stopping.set()
         for event in self._cancels.values():
             event.set()
@@ -157,9 +157,9 @@ class Engine:
         """Begins a workflow, and returns at once.
 
         `prepare` is called with the workflow's ID in the transaction that makes it, so that the caller's rows and the
-        workflow come to be together.
+        workflow are written together.
 
-        Raises WrongState when another workflow works on the resource, or what `prepare` raises.
+        Raises WrongState when another workflow works on the resource, and the errors of `prepare`.
         """
         definition = self.definition(kind)
         row = WorkflowRow(
@@ -203,7 +203,7 @@ class Engine:
         return to_schema(row)
 
     def cancel(self, workflow_id: str) -> Workflow:
-        """Asks for a workflow to be cancelled; its finished steps are undone. Raises Missing, WrongState."""
+        """Requests that a workflow be cancelled; its finished steps are undone. Raises Missing, WrongState."""
         with self.service.database.session() as session:
             row = get_row(session, workflow_id)
             if row.status not in ACTIVE:
@@ -295,9 +295,9 @@ class Engine:
                 self._submit(row.id, abandon=BROKE_OFF)
 
     def take_over(self, lives: Callable[[str], bool]) -> None:
-        """Goes on with what other processes have left that were gone at the last call too. Raises DBOS's errors.
+        """Resumes the workflows of other processes that were gone at the last call too. Raises DBOS's errors.
 
-        `lives` says whether a process of a name is there.
+        `lives` returns whether the process with a name still runs.
         """
         if self._dbos is None:
             return
@@ -339,7 +339,7 @@ class Engine:
             with self._guard:
                 self._cancels.pop(workflow_id, None)
         except Exception:
-            # Not an error of a step: of the database, say, between two. Its lock would hold up all other work.
+            # Not an error of a step, but for example of the database between two. Its lock would block all other work.
             if abandon is None:
                 logger.exception("workflow %s broke off; undoing it", workflow_id)
                 self._submit(workflow_id, abandon=BROKE_OFF)

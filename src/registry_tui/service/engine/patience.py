@@ -21,7 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 
 class Patience:
-    """How long a step that fails is tried again: from its first failure, anew whenever it came further than ever."""
+    """How long a failing step is retried: from its first failure, or since it last got further than before."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -41,9 +41,9 @@ class Patience:
 
 
 def patiently(work: Callable[[], T], stopping: threading.Event) -> T:
-    """Does the work, again after every fault of the database that may pass. It may have been done already.
+    """Runs the work, and retries after transient faults of the database. It may run more than once.
 
-    Raises what the work raises besides, Interrupted when the service stops meanwhile.
+    Raises the other errors of the work, and Interrupted when the service stops meanwhile.
     """
     pause, said = FIRST_PAUSE, ""
     while True:

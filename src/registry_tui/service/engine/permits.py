@@ -1,4 +1,4 @@
-"""Who may begin a workflow's work: by the roles that the person has now in the place that the work is in."""
+"""Permission to begin a workflow: by the person's current roles in the place of the work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry_tui.service.errors import Missing
 
 
 def in_environment(action: Action) -> Permit:
-    """Whoever may do `action` in the environment of the registry that the work concerns."""
+    """Permits people who may do `action` in the environment of the work's registry."""
 
     def permit(service: Service, principal: Principal, work: Work) -> None:
         if principal.administrator:
@@ -26,7 +26,7 @@ def in_environment(action: Action) -> Permit:
 
 
 def in_project(action: Action) -> Permit:
-    """Whoever may do `action` in the project that the work is about, or in that of its deployment."""
+    """Permits people who may do `action` in the project of the work, or in that of its deployment."""
 
     def permit(service: Service, principal: Principal, work: Work) -> None:
         if principal.administrator:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two writes of a step's progress.
 PROGRESS_EVERY = 0.25
-#: Seconds between two looks for a wish to cancel that another process was asked for.
+#: Seconds between two checks for a cancellation that another process was asked for.
 HEAR_EVERY = 1.0
 
 #: DBOS's record of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
@@ -49,7 +49,7 @@ class Runner:
     ) -> None:
         """`cancel` is set when it is to be cancelled or the service stops, `stopping` when the service stops.
 
-        `patience`: seconds that a step waits for a part of the platform that does not answer, without coming further.
+        `patience`: seconds that a step waits for a part of the platform that does not respond, without progress.
         """
         self._service = service
         self._stopping = stopping
@@ -74,7 +74,7 @@ class Runner:
     def run(self, abandon: str | None = None) -> None:
         """Runs all steps; undoes them when one fails or the workflow is cancelled.
 
-        `abandon`: only undoes, with this error, from what the steps left in the workflow's row.
+        `abandon`: only undoes, with this error, from the state in the workflow's row.
         """
         definition = self._definition
         if abandon is not None:
@@ -200,7 +200,7 @@ class Runner:
         for observer in self._observers:
             observer(moment, self._definition.kind, name)
 
-    # -- what a step may say (steps.Reporter) --------------------------------------------------------
+    # -- the reports of a step (steps.Reporter) --------------------------------------------------------
 
     def log(self, text: str, level: str) -> None:
         logger.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "workflow %s: %s", self._id, text)
@@ -253,7 +253,7 @@ class Runner:
             if row.finished_at is not None:
                 return  # it goes through its steps again, because DBOS did not learn that it had ended
             for name, value in values.items():
-                # A workflow that goes on after a kill passes its finished steps again, and never back.
+                # A workflow that resumes after a kill passes its finished steps again, and never goes back.
                 if name == "steps_done" and value < row.steps_done:
                     return
                 if name == "status" and row.cancel_requested:

@@ -10,12 +10,12 @@ from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import NotPermitted
 
-#: The form of a step, an undo, and a hook. What a step returns is merged into `StepContext.state`.
+#: The type of a step, an undo, and a hook. A step's result is merged into `StepContext.state`.
 StepFunction = Callable[["StepContext"], Mapping[str, Any] | None]
 
 
 class Cancelled(Exception):
-    """Someone asked for the workflow to be cancelled."""
+    """Somebody requested that the workflow be cancelled."""
 
 
 class Interrupted(BaseException):
@@ -27,7 +27,7 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class Work:
-    """What a workflow was started for."""
+    """The resource and arguments of a workflow."""
 
     resource: Resource
     arguments: Mapping[str, Any]
@@ -61,8 +61,8 @@ class Definition:
     """A kind of workflow. The hooks are durable steps too: `on_start` before all steps, one of the others at the end.
 
     The engine records the workflow's events, one when it starts and one when it ends; `action` names them, e.g.
-    `registry.create` (default: the resource's type and the kind). `permit` decides who may begin the work again:
-    whoever began it may have lost the role since.
+    `registry.create` (default: the resource's type and the kind). `permit` decides who may begin the work again: the
+    person who began it may have lost the role since.
     """
 
     kind: WorkflowKind
@@ -90,15 +90,15 @@ class StepContext:
     """The context of a step."""
 
     service: Service
-    #: Who started the workflow, under which request.
+    #: The person who started the workflow, with the request's ID.
     principal: Principal
     workflow_id: str
     resource: Resource
-    #: JSON objects: what the workflow was started with, and what the steps so far returned, merged.
+    #: JSON objects: the arguments of the workflow, and the merged results of the steps so far.
     arguments: Mapping[str, Any]
     state: Mapping[str, Any]
     reporter: Reporter = field(repr=False)
-    #: Why the workflow failed, and what to do about it, for `undo` and `on_failure`.
+    #: The workflow's error and the action to take, for `undo` and `on_failure`.
     error: str | None = None
     action: str | None = None
 
@@ -107,7 +107,7 @@ class StepContext:
         self.reporter.log(text, level)
 
     def progress(self, progress: Progress) -> None:
-        """Tells how far this step is; call it as often as you like."""
+        """Reports the progress of this step; call it as often as you like."""
         self.reporter.progress(progress)
 
     def check_cancelled(self) -> None:

@@ -57,7 +57,7 @@ class RequestMiddleware:
     ) -> None:
         """`piece_seconds` without a byte end a request: the listener and MLflow's server give up on a client sooner.
 
-        `unread_seconds` in which a client takes nothing end an answer.
+        `unread_seconds` in which a client reads nothing end a response.
         """
         self._app = app
         self._doors = doors
@@ -96,9 +96,9 @@ class RequestMiddleware:
             taken = pieces if scope["path"].startswith(_FILES) else self._limited(headers, pieces)
             await (refusal or self._app)(scope, taken, send_with_id)
         except Unread:
-            pass  # uvicorn breaks off an answer that is not finished
+            pass  # uvicorn breaks off an unfinished response
         except Exception as error:
-            if status:  # the answer is under way: all that is left is to cut it off
+            if status:  # the response is under way: it can only be cut off
                 raise
             await unexpected(error, scope["path"], request_id)(scope, receive, send_with_id)
         finally:
@@ -118,7 +118,7 @@ class RequestMiddleware:
             reached.address.reset(reached_at)
 
     def _shut(self, path: str, request_id: str) -> Response | None:
-        """The answer to people while an upgrade may still go back."""
+        """The response to people while an upgrade may still be reverted."""
         problem = None if path.startswith(_OF_PARTS) else self._doors.problem()
         return None if problem is None else not_yet(problem, path, request_id)
 

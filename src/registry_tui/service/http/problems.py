@@ -87,7 +87,7 @@ def problem_response(
 
 
 def unexpected(error: Exception, instance: str, request_id: str) -> Response:
-    """The answer to an error that nobody foresaw: where its log lines are, never a stack trace."""
+    """The response to an unexpected error: where its log lines are, never a stack trace."""
     if (fault := database_fault(error)) is not None:
         logger.error("%s: %s", fault.detail, error)
         return problem_response(
@@ -112,7 +112,7 @@ def unexpected(error: Exception, instance: str, request_id: str) -> Response:
 
 
 def foreign_page(detail: str, instance: str, request_id: str) -> Response:
-    """The answer to a web page that has no business here."""
+    """The response to a request of another site's web page."""
     return problem_response(
         status=403,
         code="foreign-page",
@@ -139,7 +139,7 @@ def not_yet(problem: PlatformError, instance: str, request_id: str) -> Response:
 
 
 def wrong_type(content_type: str, instance: str, request_id: str) -> Response:
-    """The answer to a body that is announced as something other than JSON."""
+    """The response to a body that is announced as something other than JSON."""
     return problem_response(
         status=415,
         code="wrong-type",
@@ -152,7 +152,7 @@ def wrong_type(content_type: str, instance: str, request_id: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Makes the app answer every error with problem details."""
+    """Makes the app report every error as problem details."""
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

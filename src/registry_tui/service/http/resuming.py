@@ -56,7 +56,7 @@ def answer_from(service: Service, principal: Principal, made: str, kind: Any) ->
         if what == "workspace":
             return workspaces.get_workspace(service, principal, id_)
     except Missing:
-        # It was taken away again because it was not finished.
+        # It was removed again because it was not finished.
         return None
     raise ValueError(f"nothing is known of {what}")
 
@@ -104,7 +104,7 @@ def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseM
 
 
 def _forget_key(service: Service, table: type[ApiKeyRow | UserTokenRow | WebhookRow], id_: str) -> None:
-    """Takes away a key, token or webhook whose secret nobody has seen: only the answer that was lost held it."""
+    """Deletes a key, token or webhook whose secret nobody has seen: only the lost response contained it."""
     with service.database.session() as session:
         row = session.get(table, id_)
         if row is not None:

@@ -84,7 +84,7 @@ def delete_mappings(service: Service, principal: Principal, environment: str) ->
 
 
 def require_change(service: Service, principal: Principal, action: str, environment: str) -> None:
-    """Refuses a change of mappings to whoever may not make it, before anything is looked up. Raises NotPermitted."""
+    """Raises NotPermitted for people who may not change mappings, before anything is looked up."""
     resource = Resource("environment", environment, environment)
     permissions.require_recorded(service, principal, Action.POLICIES_CHANGE, action, resource)
 
@@ -148,7 +148,7 @@ def kept(session: Session, row: EnvironmentRow) -> IdBrokerMappings:
 
 
 def kept_row(session: Session, row: EnvironmentRow) -> IdBrokerRow:
-    """The row of an environment's mappings, made when there is none."""
+    """The row of an environment's mappings, made if missing."""
     found = session.get(IdBrokerRow, row.id)
     if found is None:
         first = kept(session, row)

@@ -1,4 +1,4 @@
-"""Whether IDBroker mappings can be kept, and what they give: CDP's rules, without the database and the store."""
+"""Validity and effects of IDBroker mappings: CDP's rules, without the database and the store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _GROUP = r"crn:altus:iam:[a-z0-9-]+:{account}:group:[^\s/:]{{1,128}}(?:/[0-9a-fA
 
 @dataclass(frozen=True)
 class Accessors:
-    """Who can be mapped in an environment."""
+    """The people, groups and machine users that can be mapped in an environment."""
 
     #: This installation's account, which CRNs name.
     account: str
@@ -77,7 +77,7 @@ def has_data_access(
 ) -> bool:
     """Whether somebody has the Data Access Role. Other roles give nothing on the object store.
 
-    `groups` are the IDs of the groups that somebody is in, by name: they count for whoever is not mapped alone.
+    `groups` are the IDs of the person's groups, by name: they apply only to people without a mapping of their own.
     """
     own = [each for each in mappings.mappings if each.accessor_crn == accessor_crn]
     counting = own or [each for each in mappings.mappings if _is_of_group(each.accessor_crn, groups or {})]

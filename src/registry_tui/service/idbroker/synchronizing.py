@@ -1,6 +1,6 @@
-"""Synchronization of IDBroker mappings: from then on the object store enforces what they say.
+"""Synchronization of IDBroker mappings: from then on the object store enforces them.
 
-Each run is recorded with its start, end and error. One that was cut off is run again when the service starts.
+Each run is recorded with its start, end and error. An interrupted one is run again when the service starts.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _UNFINISHED = (SyncStatus.REQUESTED.value, SyncStatus.RUNNING.value)
 
 
 class _Noted(ServiceError):
-    """A synchronization failed, and its status says why."""
+    """A synchronization failed; its status has the reason."""
 
 
 def synchronize(service: Service, principal: Principal, environment: str) -> None:
-    """Makes the object store enforce an environment's mappings; `status` says how that ended.
+    """Makes the object store enforce an environment's mappings; `status` shows the outcome.
 
     Raises Missing, NotPermitted, WrongState with RAZ.
     """
@@ -65,7 +65,7 @@ def status(service: Service, principal: Principal, environment: str) -> IdBroker
 def run(service: Service, environment_id: str) -> None:
     """Synchronizes an environment, one run at a time, and records the run.
 
-    Raises what the object store raises, PartUnavailable while it does not answer; asked again, it tries again.
+    Raises the object store's errors, PartUnavailable while it does not respond; call it again to retry.
     """
     _request(service, environment_id)
     with service.locks.of(f"idbroker:{environment_id}"):
@@ -83,7 +83,7 @@ def run(service: Service, environment_id: str) -> None:
 
 
 def enforce_again(service: Service, environment_id: str) -> None:
-    """Makes the object store enforce what was synchronized last, for the groups that the machine user is in now.
+    """Makes the object store enforce the mappings synchronized last, with the machine user's current groups.
 
     Raises PartUnavailable.
     """
@@ -96,7 +96,7 @@ def enforce_again(service: Service, environment_id: str) -> None:
 
 
 def adopt(service: Service) -> None:
-    """Runs again what was cut off, and gives environments from before there were mappings theirs.
+    """Repeats interrupted synchronizations, and gives mappings to environments that are older than mappings.
 
     Raises PartUnavailable.
     """
@@ -130,7 +130,7 @@ def _recorded(row: IdBrokerRow) -> IdBrokerSync:
 
 
 def _request(service: Service, environment_id: str) -> None:
-    """Keeps that a run was asked for, also when another one is under way and the service ends meanwhile."""
+    """Records that a run was requested, also when another one is under way and the service ends meanwhile."""
     with service.database.session() as session:
         row = mappings.kept_row(session, session.get_one(EnvironmentRow, environment_id))
         if row.sync_status != SyncStatus.RUNNING.value:
@@ -166,7 +166,7 @@ def _end(
 
 
 def _enforce(service: Service, environment_id: str, wanted: IdBrokerMappings) -> None:
-    """Gives the environment's machine user what it is mapped to, from the next request on."""
+    """Gives the environment's machine user the rights of its mapping, from the next request on."""
     with service.database.reading() as session:
         environment = session.get_one(EnvironmentRow, environment_id)
         registry = environment.model_registry

@@ -1,4 +1,4 @@
-"""Who asks for a lineage, and what was read for them already: a question reads each model and project once."""
+"""The person who requests a lineage, with a cache of reads: a request reads each model and project once."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Asker:
         self._read: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, read: Callable[[], Answer]) -> Answer:
-        """What `read` answers: both ways and several levels of a tree often need the same list."""
+        """Returns the result of `read`, cached: both directions and several levels often need the same list."""
         if key not in self._read:
             self._read[key] = read()
         found: Answer = self._read[key]
         return found
 
     def registry(self, name_or_id: str) -> RegistryPlace | None:
-        """A registry that the person may read and that answers now; None for others."""
+        """A registry that the person may read and that is available; None for others."""
         if name_or_id not in self._registries:
             self._registries[name_or_id] = None
             with suppress(Missing, NotPermitted, WrongState):
@@ -77,12 +77,12 @@ class Asker:
             return frozenset(session.scalars(permissions.own_projects(self.principal)))
 
     def works_in(self, project_id: str) -> bool:
-        """Whether the person may read what belongs to a project."""
+        """Whether the person may read a project's things."""
         return self.own_projects is None or project_id in self.own_projects
 
     @cached_property
     def all_projects(self) -> Mapping[str, str]:
-        """The names of all projects by ID, to tell those that are gone from those that are not the person's."""
+        """The names of all projects by ID, to distinguish deleted ones from those that the person may not see."""
         with self.service.database.reading() as session:
             rows = session.execute(select(ProjectRow.id, ProjectRow.name).where(ProjectRow.state == "ready")).all()
         return dict(row.tuple() for row in rows)
@@ -94,14 +94,14 @@ Source = Callable[[Asker, Sequence[LineageNode], int, int], dict[str, list[Linea
 
 
 def parts(node: LineageNode) -> dict[str, str]:
-    """What the reference of a node names."""
+    """The parts of a node's reference."""
     return parts_of(node.ref)[1]
 
 
 def node(
     kind: NodeKind, name: str, *names: str, relation: str = "", detail: str = "", gone: bool = False
 ) -> LineageNode:
-    """A node; `names` are the parts of its reference. What is gone has no reference."""
+    """A node; `names` are the parts of its reference. A deleted thing has no reference."""
     ref = reference(kind.value, *names) if names and not gone else ""
     return LineageNode(kind=kind, ref=ref, name=name, relation=relation, detail=detail, gone=gone)
 
@@ -115,5 +115,5 @@ def hidden(count: int, noun: str, relation: str) -> list[LineageNode]:
 
 
 def from_to(found: Sequence[LineageNode], start: int, limit: int) -> list[LineageNode]:
-    """The part of a short list that is asked for, with one more."""
+    """The requested part of a short list, with one more."""
     return list(found[start : start + limit + 1])

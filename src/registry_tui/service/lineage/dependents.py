@@ -1,6 +1,6 @@
-"""What breaks if something is deleted: the one rule that questions of the terminal program and of commands ask.
+"""The effects of deleting something: shared by the confirmations of the terminal program and of commands.
 
-It counts, and names the first few of what the person may see; what they may not see is only counted.
+It counts dependents, and names the first few that the person may see; others are only counted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from registry_tui.service.registries.views import count_models
 from registry_tui.service.tracking.project import enter_project
 from registry_tui.service.tracking.purging import deleted_runs
 
-#: Of what has no lineage.
+#: The rules for things without a lineage.
 _OTHERS: Mapping[str, Rule] = {
     **dependents_of_people.RULES,
     **dependents_of_places.RULES,
@@ -56,9 +56,9 @@ _EACH_ALONE = 50
 
 
 def get_dependents(service: Service, principal: Principal, refs: Sequence[str]) -> Dependents:
-    """What depends on things that are deleted together. Raises Missing, NotPermitted, InvalidInput, PartUnavailable.
+    """The dependents of things that are deleted together. Raises Missing, NotPermitted, InvalidInput, PartUnavailable.
 
-    What depends on several runs, or on several experiments, is counted once.
+    Dependents of several runs, or of several experiments, are counted once.
     """
     asker = Asker(service, principal)
     asked = [checked(ref, {**PARTS, **DEPENDED_ON}) for ref in dict.fromkeys(refs)]
@@ -227,7 +227,7 @@ def _of_key(asker: Asker, node: LineageNode) -> Dependents:
 
 
 def _of_deleted_runs(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What came from a project's deleted runs. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    """The dependents of a project's deleted runs. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
     try:
         days = max(0.0, float(named["days"]))
     except ValueError as error:
@@ -240,7 +240,7 @@ def _of_deleted_runs(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_workflow(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What depends on what a workflow works on, which is left as it was. Raises Missing, NotPermitted."""
+    """The dependents of a workflow's resource, which is left as it was. Raises Missing, NotPermitted."""
     work = get_workflow(asker.service, asker.principal, named["workflow"])
     if work.status.finished:
         return Dependents(lines=[], refused=f"It has {work.status.value} already")
@@ -248,7 +248,7 @@ def _of_workflow(asker: Asker, named: Mapping[str, str]) -> Dependents:
         return Dependents(lines=serving(asker, DeploymentRow.version_id == work.resource_id))
     if work.resource_type not in PARTS:
         return Dependents(lines=[])
-    # Whoever began it may see it no more, and a registry that is being made or taken away does not answer.
+    # The person who began it may no longer see it, and a registry that is being made or deleted is not served.
     with suppress(Missing, NotPermitted, WrongState):
         found = roots.find(asker, work.resource_type, {work.resource_type: work.resource_id})
         # Nothing of it is refused: it is not deleted.

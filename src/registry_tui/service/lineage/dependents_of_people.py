@@ -1,4 +1,4 @@
-"""What breaks if people, groups, memberships, roles and tokens go."""
+"""The effects of deleting people, groups, memberships, roles and tokens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from registry_tui.service.ranger.known import all_known, roles_in
 
 
 def _of_user(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What a person has, as far as the administrator, or the person, may ask. Raises Missing, NotPermitted."""
+    """The things of a person; only for the administrator and the person themselves. Raises Missing, NotPermitted."""
     user = people.get_user(asker.service, asker.principal, named["user"])
     if not (asker.principal.administrator or asker.principal.name == user.name):
         return Dependents(lines=[])
@@ -85,7 +85,7 @@ def _of_group(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_member(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What somebody has by a group alone. Raises Missing, NotPermitted."""
+    """The rights that somebody has only by a group. Raises Missing, NotPermitted."""
     found, user = groups.get_group(asker.service, asker.principal, named["group"]), named["user"]
     if user not in (*found.members, *found.machine_users):
         raise Missing(f"{user} is not in a group {found.name!r}", action="See `registry-tui groups list`")
@@ -103,7 +103,7 @@ def _of_member(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_roles(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What a person keeps in an environment, or who loses a group's roles. Raises Missing, NotPermitted."""
+    """A person's remaining rights in an environment, or the people losing a group's. Raises Missing, NotPermitted."""
     given = environment_roles.list_roles(asker.service, asker.principal, named["environment"]).items
     name, of_group = named["name"], named["holder"] == "group"
     found = next((each for each in given if name == (each.group if of_group else each.user)), None)
@@ -131,7 +131,7 @@ def _of_token(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_collaborator(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What somebody loses in a project, and what stays. Raises Missing, NotPermitted."""
+    """The rights that somebody loses in a project, and those that stay. Raises Missing, NotPermitted."""
     user = named["user"]
     with asker.service.database.reading() as session:
         project = permissions.find_project(session, asker.principal, named["project"])
@@ -161,7 +161,7 @@ def _good_keys(user: str) -> ColumnElement[bool]:
 
 
 def _roles(session: Session, where: ColumnElement[bool]) -> list[str]:
-    """`MLUser in prod`, as they were given to whom `where` says."""
+    """Environment roles that match `where`, as `MLUser in prod`."""
     query = (
         select(EnvironmentRoleRow.role, EnvironmentRow.name)
         .join(EnvironmentRow, EnvironmentRow.id == EnvironmentRoleRow.environment_id)
@@ -174,7 +174,7 @@ def _roles(session: Session, where: ColumnElement[bool]) -> list[str]:
 
 
 def _named_by_ranger(session: Session, asker: Asker, *, user: str | None = None, group: str | None = None) -> list[str]:
-    """The policies and roles of Ranger that name somebody, for who may see them."""
+    """The policies and roles of Ranger that name somebody; empty for people who may not see them."""
     if permissions.own_only(asker.principal, Action.POLICIES_SEE):
         return []
     there = [policy for known in all_known(asker.service) for policy in known.policies]

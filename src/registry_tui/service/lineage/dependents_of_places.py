@@ -1,4 +1,4 @@
-"""What breaks if workspaces, servers elsewhere, webhooks, keys that are trusted, and what gives storage access go."""
+"""The effects of deleting workspaces, servers elsewhere, webhooks, trusted keys, policies and mappings."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _of_webhook(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_signing_key(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """Versions that no other trusted key signed, and what serves these. Raises Missing."""
+    """Versions that no other trusted key signed, and the deployments that serve these. Raises Missing."""
     key = trust.find_key(asker.service, asker.principal, named["environment"], named["key"])
     other = aliased(VersionSignatureRow)
     trusted = select(SigningKeyRow.fingerprint).where(
@@ -104,7 +104,7 @@ def _of_signing_key(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_policy(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """Whom a policy of Ranger names, and whose machine user. Raises Missing, NotPermitted."""
+    """The people, groups, roles and machine users that a policy of Ranger names. Raises Missing, NotPermitted."""
     policy = policies.get_policy(asker.service, asker.principal, named["policy"])
     if not policy.is_enabled:
         return Dependents(lines=["It is disabled, and decides nothing now"])

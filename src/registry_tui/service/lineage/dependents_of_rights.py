@@ -1,4 +1,4 @@
-"""What breaks if storage access, Ranger's policies, exceptions and secrets end: what nothing is deleted by."""
+"""The effects of ending storage access, an outside Ranger's policies, exceptions and secrets, without a deletion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from registry_tui.service.webhooks import deliveries, subscriptions
 
 
 def _of_storage_access(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What needs the storage of a registry. Raises Missing, NotPermitted."""
+    """The models and deployments that need the storage of a registry. Raises Missing, NotPermitted."""
     place = enter_registry(
         asker.service, named["registry"], reader=asker.principal, action=Action.REGISTRY_GRANT, any_status=True
     )
@@ -40,7 +40,7 @@ def _of_storage_access(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_ranger_source(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """Who has storage by an outside Ranger only. Raises Missing, NotPermitted."""
+    """The registries that have storage by an outside Ranger only. Raises Missing, NotPermitted."""
     permissions.require(asker.principal, Action.POLICIES_SEE)
     outside = known_service(asker.service, named["environment"])
     if outside.source is None:
@@ -65,7 +65,7 @@ def _machine_users(asker: Asker, known: Known) -> set[str]:
 
 
 def _of_exception(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What a rule refuses again, and what stays although it does. Raises Missing, NotPermitted, PartUnavailable."""
+    """The purposes refused again, and the deployments that stay. Raises Missing, NotPermitted, PartUnavailable."""
     number = named["version"]
     if not (number.isascii() and number.isdigit()):
         raise InvalidInput(f"There is no version {number!r}", action="Give its number")
@@ -84,7 +84,7 @@ def _of_exception(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_webhook_secret(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """What a receiver has to know when its webhook gets a new secret. Raises Missing, NotPermitted."""
+    """The facts for a receiver whose webhook gets a new secret. Raises Missing, NotPermitted."""
     webhook = subscriptions.get_webhook(asker.service, asker.principal, named["webhook"])
     with asker.service.database.reading() as session:
         waiting = deliveries.waiting(session, webhook.id)
@@ -103,7 +103,7 @@ def _of_webhook_secret(asker: Asker, named: Mapping[str, str]) -> Dependents:
 
 
 def _of_secrets(asker: Asker, named: Mapping[str, str]) -> Dependents:
-    """Who has to be told of the platform's new secrets; its own parts are. Raises NotPermitted, InvalidInput."""
+    """The people who need the platform's new secrets; its own parts get them. Raises NotPermitted, InvalidInput."""
     permissions.require(asker.principal, Action.SECRETS_ROTATE)
     if named["kind"] not in list(SecretKind):
         raise InvalidInput(f"There are no secrets {named['kind']!r}", action=f"Choose from: {', '.join(SecretKind)}")

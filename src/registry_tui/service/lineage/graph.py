@@ -1,7 +1,8 @@
-"""The lineage of a thing: what it came from and what depends on it, both ways, in pages or as a tree.
+"""The lineage of a thing: its origins and its dependents, in pages or as a tree.
 
 A further kind of edge is one more function in `ORIGINS` or `DEPENDENTS`. Each finds the children of many nodes at once,
-so that a tree costs some questions a level, not some a node. What a person may not read is counted, never named.
+so that a tree costs a few queries a level, not a few a node. Things that a person may not read are counted, never
+named.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def list_neighbours(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[LineageNode]:
-    """What a thing came from, or what depends on it, directly. Raises Missing, NotPermitted, InvalidInput."""
+    """The direct origins or the direct dependents of a thing. Raises Missing, NotPermitted, InvalidInput."""
     paging.check_page_size(page_size)
     asker = Asker(service, principal)
     node = roots.find(asker, *checked(ref))
@@ -124,7 +125,7 @@ def get_tree(
     each: int = EACH,
     direction: Direction | None = None,
 ) -> LineageTree:
-    """What a thing came from and what depends on it, `depth` levels each way, at most `each` children of a node.
+    """The origins and dependents of a thing, `depth` levels each way, at most `each` children of a node.
 
     `direction`: only that way. Raises Missing, NotPermitted, InvalidInput, PartUnavailable.
     """
@@ -147,7 +148,7 @@ def get_tree(
 
 
 def _grow(asker: Asker, root: _Growing, way: Direction, depth: int, each: int, most: int) -> bool:
-    """Adds level after level; what was met already is not opened again. Returns whether something was left out."""
+    """Adds level after level; nodes seen before are not expanded again. Returns whether something was left out."""
     level, met, count = [root], {root.node.ref}, 1
     for _ in range(depth):
         by_kind: dict[NodeKind, list[_Growing]] = {}
@@ -173,7 +174,7 @@ def _grow(asker: Asker, root: _Growing, way: Direction, depth: int, each: int, m
 
 def _open(asker: Asker, kind: NodeKind, ones: Sequence[_Growing], way: Direction, each: int) -> None:
     for index, source in enumerate(_EDGES[way].get(kind, ())):
-        # A node whose list is full already goes on by its token.
+        # A node whose list is full already continues by its token.
         open_ = [one for one in ones if one.more is None]
         if not open_:
             return

@@ -1,4 +1,4 @@
-"""Edges between versions: what was promoted from what, in both directions."""
+"""Edges between versions: promoted versions and their copies, in both directions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST = 1000
 def originals_of_version(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """The versions of which each is a copy; one that is gone stays named."""
+    """The versions of which each is a copy; a deleted one stays named."""
     found = {}
     for each, rows in _rows(asker, nodes, VersionCopyRow.model_id, VersionCopyRow.version).items():
         shown = [_original(asker, row) for row in rows]

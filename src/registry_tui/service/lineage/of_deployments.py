@@ -1,4 +1,4 @@
-"""Edges around deployments: the versions that they serve or served, the aliases that they follow, who may call them."""
+"""Edges around deployments: the versions that they serve or served, their aliases, and the people who may call them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from registry_tui.service.models.versions import origin_of
 
 @dataclass(frozen=True)
 class LineageVersion:
-    """What a lineage shows of a version."""
+    """The facts of a version in a lineage."""
 
     version: int
     status: VersionStatus
@@ -28,9 +28,9 @@ class LineageVersion:
 def versions_of(
     asker: Asker, model: RegisteredModel, start: int, limit: int, only: Sequence[int] = ()
 ) -> list[LineageVersion]:
-    """Versions of a model, newest first, from a place on and one more than `limit`; MLflow is asked once a thousand.
+    """Versions of a model, newest first, from a place on and one more than `limit`; one request to MLflow per thousand.
 
-    `model` is one that the person sees, which MLflow said; it is not asked again for each version.
+    `model` is one that the person may see by MLflow; that is not checked again for each version.
     """
     place = asker.registry(model.registry_id)
     if place is None:
@@ -61,7 +61,7 @@ def _read(asker: Asker, workspace: str, name: str, number: int | None, start: in
 
 
 def version_node(model: RegisteredModel, version: LineageVersion | ModelVersion, relation: str) -> LineageNode:
-    """A version; its detail says what is not ready, and where it came from."""
+    """A node of a version; its detail is the status unless READY."""
     detail = "" if version.status is VersionStatus.READY else version.status.value.lower().replace("_", " ")
     name = f"{model.name} v{version.version}"
     return node(
@@ -177,7 +177,7 @@ def run_of_version(asker: Asker, nodes: Sequence[LineageNode], start: int, limit
 
 
 def _origin(asker: Asker, version: LineageVersion, relation: str) -> LineageNode:
-    """The run of a version; of a project that is gone, the names that the version kept."""
+    """The run of a version; for a deleted project, the names that the version kept."""
     origin = version.origin
     if origin.run_id is None:
         return node(NodeKind.RUN, "no run", relation=relation, detail=origin.source[:200], gone=False)

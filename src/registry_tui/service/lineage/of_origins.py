@@ -1,4 +1,4 @@
-"""Edges between runs and what they came from or logged: experiments, data sets, git commits, logged models."""
+"""Edges between runs and their origins and results: experiments, data sets, git commits, logged models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHORT = 12
 
 
 def origins_of(asker: Asker, place: ProjectPlace, run_ids: Sequence[str]) -> Mapping[str, OriginRow]:
-    """What is known of runs, also of deleted ones, without those that were purged: each is asked for once."""
+    """The origins of runs, also of deleted ones, without purged ones: each is requested once."""
     known: dict[str, OriginRow | None] = asker.once(("origins", place.id), dict)
     wanted = [each for each in dict.fromkeys(run_ids) if each not in known]
     known |= dict.fromkeys(wanted)
@@ -103,7 +103,7 @@ def _above(place: ProjectPlace, origins: OriginRow) -> list[LineageNode]:
 
 
 def commit_node(project_id: str, commit: str, relation: str) -> LineageNode:
-    """A git commit, of which runs of a project tell."""
+    """The node of a git commit of a project's runs."""
     return node(NodeKind.COMMIT, commit[:_SHORT], project_id, commit, relation=relation, detail=commit)
 
 
@@ -146,7 +146,7 @@ def run_of_logged_model(
 
 
 def _run_of(asker: Asker, each: LineageNode) -> tuple[ProjectPlace | None, str]:
-    """The project of a logged model, and the run that logged it; none where it is gone."""
+    """The project of a logged model, and the run that logged it; none if it is deleted."""
     named = parts(each)
     place = asker.project(named["project"])
     if place is None:
@@ -187,9 +187,9 @@ def versions_of_logged_model(
 def readers_of_logged_model(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """The runs that read logged models, as MLflow 3 notes it, the newest first: one question a project for many models.
+    """The runs that read logged models, as MLflow 3 notes it, the newest first: one request a project for many models.
 
-    Attached servers do not answer that.
+    Attached servers do not support that.
     """
     found: dict[str, list[LineageNode]] = {}
     wanted: dict[str, list[LineageNode]] = {}
@@ -242,7 +242,7 @@ LOGGED_MODEL_ID = r"m-[0-9a-f]{32}"
 
 
 def looked_up(asker: Asker, found: dict[str, list[LineageNode]]) -> dict[str, list[LineageNode]]:
-    """The same nodes, of which runs that were deleted or purged say so: some questions a project, however many runs."""
+    """The same nodes, with deleted and purged runs marked: a few queries a project, however many runs."""
     runs = [each for nodes in found.values() for each in nodes if each.kind is NodeKind.RUN and each.ref]
     stages: dict[str, str] = {}
     for project, wanted in by_project(runs).items():

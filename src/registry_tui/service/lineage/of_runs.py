@@ -24,7 +24,7 @@ EXPERIMENTS = 1000
 
 
 def run_node(project_id: str, run: Mapping[str, Any], relation: str) -> LineageNode:
-    """A run from the fields of `schemas.tracking.Run`; one that is deleted says so and is still there."""
+    """A run from the fields of `schemas.tracking.Run`; a deleted one is marked so."""
     status = str(run["status"]).lower()
     detail = status if run["lifecycle_stage"] == "active" else f"{status}, deleted; it can be restored"
     return node(NodeKind.RUN, run["name"] or run["id"], project_id, run["id"], relation=relation, detail=detail)

@@ -1,4 +1,4 @@
-"""The thing that a lineage is asked of, found by the rules that show it: who may not read it is refused there."""
+"""Finds the root of a lineage by the rules that show the thing: people who may not read it are refused there."""
 
 from __future__ import annotations
 

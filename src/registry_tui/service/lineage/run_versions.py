@@ -39,7 +39,7 @@ def registered_in(
 def with_artifacts(
     service: Service, principal: Principal, place: ProjectPlace, run_ids: Sequence[str]
 ) -> list[tuple[str, RegisteredAs, str]]:
-    """Run IDs, versions, and what of the run each was registered from: a logged model's ID, or a path."""
+    """Run IDs, versions, and the part of the run that each was registered from: a logged model's ID, or a path."""
     registry_id = registry_id_of(service, place)
     if registry_id is None or not run_ids:
         return []

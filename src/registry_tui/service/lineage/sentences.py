@@ -1,4 +1,4 @@
-"""Sentences about what depends on something: counts, and the first names of what the person may see."""
+"""Sentences about dependents: counts, and the first names of those that the person may see."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.lineage import of_deployments
 from registry_tui.service.lineage.asker import Asker
 
-#: Names in a sentence; what is looked at of one kind at most.
+#: Names in a sentence; things of one kind that are looked up at most.
 NAMED, MOST = 3, 1000
 #: Nouns whose plural is not the noun and an s.
 _SEVERAL = {"Model Registry": "Model Registries", "person": "people", "policy": "policies"}
-#: Says what depends on a thing that is named by the parts of its reference.
+#: Returns the dependents of a thing that is named by the parts of its reference.
 Rule = Callable[[Asker, Mapping[str, str]], Dependents]
 
 
@@ -37,7 +37,7 @@ def about(names: Sequence[str], noun: str, verb: str, verbs: str, hidden: int = 
 
 
 def sentence(nodes: Sequence[LineageNode], noun: str, verb: str, verbs: str) -> list[str]:
-    """The same of nodes, of which hidden ones stand for several."""
+    """The same for nodes; a hidden node represents several."""
     names = [each.name for each in nodes if each.kind is not NodeKind.HIDDEN]
     return about(names, noun, verb, verbs, sum(each.count for each in nodes if each.kind is NodeKind.HIDDEN))
 

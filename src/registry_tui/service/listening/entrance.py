@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for a TLS handshake, and for the other side's part of ending TLS.
 HANDSHAKE_SECONDS, SHUTDOWN_SECONDS = 10.0, 2.0
-#: Seconds until the next try where none can be accepted: the process has no file left, say.
+#: Seconds until the next try when accepting fails, for example for want of file descriptors.
 PAUSE_SECONDS = 0.5
 
 
@@ -42,7 +42,7 @@ class Entrance:
                 try:
                     connection, peer = await loop.sock_accept(self._socket)
                 except OSError as error:
-                    if error.errno != errno.ECONNABORTED:  # a caller who left while waiting
+                    if error.errno != errno.ECONNABORTED:  # the caller left while waiting
                         logger.error("no connection can be accepted now: %s", error.strerror)
                         await asyncio.sleep(PAUSE_SECONDS)
                     continue
@@ -70,7 +70,7 @@ class Entrance:
                 ssl_shutdown_timeout=seconds[1],
             )
         except OSError as error:
-            # Its certificate was not accepted, it speaks no TLS, or it said nothing.
+            # Its certificate was not accepted, it speaks no TLS, or it sent nothing.
             logger.debug("a handshake failed: %s", type(error).__name__)
         finally:
             if self._context is not None:

@@ -29,9 +29,9 @@ class Failures:
         self._slowed: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait(self, address: str, user: str, credential: str) -> float:
-        """Seconds until a sign-in is looked at again; 0: now.
+        """Seconds until a sign-in is checked again; 0: now.
 
-        A credential that was good from this address goes on to be, so that nobody locks out others by guessing.
+        A credential that was valid from this address stays accepted, so that guessing locks out nobody else.
         """
         if self._mark(address, credential) in self._good:
             return 0.0

@@ -1,4 +1,4 @@
-"""Passes requests on to the service, MLflow's server or the gateway, and answers back, both as they arrive."""
+"""Forwards requests to the service, MLflow's server or the gateway, and their responses, both streamed."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _ONE_HOP = frozenset(
 )
 _OWN = frozenset({"host", "authorization", "cookie", "origin", "referer", "forwarded", "content-length"})
 _OWN_PREFIXES = ("x-registry-", "x-forwarded-", "sec-", "x-mlflow-acting")
-#: Of answers: the parts' own cookies and invitations to sign in are not for callers.
+#: Response headers that are removed: the parts' own cookies and sign-in challenges are not for callers.
 _NOT_ANSWERED = frozenset({"set-cookie", "www-authenticate", "server", "date", events.RECORDED.lower()})
-#: Learns an answer's status, and whether its part wrote an event, before the caller gets the answer.
+#: Called with a response's status, and whether its part wrote an event, before the caller gets the response.
 Heard = Callable[[int, bool], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """A part that answers: its address, and what is in front of its paths at the listener."""
+    """A part of the platform: its address, and the prefix of its paths at the listener."""
 
     name: str
     base: str
@@ -78,7 +78,7 @@ async def forward(
     largest: int | None = None,
     whole: bytes | None = None,
 ) -> web.StreamResponse:
-    """Sends a request on with `headers` of our own, and the answer, of which `heard` learns, back. Raises Refusal.
+    """Forwards a request with `headers` of our own, and its response, which is reported to `heard`. Raises Refusal.
 
     `largest`: bytes of a body; a larger one is refused. `whole`: the body, where it was read before.
     """
@@ -139,7 +139,7 @@ async def _answer(request: web.Request, upstream: Upstream, answer: aiohttp.Clie
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
     except (aiohttp.ClientError, TimeoutError) as error:
-        # It breaks off for the caller too: a part of an answer must not look like a whole one.
+        # The connection is broken for the caller too: a partial response must not look complete.
         raise ConnectionAbortedError(f"the part {upstream.name} broke off its answer") from error
     await response.write_eof()
     return response

@@ -1,4 +1,4 @@
-"""Every request from the network: let in or refused, passed on to its part, answered with security headers."""
+"""Every request from the network: admitted or refused, forwarded to its part, answered with security headers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from registry_tui.service.listening.sign_in import NOBODY, Refused, SignIn
 
 logger = logging.getLogger("registry_tui.access")
 
-#: Addresses that the service answers.
+#: Path prefixes of the service.
 _SERVICE = ("/api/v1/", "/service/", "/authz/")
-#: What people ask who are not signed in yet: exactly these requests, which show nothing but where to sign in.
+#: The requests of people who are not signed in yet: exactly these, which show only where to sign in.
 _BEFORE_SIGN_IN = {
     ("GET", issuers.WAYS),
     ("POST", issuers.BY_ID_TOKEN),
@@ -39,7 +39,7 @@ _BEFORE_SIGN_IN = {
     ("POST", issuers.BY_CODE),
 }
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
-#: As MLflow's own server would answer, so that its clients show the reason.
+#: MLflow's own error codes, so that its clients show the reason.
 _MLFLOW_CODES = {
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
@@ -65,7 +65,7 @@ MOST_SIGN_IN_BYTES, SIGN_IN_SECONDS = 32 << 10, 10.0
 #: Accounts at MLflow's server that are made at the same time.
 ACCOUNT_THREADS = 8
 
-#: For every answer; a page of a part may have a policy of its own for its contents.
+#: For every response; a page of a part may have a policy of its own for its contents.
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -84,7 +84,7 @@ class Front:
         self._tls = tls
         self.sign_in = SignIn(service)
         self._upstreams = Upstreams(service.home, service.ports)
-        # Threads of their own: MLflow's server may take long to answer, and tokens are checked in the others.
+        # Threads of their own: MLflow's server may respond slowly, and tokens are checked in the others.
         self._accounts = ThreadPoolExecutor(ACCOUNT_THREADS, thread_name_prefix="accounts")
 
     def application(self) -> web.Application:
@@ -104,14 +104,14 @@ class Front:
             response.headers["Content-Security-Policy"] = mlflow_page.POLICY
         for name, value in {**SECURITY_HEADERS, **(_ONLY_TLS if self._tls else {})}.items():
             response.headers.setdefault(name, value)
-        # Stricter than what the parts say of themselves.
+        # Stricter than the headers of the parts.
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Server"] = "registry-tui"
         response.headers["X-Request-ID"] = request.get("request_id") or heads.request_id(request)
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Answers refusals in the words of the part that was asked, and writes each into the events and the log."""
+        """Turns refusals into error responses in the requested part's format; records each as event and in the log."""
         request_id = request["request_id"] = heads.request_id(request)
         request["principal"] = None
         began, status = time.monotonic(), 0
@@ -195,7 +195,7 @@ class Front:
         )
 
     async def _before_sign_in(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
-        """The service's answer to somebody who shows no token; sign-ins that fail are counted as refused tokens are."""
+        """The service's response to a request without a token; failed sign-ins are counted like refused tokens."""
         largest = self._service.settings.max_request_bytes
         if request.method == "GET":
             return await self._answered(request, self._upstreams.service, headers, largest)
@@ -215,14 +215,15 @@ class Front:
         ended: Callable[[bool], None] | None = None,
         whole: bytes | None = None,
     ) -> web.StreamResponse:
-        """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked.
+        """The part's response. Refusals without an event of the part itself are recorded as one, for any request.
 
-        `ended` is given whether it was no refusal, before the answer is passed on. `whole`: the body, if it was read.
+        `ended` is called with whether it was not refused, before the response is passed on. `whole`: the body, if it
+        was read.
         """
 
         async def heard(status: int, recorded: bool) -> None:
             if ended is not None:
-                # An issuer that is away, or none at all, says nothing about the ID token.
+                # An unavailable or missing issuer is not evidence about the ID token.
                 ended(status < 400 or status >= 500 or status == 404)
             by_service = upstream is self._upstreams.service
             if status in (_AUDITED if by_service else _AUDITED_OF_OTHERS) and not (by_service and recorded):
@@ -246,7 +247,7 @@ class Front:
         return f"Basic {base64.b64encode(f'{principal.name}:{password}'.encode()).decode()}"
 
     def _reached(self, request: web.Request) -> str:
-        """The address that the caller used, to be named in answers."""
+        """The address that the caller used, to be named in responses."""
         host = request.headers.get("Host", "")
         if not _is_host(host):
             raise Refusal(400, "host-malformed", "The header Host is not HOST:PORT", "Send the address's own host")
@@ -273,7 +274,7 @@ def _require_utf8(request: web.Request) -> None:
 
 
 def _require_same_site(request: web.Request) -> None:
-    """Raises Refusal for what another site's page sends from a browser. The host may be any: a token is asked for."""
+    """Raises Refusal for a request of another site's page in a browser. Any host is accepted: a token is required."""
     host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     problem = web_pages.problem(request.method, request.headers, (host,))
     if problem is not None:
@@ -288,7 +289,7 @@ def _require_own_name(request: web.Request, principal: Principal) -> None:
 
 
 def _address(request: web.Request) -> str:
-    """The path that was asked for, without its query, for logs and events."""
+    """The path of a request, without its query, for logs and events."""
     return redacted(request.raw_path.partition("?")[0].encode("unicode_escape").decode())[:300]
 
 
@@ -297,7 +298,7 @@ def _refusal(request: web.Request, refused: Refused) -> web.Response:
     refusal = refused.refusal
     answer = problems.response(refusal, request["request_id"])
     if refusal.status == 401:
-        # Basic only for MLflow's page: a browser asks for a password then, and keeps it.
+        # Basic only for MLflow's page: a browser then prompts for a password, and keeps it.
         page = mlflow_page.wanted_by_browser(request)
         answer.headers["WWW-Authenticate"] = mlflow_page.CHALLENGE if page else 'Bearer realm="registry-tui"'
     if refused.retry_after:

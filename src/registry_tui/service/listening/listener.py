@@ -1,4 +1,4 @@
-"""The listener: the network's door, in a thread with an event loop of its own, within the service's process."""
+"""The listener for the network, in a thread with an event loop of its own, within the service's process."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ HANDSHAKES, HANDSHAKES_EACH = 500, 100
 
 
 def chosen(service: Service) -> Listening | None:
-    """Where to listen: as `--listen` says, else as the settings do; None for nowhere. Raises CannotListen, Damaged."""
+    """Where to listen: by `--listen`, else by the settings; None for nowhere. Raises CannotListen, Damaged."""
     return listening.load(service.home) or of_settings(service.settings)
 
 
 def of_settings(settings: Settings) -> Listening | None:
-    """Where the settings say to listen. Raises CannotListen."""
+    """Where to listen by the settings; None for nowhere. Raises CannotListen."""
     if not settings.listen:
         return None
     return listening.parse(
@@ -65,7 +65,7 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Answers from now on."""
+        """Starts serving."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""MLflow's own web page behind the listener: how a browser signs in, and what the page may load."""
+"""MLflow's own web page behind the listener: how a browser signs in, and the page's content security policy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from aiohttp import web
 #: The page and its program files, of all projects and of one. Artifacts, which may be anybody's pages, are not among
 #: them: they keep the listener's policy, and run nothing.
 _PAGE = re.compile(r"/mlflow(/projects/[^/]+)?/(static-files/.*)?")
-#: What the page needs: its own files, styles and small scripts that it makes itself, and pictures that it draws.
+#: Allows what the page needs: its own files, styles and small scripts that it makes itself, and pictures that it draws.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-#: A browser then asks for both, keeps them, and sends them with every request to this address. Pages of other sites
+#: A browser then prompts for both, keeps them, and sends them with every request to this address. Pages of other sites
 #: cannot use them: each of their requests is refused (`contracts/web_pages.py`). Nor can MLflow's page elsewhere.
 CHALLENGE = 'Basic realm="MLflow: your user name, and a token as the password", charset="UTF-8"'
 HELP = (
@@ -30,7 +30,7 @@ def is_page(path: str) -> bool:
 
 
 def wanted_by_browser(request: web.Request) -> bool:
-    """Whether a person opens a page of MLflow's in a browser: its own questions, and programs, ask for no HTML."""
+    """Whether a person opens a page of MLflow's in a browser: its own requests, and programs, do not accept HTML."""
     path = request.raw_path.partition("?")[0]
     below = path == "/mlflow" or path.startswith("/mlflow/")
     return below and request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
@@ -43,7 +43,7 @@ def kept_by_browser(request: web.Request) -> bool:
 
 
 def require_slash(request: web.Request) -> None:
-    """Sends a browser on from `/mlflow`: the page names its files as beside its address. Raises HTTPException."""
+    """Redirects a browser from `/mlflow`: the page's files have relative addresses. Raises HTTPException."""
     path, mark, query = request.raw_path.partition("?")
     if path == "/mlflow" and request.method in ("GET", "HEAD"):
         raise web.HTTPPermanentRedirect(f"/mlflow/{mark}{query}")

@@ -1,4 +1,4 @@
-"""Who asks over the network: a person's token, or a deployment's API key, at every door and in each request."""
+"""Authentication over the network: a person's token, or a deployment's API key, everywhere and in each request."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def credential_of(authorization: str | None) -> Credential:
 
 
 class SignIn:
-    """Checks each request's credential, and slows down who guesses."""
+    """Checks each request's credential, and slows down guessing."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -111,7 +111,7 @@ class SignIn:
         return principal, credential
 
     async def caller(self, authorization: str | None, address: str, request_id: str) -> tuple[Principal, Credential]:
-        """Who calls a deployment, with their API key, or with a token where no key is asked for. Raises Refused."""
+        """The caller of a deployment, by an API key, or by a token where no key is required. Raises Refused."""
         credential = self._credential(authorization, address)
         if not credential.is_key:
             return await self.person(authorization, address, request_id)
@@ -125,7 +125,7 @@ class SignIn:
 
     def _credential(self, authorization: str | None, address: str) -> Credential:
         if not authorization:
-            # A health probe, say: it guesses nothing, and others behind the same proxy must not wait for it.
+            # For example a health probe: it guesses nothing, and others behind the same proxy must not be slowed by it.
             raise Refused(_missing(), often=self.failures.unnamed(address))
         try:
             credential = credential_of(authorization)
@@ -167,9 +167,9 @@ class SignIn:
 
     @contextmanager
     def attempt(self, address: str) -> Iterator[Callable[[bool], None]]:
-        """A sign-in with proof from elsewhere, which ends good or not; one that is not counts as a refused token.
+        """A sign-in with proof from elsewhere, which succeeds or not; a failed one counts as a refused token.
 
-        One that ends without an answer counts as nothing: its proof was not looked at.
+        One that ends without a response does not count: its proof was not checked.
 
         Raises Refused; Refusal while there are too many of them.
         """
@@ -198,9 +198,9 @@ class SignIn:
             ended(True)
 
     async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
-        """Writes an event about a refusal. Where that cannot be written, the refusal stands all the same.
+        """Writes an event about a refusal. If that fails, the request is refused all the same.
 
-        Of those that are many, one event a minute and address says how many there were.
+        Frequent ones are summed up in one event a minute and address, with their number.
         """
         principal = replace(who, request_id=request_id)
         refusal, more = refused.refusal, ""

@@ -1,4 +1,4 @@
-"""The service's background work: finishing its start, archiving waiting versions, clearing up what was cut off."""
+"""The service's background work: finishing its start, archiving waiting versions, cleaning up interrupted work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SOURCES_EVERY = 0.5
 _LEADER = "leader"
 #: Seconds between looks for secrets that another process has rotated; old ones work for longer.
 SECRETS_EVERY = 0.5
-#: Seconds between looks for what was cut off.
+#: Seconds between cleanups of interrupted work.
 CLEAN_UP_EVERY = 30.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
@@ -57,7 +57,8 @@ class Background:
 
     The parts of the platform may come up later than the service.
 
-    Of several processes on one database, one leads: it does what is to be done once. Each says by a lock that it lives.
+    Of several processes on one database, one leads: it does the work that must be done once. Each holds a lock as a
+    sign of life.
     """
 
     def __init__(self, service: Service, process: str = "service") -> None:
@@ -70,9 +71,9 @@ class Background:
         self._pending = threading.Event()
         self._launched = threading.Event()
         self._threads: list[threading.Thread] = []
-        #: Why the service cannot work at all, and what to do; None while nothing stands in its way.
+        #: The fault that keeps the service from working at all, with an action; None without one.
         self.failure: DatabaseFault | None = None
-        #: What the start still waits for, for people; empty once it is done.
+        #: The step that the start waits for, for people; empty once it is done.
         self.waiting_for = "the service's start"
         self.ready = threading.Event()
         self.minder = Minder(service)
@@ -103,7 +104,7 @@ class Background:
             self._threads.append(thread)
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stops the threads, waiting for what they are doing at most `timeout` seconds each."""
+        """Stops the threads, waiting for their work at most `timeout` seconds each."""
         self._stopping.set()
         self._pending.set()
         self._sender.wake()
@@ -130,7 +131,7 @@ class Background:
             endings.leave(self._service.home, "service", endings.Ending(self.failure.detail, self.failure.action))
 
     def _fault(self, error: Exception) -> DatabaseFault | None:
-        """Which database stands in the way of the start, and how."""
+        """The database that prevents the start, with the fault."""
         return endings.database_ending(error, self._service.home, "service", "workflows")
 
     def _start(self) -> None:
@@ -164,7 +165,7 @@ class Background:
             return False
 
     def _begin(self) -> None:
-        """What the process does that leads, once it does."""
+        """The start of the process that leads, once it does."""
         if self._begun or not self._leads():
             return
         service = self._service
@@ -181,7 +182,7 @@ class Background:
             self._clean_up()
 
     def _take_over(self) -> None:
-        """Goes on with workflows of processes that are gone; what waits for parts of the platform waits elsewhere."""
+        """Resumes workflows of processes that ended; this thread never waits for parts of the platform."""
         said = ""
         while not self._stopping.wait(TAKE_OVER_EVERY):
             try:
@@ -260,7 +261,7 @@ class Background:
                 logger.info("%s that nobody used", unused.said(gone))
 
     def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
-        """Does the work, again and again with growing pauses while a part does not answer or it fails."""
+        """Does the work, retrying with growing pauses while a part does not respond or it fails."""
         pause = FIRST_PAUSE
         said = ""
         while not self._stopping.is_set():
@@ -336,7 +337,7 @@ class Background:
                 said = guarded_look(self._clusters, said)
 
     def _remove_from_nfs(self) -> None:
-        """Removes what could not be removed from an NFS earlier: perhaps for hours, for which nothing else waits."""
+        """Removes files that could not be removed from an NFS earlier; may block for hours: nothing else waits."""
         while not self._stopping.wait(CLEAN_UP_EVERY):
             try:
                 if self._service.workflows.launched and self._leads_now():

@@ -23,7 +23,7 @@ _MARK = "bootstrap"
 
 
 def run(service: Service) -> None:
-    """Makes what is missing, once in an installation's life; goes on where an earlier call was cut off.
+    """Makes the missing first resources, once in an installation's life; resumes an interrupted earlier call.
 
     Raises ServiceError, PartUnavailable among them: call it again later.
     """

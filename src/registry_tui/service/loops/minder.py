@@ -1,4 +1,4 @@
-"""Looks after what is deployed: memory limits, aliases that moved, replicas that gave up, when API keys were used."""
+"""Watches deployments: memory limits, moved aliases, replicas that gave up, use of API keys."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
 MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
 AGAIN_AFTER = 30.0
-#: Seconds for which what the database says is kept, unless something was written; and what supervisord says, unless a
-#: replica that runs has ended or was added.
+#: Seconds for which rows of the database are cached, unless something was written; and supervisord's process states,
+#: unless a running replica has ended or one was added.
 ROWS_KEPT, PROCESSES_KEPT = 30.0, 3.0
 
 
@@ -58,7 +58,7 @@ class Minder:
         self._said: dict[str, str] = {}
 
     def look(self) -> None:
-        """Looks at what is due. Raises ServiceError, SupervisorUnavailable."""
+        """Does the checks that are due. Raises ServiceError, SupervisorUnavailable."""
         rows = self._deployed()
         moment = time.monotonic()
         if rows:
@@ -109,7 +109,7 @@ class Minder:
                     continue
                 if info.pid and name.generation in limits:
                     self._limit(row, name, info.pid, limits[name.generation])
-                # A rollout judges its own replicas; those that serve meanwhile, for long beside a canary, are not its.
+                # A rollout judges its own replicas, not those that serve meanwhile (for long next to a canary).
                 serving = active is not None and name.generation == active.generation
                 if info.state == "FATAL" and (serving or row.state == DeploymentState.DEPLOYED.value):
                     self._start_again(row, name)
@@ -129,7 +129,7 @@ class Minder:
         return self._known
 
     def _take_away(self, row: DeploymentRow, strays: Sequence[ReplicaName]) -> None:
-        """Ends replicas that no caller reaches: a rollout could not, while the supervisor did not answer."""
+        """Ends replicas that no caller reaches: a rollout could not, while the supervisor did not respond."""
         if not strays:
             return
         with self._service.database.reading() as session:
@@ -143,7 +143,7 @@ class Minder:
         """Lets a deployment go back whose first calls fail; whether it does."""
         try:
             if first_calls.judge(self._service, self._local, row):
-                # An alias that it follows goes on naming that version: not rolled out again until it moves.
+                # The followed alias still names that version: it is not rolled out again until the alias moves.
                 self._failed[row.id] = row.version
                 return True
         except InUse:  # another change is under way
@@ -169,7 +169,7 @@ class Minder:
                 present.reason = why
 
     def _start_again(self, row: DeploymentRow, name: ReplicaName) -> None:
-        """A replica that ended again and again gets another chance after a while: the cause may have gone."""
+        """Restarts a replica that ended repeatedly, after a while: the cause may have been fixed."""
         first = self._gave_up.setdefault(name.program, time.monotonic())
         if time.monotonic() - first < AGAIN_AFTER:
             return
@@ -247,7 +247,7 @@ class Minder:
         return self._failed.get(row.id) == named.version
 
     def _note(self, row: DeploymentRow, problem: str) -> None:
-        """Keeps with a deployment why it cannot follow its alias; an event says so once."""
+        """Stores with a deployment why it cannot follow its alias; records an event once."""
         if problem == row.follow_problem:
             return
         with self._service.database.session() as session:
@@ -280,7 +280,7 @@ def _still(row: DeploymentRow) -> str:
 
 
 class Looking(Protocol):
-    """Whoever looks after deployments."""
+    """Watches deployments."""
 
     def look(self) -> None:
         """Looks once. Raises ServiceError, SupervisorUnavailable."""

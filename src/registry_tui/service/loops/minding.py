@@ -1,4 +1,4 @@
-"""What those who look after deployments do in the same way: events, and for whom they act."""
+"""The common parts of the loops that watch deployments: events, and the principal they act for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(service: Service, row: DeploymentRow, action: str, detail: str) -> No
 
 
 def creator_of(service: Service, row: DeploymentRow) -> Principal:
-    """The person who deployed it, under a new request ID: what looks after it has no more permissions."""
+    """The person who deployed it, with a new request ID: the loops have no more permissions than that person."""
     with service.database.reading() as session:
         user = session.get(UserRow, row.creator)
     owner = identity.owner_principal(service)

@@ -1,6 +1,6 @@
 """Looks after deployments whose replicas read model files from a registry's NFS.
 
-In a thread of its own: a server of NFS that is gone takes seconds to be found, in which memory limits must go on.
+In a thread of its own: finding that an NFS server is lost takes seconds, in which memory limits must be enforced.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_EVERY, SOUND_FOR = 5.0, 30.0
 #: Seconds between rollouts of one deployment because of its NFS, and until the next try of one that was not accepted.
 LEAVE_EVERY, AGAIN_AFTER = 300.0, 30.0
 
-#: What one look has found, by source and version of the protocol.
+#: The results of one look, by source and version of the protocol.
 Found = dict[tuple[str | None, str | None], NfsStatus]
 
 
@@ -58,13 +58,13 @@ class NfsMinder:
             return session.scalars(query.options(selectinload(DeploymentRow.revisions))).all()
 
     def _leave(self, row: DeploymentRow, found: Found) -> None:
-        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout places them anew.
+        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout places them again.
 
-        One that reads from an NFS that does not answer does not give up: it ends, starts again and waits.
+        A replica whose NFS does not respond does not give up: it ends, starts again and waits.
         """
         if time.monotonic() < self._next.get(row.id, 0.0):
             return
-        # What was noted of a version says nothing about one replica: its rollout may have fetched the files.
+        # The state noted of a version does not apply to one replica: its rollout may have fetched the files.
         processes = self._local.look(self._local.names(row.id))
         waiting = [process for process in processes if process.shared and not process.ready]
         if not waiting:
@@ -76,7 +76,7 @@ class NfsMinder:
         unread = next((process for process in waiting if process.unread), None)
         if status.mounted and unread is None:
             return
-        # In an NFS that can be used, the rollout unpacks again what is missing there or damaged.
+        # In a usable NFS, the rollout unpacks missing or damaged files again.
         why = nfs.why_not(status) if unread is None or not status.mounted else unread.reason
         accepted = self._roll_out(row, why)
         self._next[row.id] = time.monotonic() + (LEAVE_EVERY if accepted else AGAIN_AFTER)

@@ -1,8 +1,8 @@
-"""What other processes of the service commit, for those who follow this one's stream: PostgreSQL's LISTEN and NOTIFY.
+"""Changes by other processes of the service, for followers of this one's stream: PostgreSQL's LISTEN and NOTIFY.
 
-A transaction that writes what the stream tells of notifies a channel of the schema, which is delivered with its commit
-and in the order of commits. The other processes read those rows then. A process that was cut off from the server does
-not know what it missed: its followers have to ask for everything again.
+A transaction that writes rows of the stream notifies a channel of the schema; the notification is delivered with its
+commit and in the order of commits. The other processes then read those rows. A process that lost its connection does
+not know the missed changes: its followers have to reload everything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EVERY = 1.0
 #: Rows of one notification: PostgreSQL takes 8,000 bytes.
 _ROWS = 100
 _KINDS: dict[str, type[EventRow | WorkflowRow]] = {"event": EventRow, "workflow": WorkflowRow}
-#: What `announce` sends. Every role of the server may notify every channel, of anything.
+#: The format of the notifications of `announce`. Every role of the server may notify every channel, of anything.
 _NOTIFICATION = re.compile(r"(?P<life>[0-9a-f]{32}) (event( [0-9]{1,18})+|workflow( [^ ]+)+)")
 
 
@@ -46,7 +46,7 @@ class Others:
         self._hub = hub
         self._life = uuid.uuid4().hex
         self._channel = schema_of(database.url)
-        #: Whether a change was not understood, which the log says once.
+        #: Whether a change was not understood, which is logged once.
         self._puzzled = False
 
     def announce(self, session: Session, rows: Sequence[object]) -> None:
@@ -94,7 +94,7 @@ class Others:
             connection.close()
 
     def _hear(self, payload: str) -> None:
-        """Publishes what a notification names; what is not understood must not end the following of others."""
+        """Publishes the rows that a notification names; one that is not understood must not end the loop."""
         import psycopg
 
         try:
@@ -102,7 +102,7 @@ class Others:
         except (psycopg.Error, SQLAlchemyError):
             raise
         except Exception as error:
-            # A row of a newer process, say.
+            # For example a row of a newer process.
             if not self._puzzled:
                 logger.warning("a change of another process is not understood: %s", type(error).__name__)
             self._puzzled = True

@@ -1,8 +1,8 @@
-"""The stream of changes: what the service's writes tell to those who follow it.
+"""The stream of changes: publishes the service's writes to followers.
 
-Changes are taken from the database's sessions once they are committed, so that no function has to think of it.
-Each follower has a bounded queue. One that reads too slowly, or comes back after more than is kept, gets `resync`: it
-has to ask for everything again, and costs nothing more.
+Changes are taken from the database's sessions once they are committed, so that no function has to publish them itself.
+Each follower has a bounded queue. One that reads too slowly, or reconnects after more changes than are kept, gets
+`resync`: it has to reload everything, and takes no more memory.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from registry_tui.service.operations.events import to_schema as event_schema
 
 logger = logging.getLogger(__name__)
 
-#: Changes kept for those who come back, and those that may wait for one follower.
+#: Changes kept for clients that reconnect, and changes queued for one follower.
 KEPT, WAITING = 1000, 256
-#: Seconds between two lines that only say that the connection is alive.
+#: Seconds between two heartbeats of the connection.
 HEARTBEAT = 15.0
 #: Seconds between two looks at the parts while somebody follows: at rest, and while one is not well.
 HEALTH_EVERY, IN_TROUBLE = 5.0, 1.0
@@ -45,7 +45,7 @@ class _Follower:
         self.there_is_more = asyncio.Event()
 
     def may_see(self, change: Change) -> bool:
-        """As in the lists: an administrator sees all, others what they did themselves; health is for all."""
+        """As in the lists: an administrator sees all, others their own actions; health is for all."""
         told, action = (change.workflow, Action.WORKFLOWS) if change.workflow else (change.event, Action.EVENTS)
         return told is None or permissions.may_for(self.principal, action, told.actor_crn)
 
@@ -65,7 +65,7 @@ class Hub:
         self.followed = threading.Event()
 
     def publish(self, kind: ChangeKind, **told: object) -> None:
-        """Tells all who follow; never waits for any."""
+        """Sends a change to all followers; never waits for any."""
         with self._guard:
             self._count += 1
             change = Change.model_validate({"id": f"{self._life}-{self._count}", "kind": kind, **told})
@@ -92,7 +92,7 @@ class Hub:
         return Change(id=f"{self._life}-{self._count}", kind=ChangeKind.RESYNC)
 
     def begin_again(self) -> None:
-        """Has all who follow, and who come back, ask for everything again: changes were missed."""
+        """Makes all followers, also those that reconnect, reload everything: changes were missed."""
         with self._guard:
             self._count += 1
             self._kept.clear()
@@ -108,7 +108,7 @@ class Hub:
                 self._wake(follower)
 
     async def follow(self, principal: Principal, last: str | None) -> AsyncIterator[Change | None]:
-        """Changes after `last` (an ID, or None), at first what was missed or a resync; None is a sign of life."""
+        """Yields changes after `last` (an ID, or None), first the missed ones or a resync; None is a heartbeat."""
         follower = _Follower(principal)
         with self._guard:
             follower.queue.extend(self._missed(follower, last))
@@ -151,7 +151,7 @@ class Hub:
                 self.publish(ChangeKind.EVENT, event=event_schema(row))
 
     def watch_health(self, service: Service) -> None:
-        """Tells when a part's state changes; looks only while somebody follows. Ends when the hub is closed."""
+        """Publishes changes of a part's state; checks only while somebody follows. Ends when the hub is closed."""
         while not self.closed.is_set():
             if not self.followed.wait(HEALTH_EVERY):
                 continue

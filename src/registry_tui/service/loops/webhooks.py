@@ -1,4 +1,4 @@
-"""Sends what webhooks are due, each webhook by one worker at a time, so that no receiver holds up another."""
+"""Sends the deliveries that are due, each webhook by one worker at a time, so that no receiver blocks another."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after each failed attempt, as Standard Webhooks recommends; after the last one a delivery has failed.
 PAUSES = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-#: How far a pause may differ, so that what failed together does not come together again.
+#: Jitter of a pause, so that deliveries that failed together are not retried together.
 _JITTER = 0.1
 #: A webhook is paused when so many attempts failed in a row, for so long.
 GIVES_UP, GIVES_UP_AFTER = 8, timedelta(hours=24)
 #: Receivers that are sent to at a time.
 WORKERS = 8
-#: What one receiver gets before others have their turn: messages, seconds.
+#: The share of one receiver before others have their turn: messages, seconds.
 TURN, TURN_SECONDS = 20, 10.0
 #: Attempts that the log of a delivery holds.
 _LOGGED = 12
-#: Seconds until a look at what other processes have written, and until a part of the platform is asked again.
+#: Seconds until a check for rows of other processes, and until a retry after a part of the platform was unavailable.
 SHARED_EVERY, PART_EVERY = 2.0, 30.0
-#: Seconds between two looks for what is too old, while something is sent.
+#: Seconds between two prunings of old deliveries, while something is sent.
 _PRUNE_EVERY = 3600.0
 
 
 class Sender:
-    """Waits for what is due. `leads` says whether this process sends."""
+    """Sends deliveries when they are due. `leads` returns whether this process sends."""
 
     def __init__(self, service: Service, leads: Callable[[], bool]) -> None:
         self._service, self._leads = service, leads
@@ -66,7 +66,7 @@ class Sender:
         self._changed: set[tuple[str, str]] = set()
 
     def written(self, rows: Sequence[object]) -> None:
-        """Looks now when a commit wrote what is to be sent."""
+        """Wakes the sender when a commit wrote deliveries, webhooks or owners."""
         changed = {
             (row.registry_id, row.resource_name)
             for row in rows
@@ -210,7 +210,7 @@ def deliver_next(service: Service, webhook_id: str, context: ssl.SSLContext) -> 
 def stop_of_former_owners(service: Service, registry_id: str, model: str) -> None:
     """Pauses the webhooks for a model whose creators may not have them any more.
 
-    What is left out, because a part does not answer or by a kill, the next message pauses.
+    One that is missed, because a part is unavailable or by a kill, is paused by its next message.
     """
     with service.database.reading() as session:
         of_it = select(WebhookRow).where(WebhookRow.registry_id == registry_id, WebhookRow.model == model)
@@ -255,7 +255,7 @@ def _may_read(service: Service, creator: Principal, delivery: WebhookDeliveryRow
 
 
 def _note(service: Service, webhook: WebhookRow, delivery: WebhookDeliveryRow, at: datetime, answer: Answer) -> None:
-    """Writes what came of an attempt, and when the next one is."""
+    """Writes the outcome of an attempt, and the time of the next one."""
     reason = ""
     with service.database.session() as session:
         row, hook = session.get(WebhookDeliveryRow, delivery.number), session.get(WebhookRow, webhook.id)
@@ -298,7 +298,7 @@ def _finish(service: Service, delivery: WebhookDeliveryRow, state: DeliveryState
 
 
 def _put_off(service: Service, delivery: WebhookDeliveryRow, reason: str) -> None:
-    """Not an attempt: what the creator may read cannot be known now."""
+    """Not an attempt: the creator's rights cannot be checked now."""
     with service.database.session() as session:
         if (row := session.get(WebhookDeliveryRow, delivery.number)) is not None:
             row.reason, row.next_at = reason, now() + timedelta(seconds=PART_EVERY)

@@ -21,7 +21,7 @@ from registry_tui.service.stores import archives, content
 from registry_tui.service.stores.bucket_files import Folder, StoredFile, StoreFolder
 from registry_tui.service.tracking import artifact_uploads
 
-#: Characters kept of what was wrong with an archive.
+#: Characters kept of the description of a damaged archive.
 _MAX_DAMAGE = 1000
 
 
@@ -31,7 +31,7 @@ def manifest(service: Service, principal: Principal, registry: str, model: str, 
 
 
 def verify_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> ArchiveCheck:
-    """Reads a version's archive again and compares it with its manifest; an event tells what was found.
+    """Reads a version's archive again and compares it with its manifest; records the result as an event.
 
     Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable.
     """
@@ -64,7 +64,7 @@ def check_stored(
 def begin_verification(
     service: Service, principal: Principal, registry: str, model: str, version: int
 ) -> Accepted[ModelVersion]:
-    """As `verify_archive`, as a workflow that tells how far it is and fails when the archive is not as it was stored.
+    """As `verify_archive`, as a workflow that reports progress and fails when the archive differs from its manifest.
 
     Raises Missing, WrongState until it is stored and while something else works on the version, PartUnavailable.
     """
@@ -88,7 +88,7 @@ def begin_verification(
 
 
 def note_check(service: Service, place: RegistryPlace, model: str, version: int, check: ArchiveCheck) -> None:
-    """Keeps with the version when its archive was read, and what was wrong. Raises Missing, PartUnavailable."""
+    """Stores the time and result of a verification in the version's tags. Raises Missing, PartUnavailable."""
     answer = service.mlflow.call(
         "GET", "model-versions/get", workspace=place.workspace, params={"name": model, "version": str(version)}
     )
@@ -120,7 +120,7 @@ def open_archive_file(
 
 
 def entries_for_mlflow(service: Service, principal: Principal, registry: str, path: str) -> list[Artifact]:
-    """What lies in a folder of archives that MLflow's server cannot reach. Raises Missing, NotPermitted."""
+    """The entries of a folder of archives that MLflow's server cannot reach. Raises Missing, NotPermitted."""
     return content.entries_of(_for_mlflow(service, principal, registry, content.clean_path(path)), "")
 
 
@@ -133,7 +133,7 @@ def file_for_mlflow(service: Service, principal: Principal, registry: str, path:
 def address_for_mlflow(
     service: Service, principal: Principal, registry: str, path: str, seconds: int, *, elsewhere: bool
 ) -> tuple[str, int] | None:
-    """A signed address of an archive's file and its size; None where there is none to give. Raises Missing."""
+    """A signed address of an archive's file and its size; None if the store cannot sign one. Raises Missing."""
     if not principal.administrator:
         raise NotPermitted("Only MLflow's server asks for archives by their ID")
     place = enter_registry(service, registry)

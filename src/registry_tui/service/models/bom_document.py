@@ -19,7 +19,7 @@ SPEC = "1.6"
 #: Entries of one kind, and characters of one value, that a document has at most.
 _MOST = 500
 _LONGEST = 2000
-#: Where a model says which model it was made from: params and tags of its run, its tags, its `MLmodel` metadata.
+#: Where a model names its base model: params and tags of its run, its tags, its `MLmodel` metadata.
 BASE_MODEL = "base_model"
 _SERIALS = uuid.UUID("2a0f4fc5-9b7c-5f0c-8b53-3c9a2e1f7d60")
 
@@ -32,7 +32,7 @@ class Dataset:
     digest: str = ""
     source_type: str = ""
     source: str = ""
-    #: What it was for, such as `training`.
+    #: Its use, such as `training`.
     context: str = ""
 
 
@@ -49,7 +49,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a bill of materials is made from."""
+    """The facts for a bill of materials."""
 
     version: ModelVersion
     #: The values of the `MLmodel` file.
@@ -64,7 +64,7 @@ class Facts:
 
 
 def materials(facts: Facts) -> list[Material]:
-    """What the version is made of, each once."""
+    """The components of the version, each once."""
     found: dict[tuple[ComponentKind, str, str], Material] = {}
     for each in _materials(facts):
         found.setdefault((each.kind, each.name, each.text), each)
@@ -116,7 +116,7 @@ def _materials(facts: Facts) -> Iterable[Material]:
 
 
 def python_version(described: Mapping[str, Any]) -> str:
-    """The Python that a model was logged with, such as `3.11.7`; empty where it does not say so."""
+    """The Python that a model was logged with, such as `3.11.7`; empty if not stated."""
     found = _flavours(described).get("python_function", {}).get("python_version")
     return found if isinstance(found, str) and found.replace(".", "").isdigit() else ""
 

@@ -140,12 +140,12 @@ def _small_file(files: Folder, path: str) -> bytes | None:
 
 
 def _run(service: Service, version: ModelVersion) -> dict[str, Any]:
-    """MLflow's run that the version comes from; empty where it is gone or none was named."""
+    """MLflow's run that the version comes from; empty if it is deleted or was not named."""
     origin = version.origin
     if origin.run_id is None or origin.project_id is None:
         return {}
     try:
-        # What a version is made of is for whoever may read the version, whatever they may do in its project.
+        # The materials of a version are for everybody who may read the version, whatever their rights in its project.
         project = enter_project(service, identity.owner_principal(service), origin.project_id)
         return fetch_run(service, project, origin.run_id)
     except (Missing, NotPermitted):

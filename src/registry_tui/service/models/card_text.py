@@ -1,4 +1,4 @@
-"""A model card made from what is known, and which of a card's sections are filled."""
+"""A model card generated from the known facts, and the filled sections of a card."""
 
 from __future__ import annotations
 

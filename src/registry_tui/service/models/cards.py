@@ -1,4 +1,4 @@
-"""Model cards of versions: made from what is known until a person writes one, each kept with who and when."""
+"""Model cards of versions: generated until a person writes one, each kept with its author and time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_card(service: Service, principal: Principal, registry: str, model: str, 
 def set_card(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: CardChange
 ) -> ModelCard:
-    """Keeps a card that a person wrote, for who registered the version and the model's owner.
+    """Keeps a card that a person wrote; for the person who registered the version and the model's owner.
 
     Raises Missing, NotPermitted, WrongState when another one was written meanwhile, PartUnavailable.
     """

@@ -28,7 +28,7 @@ class ModelChanges:
 
 
 def changed(service: Service, registry_id: str) -> None:
-    """Notes that a registry's models changed: what was read of them for searches is not used any more."""
+    """Notes that a registry's models changed, which invalidates the cached models of searches."""
     service.kept.of(ModelChanges).add(registry_id)
 
 

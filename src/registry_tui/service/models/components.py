@@ -1,4 +1,4 @@
-"""Searching for versions by what they are made of."""
+"""Searching for versions by their components."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def versions_using(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[VersionUse]:
-    """The versions that use all that is asked for, the newest first, of the registries and models that may be read.
+    """The versions that use everything in `uses`, the newest first, of the registries and models that may be read.
 
-    `numpy<2` finds versions whose requirement allows such a numpy, and those that do not say which one they take.
-    `dataset:` takes a name or a digest. A page may have fewer entries than asked for.
-    Raises InvalidInput, Missing, NotPermitted, PartUnavailable.
+    `numpy<2` finds versions whose requirement allows such a numpy, and those that do not limit it. `dataset:` takes a
+    name or a digest. A page may have fewer entries than `page_size`. Raises InvalidInput, Missing, NotPermitted,
+    PartUnavailable.
     """
     if not 1 <= len(uses) <= MAX_QUESTIONS:
         raise _invalid(f"from 1 to {MAX_QUESTIONS} questions")
@@ -95,7 +95,7 @@ def _readable(session: Session, principal: Principal, registry: str | None) -> d
 
 
 def _seen(service: Service, principal: Principal, rows: Sequence[VersionBomRow]) -> dict[str, RegisteredModel]:
-    """The models of a page as the person sees them, by ID; without those that are gone or hidden.
+    """The models of a page as the person sees them, by ID; without deleted and hidden ones.
 
     Raises PartUnavailable.
     """
@@ -127,7 +127,7 @@ def _components(
 
 
 def _condition(session: Session, uses: str) -> ColumnElement[bool]:
-    """Which components are asked for. Raises InvalidInput."""
+    """The condition for the requested components. Raises InvalidInput."""
     if len(uses) > MAX_USES:
         raise _invalid(f"at most {MAX_USES} characters")
     kind, separator, name = uses.partition(":")

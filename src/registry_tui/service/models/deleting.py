@@ -27,7 +27,7 @@ NOT_DEPLOYED = ("stopped", "failed")
 
 
 def forget(service: Service, registry_workspace: str, model: str, version: int | None) -> None:
-    """Takes a version, or a whole model, out of MLflow; does nothing when it is gone. Raises PartUnavailable."""
+    """Deletes a version, or a whole model, in MLflow; does nothing if it does not exist. Raises PartUnavailable."""
     body = {"name": model}
     with suppress(Missing):
         if version is None:
@@ -96,7 +96,7 @@ def _delete(
         _forget_rows(service, model, version)
         model_changes.changed(service, place.id)
         return
-    # The workflow is there first, so that what follows is done even when the service is killed in between.
+    # The workflow comes first, so that the rest is done even when the service is killed in between.
     service.workflows.start(
         principal,
         WorkflowKind.DELETE_ARCHIVE,

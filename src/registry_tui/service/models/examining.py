@@ -1,4 +1,4 @@
-"""Examining a stored version again for its owner: what a scan and a bill of materials share."""
+"""Examining a stored version again for its owner: the common part of scans and bills of materials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def examined(
 ) -> Iterator[tuple[RegistryPlace, ModelVersion, Recording]]:
     """Records the block as an event about a version whose archive is stored. `doing` words it in a refusal.
 
-    Raises Missing, NotPermitted for whom neither model nor version belongs to, WrongState until it is stored.
+    Raises Missing, NotPermitted for people who own neither the model nor the version, WrongState until it is stored.
     """
     place = enter_registry(service, registry, reader=principal)
     named = Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)

@@ -1,4 +1,4 @@
-"""Deletes a user: what they own goes to somebody named, what is only theirs ends."""
+"""Deletes a user: shared things go to a successor, personal ones end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.ranger import forgetting
 from registry_tui.service.registries.place import RegistryPlace, enter_registry, while_live
 
-#: Who made these has permissions or duties by it.
+#: Tables whose creator has permissions or duties.
 _CREATED = (
     EnvironmentRow,
     WorkspaceRow,
@@ -51,8 +51,8 @@ _CREATED = (
 def delete_user(service: Service, principal: Principal, name: str, to: str) -> None:
     """Deletes a user. Models, registries, places and deployments go to `to`, who also administers their projects.
 
-    Tokens, API keys, roles and the MLflow account end. They are suspended first, so that a call that was cut off can be
-    repeated. Raises NotPermitted, Missing, InvalidInput for `to`, InUse for the administrator, PartUnavailable.
+    Tokens, API keys, roles and the MLflow account end. The user is suspended first, so that a call that was cut off can
+    be repeated. Raises NotPermitted, Missing, InvalidInput for `to`, InUse for the administrator, PartUnavailable.
     """
     with events.recording(service, principal, "user.delete", Resource("user", name, name)) as event:
         event.detail = f"everything goes to {to}"
@@ -73,7 +73,7 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
 
 
 def _require_successor(service: Service, name: str, to: str) -> str:
-    """Returns the ID of the user who leaves. Raises as `delete_user`."""
+    """Returns the ID of the leaving user. Raises as `delete_user`."""
     with service.database.reading() as session:
         successor, leaving = session.get(UserRow, to), session.get(UserRow, name)
     problem = ""
@@ -95,17 +95,17 @@ def _require_successor(service: Service, name: str, to: str) -> str:
 
 
 def _hand_over_models(service: Service, name: str, to: str) -> None:
-    """Of every registry, also of those that are being made or taken away: that may be cancelled, or fail."""
+    """Of every registry, also of those being made or deleted: that may be cancelled, or fail."""
     with service.database.reading() as session:
         rows = session.scalars(select(RegistryRow)).all()
     for row in rows:
-        # One that does not answer, or is deleted meanwhile, has models only while its MLflow workspace is there.
+        # A registry that is unavailable, or deleted meanwhile, has models only while its MLflow workspace exists.
         with while_live(service, row.id):
             _hand_over_models_of(service, enter_registry(service, row.id, any_status=True), name, to)
 
 
 def _hand_over_models_of(service: Service, place: RegistryPlace, name: str, to: str) -> None:
-    """Whoever has the name later must neither own a model nor have made a version."""
+    """Changes owners and creators in MLflow's tags: a later user of the same name must not own any of it."""
     made = f"tags.`{mlflow_tags.CREATOR}` = {quoted(name)}"
     for version in list(service.mlflow.search_versions(place.workspace, filter=made)):
         service.mlflow.set_version_tags(place.workspace, version["name"], version["version"], {mlflow_tags.CREATOR: to})
@@ -125,7 +125,7 @@ def _hand_over_models_of(service: Service, place: RegistryPlace, name: str, to: 
 
 
 def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
-    """Hands over what the database holds; returns the projects that either of them works or worked in."""
+    """Hands over the database's rows; returns the projects that either of them works or worked in."""
     with service.database.session() as session:
         works_in = session.scalars(select(CollaboratorRow).where(CollaboratorRow.user == name)).all()
         projects = [row.project_id for row in works_in]

@@ -19,7 +19,7 @@ from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
-#: What MLflow's server sorts models by; by anything else they are sorted here, after reading all of them.
+#: Fields that MLflow's server sorts models by; for others all are read and sorted here.
 _MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
 _ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
     "name": lambda model: model.name,
@@ -29,8 +29,8 @@ _ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
     "location": lambda model: model.location,
     "latest_version": lambda model: model.latest_version or 0,
 }
-#: Seconds that a registry's models, once all were read for an order, serve further pages of it.
-#: A change that the service makes, or that MLflow's plugin tells of, ends it at once.
+#: Seconds that the models of a registry, once all were read for an order, are cached for its further pages. Changes
+#: made by the service, or reported by MLflow's plugin, invalidate the cache at once.
 _SNAPSHOT_SECONDS = 5.0
 
 
@@ -46,12 +46,11 @@ def list_models(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[RegisteredModel]:
-    """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
+    """The models that the principal may see, sorted by `order_by` (`field` or `-field`), by default by name.
 
-    `search` finds names, descriptions, owners and tags, in any case; `name` is what a name begins with, in any case,
-    where _ and % stand for other characters too; `owner` is a whole name. Where MLflow's server
-    cannot sort by a field, all models that are found are read, and `total` is known.
-    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    `search` finds names, descriptions, owners and tags, in any case; `name` is a prefix of the name, in any case, where
+    _ and % are wildcards; `owner` is a whole name. Where MLflow's server cannot sort by a field, all models that are
+    found are read, and `total` is known. Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
     place = enter_registry(service, registry, reader=principal)
@@ -111,7 +110,7 @@ def _ordered_page(
 class _Snapshot:
     """All models of a registry that a person may see, as they were at a time (monotonic) and after so many changes."""
 
-    #: The registry's ID, who sees them, and the count of changes.
+    #: The registry's ID, the person who sees them, and the count of changes.
     of: tuple[str, str | None, Hashable]
     taken: float
     models: tuple[RegisteredModel, ...]

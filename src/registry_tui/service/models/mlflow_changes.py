@@ -1,4 +1,4 @@
-"""Changes of aliases and stages that MLflow's server is asked for: it asks here whether they may pass."""
+"""Changes of aliases and stages through MLflow's server, which checks here whether they are allowed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALIASES = {"aliased": "model.set-alias", "unaliased": "model.delete-alias"}
 
 @dataclass(frozen=True)
 class Change:
-    """What a person asks MLflow's server for, with what that server knows of the model and the version."""
+    """A person's request to MLflow's server, with the server's facts about the model and the version."""
 
     registry_id: str
     user: str
@@ -36,7 +36,7 @@ class Change:
 
 
 def handle(service: Service, principal: Principal, what: str, change: Change) -> None:
-    """Checks `alias` and `stage`; keeps what was done for `staged`, `aliased`, `unaliased`, `renamed` and `deleted`.
+    """Checks `alias` and `stage`; records `staged`, `aliased`, `unaliased`, `renamed` and `deleted`.
 
     Raises NotPermitted, WrongState, Missing for anything else.
     """

@@ -1,4 +1,4 @@
-"""Profiles of versions' training data: made by people, where the data is, and kept beside the version."""
+"""Profiles of versions' training data: made by people, where the data is, and kept with the version."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def get_profile(service: Service, principal: Principal, registry: str, model: st
 def set_profile(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: ProfileChange
 ) -> VersionProfile:
-    """Keeps a profile in place of the one before, for who registered the version and the model's owner.
+    """Replaces a version's profile; for the person who registered the version and the model's owner.
 
     Raises Missing, NotPermitted, PartUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Stages and approvals of versions: what finds the version, asks `promotion.admission`, and changes it in MLflow."""
+"""Stages and approvals of versions: finds the version, checks with `promotion.admission`, and changes it in MLflow."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def list_stages(
 def ask_approval(
     service: Service, principal: Principal, registry: str, model: str, version: int, purpose: str, request: ApprovalAsk
 ) -> Approval:
-    """Asks for an approval; the pending one is the answer when somebody asked before.
+    """Requests an approval; returns the pending one if already requested.
 
     Raises Missing, NotPermitted, WrongState, InvalidInput, PartUnavailable.
     """
@@ -136,7 +136,7 @@ def ask_approval(
 def decide_approval(service: Service, principal: Principal, approval: str, request: ApprovalDecision) -> Approval:
     """Approves, rejects or withdraws. Raises Missing, NotPermitted, WrongState, PartUnavailable."""
     decided, model_id = approvals.decide(service, principal, approval, request)
-    # A version that is gone meanwhile has no status to change.
+    # A version deleted meanwhile has no status to change.
     with while_live(service, decided.registry_id), suppress(Missing):
         place = enter_registry(service, decided.registry_id)
         found = models.fetch_model(service, place, model_id)
@@ -173,10 +173,10 @@ def _keep(
 
 
 def _target(service: Service, principal: Principal, place: RegistryPlace, purpose: str) -> RegistryPlace | None:
-    """The registry that decides about `promote:REGISTRY`; None for what is decided here.
+    """The registry that decides about `promote:REGISTRY`; None for purposes decided here.
 
-    Raises Missing for one that the asker does not see, unless a rule asks for just that purpose; WrongState for one
-    that is being made or taken away.
+    Raises Missing for one that the person does not see, unless a rule requires just that purpose; WrongState for one
+    that is being made or deleted.
     """
     kind, _, name = purpose.partition(":")
     if kind != "promote" or not name:

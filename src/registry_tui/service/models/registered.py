@@ -54,8 +54,8 @@ def fetch_model(
     """A model by name or ID: one that the person `seen_by` may see, or any without. Raises PartUnavailable."""
     if not model:
         return None
-    # MLflow's search reads the last version only, its "get" all. It leaves out prompts, and what refused registrations
-    # left behind.
+    # MLflow's search reads the last version only, its "get" all. It leaves out prompts, and remains of refused
+    # registrations.
     filters = [f"name {'LIKE' if unquotable(model) else '='} {quoted(model)}"]
     if ID_PATTERN.fullmatch(model):
         filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
@@ -189,7 +189,7 @@ def changing(
 ) -> Iterator[RegisteredModel]:
     """Records an event about the block, which gets the model when the principal owns it; `detail` is the event's.
 
-    Raises Missing, NotPermitted with `doing` ("only its owner may …"); without it the block asks who may.
+    Raises Missing, NotPermitted with `doing` ("only its owner may …"); without it the block checks permissions.
     """
     with events.recording(service, principal, action, Resource("model", model, model, place.id)) as event:
         event.detail = detail
@@ -204,7 +204,7 @@ def changing(
 
 
 def alias_detail(alias: str, version: int) -> str:
-    """What the event about a moved alias says; the history of deployments finds it by this."""
+    """The detail of the event of a moved alias; the history of deployments finds the event by this."""
     return f"{alias}: version {version}"
 
 
@@ -277,7 +277,7 @@ def scan(
     batch: int = _BATCH,
     seen_by: str | None = None,
 ) -> Iterator[tuple[int, RegisteredModel]]:
-    """Models in MLflow's order from the place `start` on, each with its place; asks for `batch` at a time.
+    """Models in MLflow's order from the place `start` on, each with its place; requests `batch` at a time.
 
     With `seen_by` those that this person may see (`mlflow_plugin/visibility.py`).
     """

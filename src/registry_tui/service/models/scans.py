@@ -1,4 +1,4 @@
-"""Scanning a version's archive: which formats lie in it, and what loading them would import."""
+"""Scanning a version's archive: the formats in it, and the imports that loading them would do."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _VERDICTS = {
 
 
 def verdict(session: Session, version_id: str) -> ScanVerdict:
-    """The verdict of a version's newest scan; *not scanned* where there is none."""
+    """The verdict of a version's newest scan; *not scanned* without one."""
     row = session.get(VersionScanRow, version_id)
     return _never(version_id) if row is None else _to_schema(row)
 
 
 def get_scan(service: Service, principal: Principal, registry: str, model: str, version: int) -> VersionScan:
-    """The newest scan of a version; *not scanned* where there is none. Raises Missing, NotPermitted."""
+    """The newest scan of a version; *not scanned* without one. Raises Missing, NotPermitted."""
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     known = versions.find_version(service, place, found, version)
@@ -68,9 +68,9 @@ def scan_version(service: Service, principal: Principal, registry: str, model: s
 def scan_archive(
     service: Service, place: RegistryPlace, model_id: str, version_id: str, check: Callable[[], None] = lambda: None
 ) -> VersionScan:
-    """Scans a stored archive and keeps the result; one that could not be read is *not scanned*, for whatever reason.
+    """Scans a stored archive and keeps the result; one that could not be read, for any reason, is *not scanned*.
 
-    Raises what `check` raises, between files.
+    Raises the errors of `check`, called between files.
     """
     stopped = False
 
@@ -88,7 +88,7 @@ def scan_archive(
     except Exception as error:
         if stopped:
             raise
-        # Whatever the scanner does not expect of an archive must not keep a version from being registered.
+        # Surprises in an archive must not keep a version from being registered.
         unexpected = not isinstance(error, ServiceError)
         _logger.warning("Version %s was not scanned: %s", version_id, error, exc_info=unexpected)
         found, outcome = [], Verdict.NOT_SCANNED

@@ -1,4 +1,4 @@
-"""Signatures of versions, for people: what they are, whether they count, and new ones."""
+"""Signatures of versions, for people: listing, validity, and adding new ones."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class StoredArchive(BaseModel):
     bytes: int
     files: int
     verified_at: datetime
-    #: What was wrong when it was read last.
+    #: The damage found by the last verification.
     damage: str = ""
     #: Why replicas cannot serve it; empty when they can.
     not_servable: str = ""
@@ -64,13 +64,12 @@ def list_versions(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ModelVersion]:
-    """A model's versions, newest first unless `order_by` says otherwise.
+    """A model's versions, sorted by `order_by`, by default newest first.
 
     `content`: those with just these files, by their `Manifest.content`.
 
     `search` finds a number, and in any case parts of notes, creators, aliases and tags; MLflow's server does that, so
-    that no more than the page is read.
-    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    that no more than the page is read. Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
     place = enter_registry(service, registry, reader=principal)
@@ -253,7 +252,7 @@ def archive_facts(tag: str | None) -> StoredArchive | None:
 
 
 def origin_of(tag: str | None, found: Mapping[str, Any]) -> Origin:
-    """Where a version came from: what its tag says, else the run and source of MLflow's `ModelVersion`."""
+    """A version's origin from its tag, else from the run and source of MLflow's `ModelVersion`."""
     with suppress(ValidationError):
         if tag:
             return Origin.model_validate_json(tag)

@@ -19,9 +19,9 @@ _PART = 5000
 
 
 def verify_events(service: Service, principal: Principal, after: int = 0) -> ChainCheck:
-    """Looks at the events behind one that was looked at already, or from the first on.
+    """Verifies the events after one that was verified already, or from the first on.
 
-    Everybody may ask: the answer tells nothing of what the events say.
+    Everybody may call it: the result reveals nothing of the events' content.
     """
     permissions.require(principal, Action.STATUS_SEE)
     with service.database.reading() as session:
@@ -48,7 +48,7 @@ def _verify(session: Session, chain: EventChainRow, after: int) -> ChainCheck:
         if looked is None:
             return answer(0, None, after, f"event {after} is gone")
         last, before = after, looked.chain
-    # What was cut off at the front is noticed as well: events before the start are none.
+    # Events removed at the front are noticed as well: there are none before the start.
     first = 0 if last == chain.start_id else last
     # Plain rows: objects would take most of the time of a long chain.
     columns = [getattr(EventRow, name) for name in (*FIELDS, "chain")]

@@ -31,8 +31,8 @@ def list_events(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Event]:
-    """Events, newest first: an administrator sees all, others their own. `registry` is a name or an ID,
-    `resource` the ID of what events are about.
+    """Events, newest first: an administrator sees all, others their own. `registry` is a name or an ID, `resource` the
+    ID of the events' resource.
 
     `action` is a whole action (`registry.create`) or its noun (`registry`). Raises InvalidInput for a wrong token.
     """

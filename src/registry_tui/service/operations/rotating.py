@@ -1,7 +1,7 @@
 """Rotating the platform's own secrets while it works: new ones are accepted first, then used, then old ones end.
 
-Each step may run again. A rotation that a kill cuts off goes on at the service's next start (`resume`), from the file
-that holds what is new (`platform/rotation.py`).
+Each step may run again. A rotation interrupted by a kill resumes at the service's next start (`resume`), from the file
+with the new secrets (`platform/rotation.py`).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _GRACE = 1.0
 
 
 def rotate(service: Service, principal: Principal, request: SecretsRotate) -> SecretsRotated:
-    """Replaces the secrets of the kinds that are asked for, and of a rotation that is not finished.
+    """Replaces the secrets of the requested kinds, and of an unfinished rotation.
 
-    Raises NotPermitted, PartUnavailable: then the rotation goes on with the next one, or at the service's next start.
+    Raises NotPermitted, PartUnavailable: then the rotation resumes with the next one, or at the service's next start.
     """
     kinds = list(dict.fromkeys(request.kinds or SecretKind))
     with events.recording(service, principal, "secrets.rotate", _RESOURCE) as event:
@@ -69,9 +69,10 @@ def rotate(service: Service, principal: Principal, request: SecretsRotate) -> Se
 
 
 def resume(service: Service) -> None:
-    """Goes on with a rotation that was cut off. Raises PartUnavailable: call it again later.
+    """Resumes an interrupted rotation. Raises PartUnavailable: call it again later.
 
-    One that cannot go on is left, with a line in the log: old and new secrets both work. A damaged one is set aside.
+    One that cannot be resumed is left, with a line in the log: old and new secrets both work. A damaged one is set
+    aside.
     """
     try:
         with service.locks.of(_LOCK):
@@ -121,7 +122,7 @@ def _finish_earlier(service: Service) -> None:
 
 
 def _set_aside(service: Service, error: Damaged) -> None:
-    """Leaves a rotation that nobody can go on with, and reports it; the next one replaces what it left."""
+    """Sets aside a rotation that cannot be resumed, and reports it; the next one replaces its remains."""
     home = service.home
     try:
         rotation.set_aside(home)
@@ -138,7 +139,7 @@ def _set_aside(service: Service, error: Damaged) -> None:
 
 
 def _carry_out(service: Service, under_way: Rotation) -> None:
-    """Raises PartUnavailable when a part does not answer."""
+    """Raises PartUnavailable when a part does not respond."""
     kinds = {SecretKind(kind) for kind in under_way.kinds}
     after = under_way.after(service.secrets)
     try:
@@ -149,7 +150,7 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
                 _change_passwords(service, after)
             if SecretKind.MLFLOW in kinds:
                 _change_own_password(service, *under_way.both("mlflow_admin_password"))
-        # From here on everything uses what is new, also the other processes, which read the file again (`follow`).
+        # From here on everything uses the new secrets, also the other processes, which read the file again (`follow`).
         with service.kept.of(_File).guard:
             save_secrets(service.home, after)
             service.secrets.become(after)
@@ -187,7 +188,7 @@ def _set_identities(service: Service, *, accepted: Iterable[AccessKey] = (), ref
                 "The object store does not take up its new keys", action="See `registry-tui logs object-store`"
             )
         if time.monotonic() - asked > 1.0:
-            # It may have been starting meanwhile, with what it had read before.
+            # It may have been starting meanwhile, with the identities that it had read before.
             object_store.write_identities(service.home, service.secrets)
             object_store.read_identities_again(service.home)
             asked = time.monotonic()
@@ -202,7 +203,7 @@ class _Keys:
         self._clients: dict[AccessKey, Any] = {}
 
     def accepted(self, key: AccessKey) -> bool | None:
-        """Whether the store knows a key; None while it does not answer."""
+        """Whether the store knows a key; None while it does not respond."""
         if key not in self._clients:
             self._clients[key] = s3_client("s3", self._endpoint, key, attempts=1, read_timeout=5, connections=1)
         try:
@@ -225,7 +226,7 @@ def _add_machine_keys(service: Service) -> list[tuple[str, AccessKey | None, Acc
     changed = []
     for row in rows:
         user = str(row.machine_user_workload_name)
-        with suppress(Missing):  # its registry is being taken away
+        with suppress(Missing):  # its registry is being deleted
             new = service.stores.users.add_access_key(user)
             with service.database.session() as session:
                 found = session.get(RegistryRow, row.id)
@@ -252,7 +253,7 @@ def _add_keys_outside(service: Service) -> list[tuple[str, AccessKey]]:
 
 @contextmanager
 def _left_out(service: Service) -> Iterator[None]:
-    """A store of somebody else's that is away holds up no rotation here: its key goes on to work, and is reported."""
+    """An unavailable store of somebody else does not block a rotation here: its key stays valid, and is reported."""
     try:
         yield
     except ServiceError as error:

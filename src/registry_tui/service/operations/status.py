@@ -1,4 +1,4 @@
-"""The platform's health as the service sees it: what each part does when it is really asked."""
+"""The platform's health as the service sees it, by probing each part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry_tui.service.errors import PartUnavailable
 
 
 def platform_status(service: Service, principal: Principal) -> PlatformStatus:
-    """Every part: supervisord's state of it, and what a probe found. Raises NotPermitted, PartUnavailable."""
+    """Every part: supervisord's state of it, and the result of a probe. Raises NotPermitted, PartUnavailable."""
     permissions.require(principal, Action.STATUS_SEE)
     try:
         return probes.platform_status(service.home)

@@ -89,7 +89,7 @@ def cancel_workflow(service: Service, principal: Principal, workflow_id: str) ->
 
 
 def retry_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
-    """Does a failed or cancelled workflow's work again, for whoever may begin that work now.
+    """Runs a failed or cancelled workflow again, for people who may begin that work now.
 
     Raises Missing, NotPermitted, WrongState.
     """

@@ -15,7 +15,7 @@ from registry_tui.service.stores.opening import open_store
 
 
 def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
-    """Puts, reads, copies and deletes an object of its own there; says what is missing. Raises NotPermitted."""
+    """Puts, reads, copies and deletes an object of its own there; returns the problems. Raises NotPermitted."""
     permissions.require(principal, Action.ENVIRONMENT_CREATE)
     try:
         bucket = open_store(request.store)
@@ -25,7 +25,7 @@ def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
 
 
 def check_environment_store(service: Service, principal: Principal, environment: str) -> Environment:
-    """Tries an environment's own store with the credentials that it has; what was found is in the answer.
+    """Tries an environment's own store with its credentials; returns the environment with the problems found.
 
     Raises Missing, NotPermitted, WrongState for an environment without a store of its own.
     """
@@ -46,7 +46,7 @@ def check_environment_store(service: Service, principal: Principal, environment:
 
 
 def _found(service: Service, environment_id: str) -> list[StoreProblem]:
-    """What a trial of an environment's store finds, its mark included."""
+    """The problems found by trying an environment's store, its mark included."""
     try:
         bucket = own_stores.own_store(service, environment_id)
         if bucket is None:

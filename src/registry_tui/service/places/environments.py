@@ -46,7 +46,7 @@ def create_environment(service: Service, principal: Principal, request: Environm
     resource = Resource("environment", id_, request.name)
     with events.recording(service, principal, "environment.create", resource):
         permissions.require(principal, Action.ENVIRONMENT_CREATE)
-        # Before the lock: a store that does not answer takes its time.
+        # Before the lock: a store may respond slowly.
         tried = None if request.store is None else own_stores.require_usable(request.store)
         with service.locks.of(_LOCK):
             _create(service, principal, request, id_, tried)
@@ -200,12 +200,12 @@ def delete_environment(service: Service, principal: Principal, environment: str)
         try:
             _clean_up(service)
         except PartUnavailable as error:
-            # The environment is gone for everybody; its bucket goes when the object store answers again.
+            # The environment is gone for everybody; its bucket is removed when the object store responds again.
             logger.warning("the bucket of environment %s is removed later: %s", row.name, error.detail)
 
 
 def clean_up(service: Service) -> None:
-    """Takes away environments that were cut off while being made or deleted. Raises PartUnavailable."""
+    """Removes environments whose creation or deletion was interrupted. Raises PartUnavailable."""
     with service.locks.of(_LOCK):
         _clean_up(service)
 
@@ -217,17 +217,17 @@ def _clean_up(service: Service) -> None:
         try:
             own_stores.forget(service, row.id)
         except ServiceError as error:
-            # It may be gone for good, and an environment must not wait for that.
+            # It may be lost for good, and an environment must not wait for that.
             logger.warning("the store of environment %s keeps its mark: %s", row.name, error.detail)
         service.stores.objects.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
-        # Afterwards: a trial that ends in between finds the row gone, or is forgotten here.
+        # Afterwards: a check that ends in between finds the row deleted, or is forgotten here.
         store_checks.forget(service, row.id)
 
 
 def _require_free(session: Session, store: Store, but: str = "") -> None:
-    """Raises AlreadyThere for a place in which, or around which, another environment's archives lie."""
+    """Raises AlreadyThere for a place inside or around another environment's archives."""
     place = own_stores.place_of(store)
     if own_stores.is_among_archives(store):
         raise AlreadyThere(

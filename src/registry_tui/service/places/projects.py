@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 RESERVED_PREFIX = "mr-"
 #: MLflow's own workspace, which is always there: only the first project of an installation is given it.
 MLFLOW_DEFAULT = "default"
-#: What MLflow's clients call the experiment that they use when nobody chose one.
+#: The ID that MLflow's clients give the default experiment.
 DEFAULT_EXPERIMENT = "0"
 
 _ORDER: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -58,10 +58,10 @@ _LOCK = "projects"
 def create_project(
     service: Service, principal: Principal, request: ProjectCreate, *, mlflow_workspace: str | None = None
 ) -> Project:
-    """Makes a project with its MLflow workspace; who makes it is its first administrator.
+    """Makes a project with its MLflow workspace; its creator is its first administrator.
 
-    The row is there first, in the state `creating`, where nobody sees it; what an error or a crash leaves in that state
-    is taken away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
+    The row is written first, in the state `creating`, where nobody sees it; rows left in that state by an error or a
+    crash are removed. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
     """
     id_ = new_id()
     with (
@@ -91,7 +91,7 @@ def create_project(
         service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
         routing.publish(service)
         routing.mirror_access(service, id_)
-        # MLflow's server makes the project's own Default when it is asked for it.
+        # MLflow's server makes the project's own Default on this request.
         service.mlflow.call(
             "GET", "experiments/get", workspace=row.mlflow_workspace, params={"experiment_id": DEFAULT_EXPERIMENT}
         )
@@ -119,7 +119,7 @@ def list_projects(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Project]:
-    """The projects that the principal may enter, by name unless `order_by` (`field` or `-field`) says otherwise.
+    """The projects that the principal may enter, sorted by `order_by` (`field` or `-field`), by default by name.
 
     `name` is a part of the name. Raises Missing, InvalidInput for an unknown order or a wrong token.
     """
@@ -198,12 +198,12 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
         try:
             _clean_up(service)
         except PartUnavailable as error:
-            # The project is gone for everybody; what is left of it goes when the part answers again.
+            # The project is gone for everybody; its remains are removed when the part responds again.
             logger.warning("what project %s leaves behind is removed later: %s", row.name, error.detail)
 
 
 def clean_up(service: Service) -> None:
-    """Takes away projects that were cut off while being made or deleted. Raises PartUnavailable."""
+    """Removes projects whose creation or deletion was interrupted. Raises PartUnavailable."""
     with service.locks.of(_LOCK):
         _clean_up(service)
 
@@ -232,7 +232,7 @@ def to_schema(row: ProjectRow) -> Project:
 
 
 def _clean_up(service: Service, *, waiting: bool = True) -> None:
-    """Without `waiting`, projects are left whose artifacts lie in a store that might not answer."""
+    """Without `waiting`, skips projects whose artifacts are in a store that might not respond."""
     with service.database.reading() as session:
         query = select(ProjectRow).where(ProjectRow.state != "ready")
         query = query.options(selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment))
@@ -253,7 +253,7 @@ def _clean_up(service: Service, *, waiting: bool = True) -> None:
 
 
 def _artifacts_removed(service: Service, row: ProjectRow) -> bool:
-    """Removes a project's artifacts from the environment's own store; False while that does not answer."""
+    """Removes a project's artifacts from the environment's own store; False while that does not respond."""
     try:
         store = own_stores.claimed_store(service, row.workspace.environment_id)
         if store is not None:
@@ -273,7 +273,7 @@ def _deployed(service: Service, project_id: str) -> list[str]:
 
 
 def _undeploy(service: Service, project_id: str) -> None:
-    """Ends what a project serves, and forgets it. Raises PartUnavailable."""
+    """Ends a project's deployments, and deletes their rows. Raises PartUnavailable."""
     local = service.backends.replicas
     query = select(DeploymentRow).where(DeploymentRow.project_id == project_id)
     with service.database.reading() as session:

@@ -1,4 +1,4 @@
-"""The one place that every change of an alias and of a stage passes, from the service's doors and from MLflow's."""
+"""The one check for every change of an alias and of a stage, through the service and through MLflow."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from registry_tui.service.promotion.approvals import approved
 
 
 def check_alias(session: Session, principal: Principal, registry_id: str, owner: str, alias: str) -> None:
-    """Raises NotPermitted unless the principal may set, move or take away an alias.
+    """Raises NotPermitted unless the principal may set, move or remove an alias.
 
-    A protected one is for those whom its protection names, also where they do not own the model.
+    A protected one is for the people whom its protection names, also where they do not own the model.
     """
     protected = protected_aliases.protection_of(session, registry_id, alias)
     if protected is None:

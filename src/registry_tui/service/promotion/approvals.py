@@ -1,4 +1,4 @@
-"""Approvals: asked, then approved, rejected or withdrawn, once; by somebody else where the registry says so."""
+"""Approvals: requested, then approved, rejected or withdrawn, once; by somebody else if the registry requires it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES = {
     Decision.WITHDRAW: ApprovalState.WITHDRAWN,
 }
 
-#: As many approvals as are counted, for who has to see that there are many.
+#: The count of pending approvals stops here.
 COUNTED_UP_TO = 100
 
 
@@ -40,9 +40,9 @@ def _decided_in(session: Session, row: ApprovalRow) -> RegistryRow:
 def approved(
     session: Session, version_id: str, purpose: str, target_id: str | None = None, *, by_another: bool = False
 ) -> bool:
-    """Whether the newest answer about a version and a purpose is yes; one that was asked again counts when answered.
+    """Whether the newest decision on a version and a purpose is yes; a repeated request counts once it is decided.
 
-    `target_id`: only answers that were given in that registry count; `by_another`: the yes of whoever asked is none.
+    `target_id`: only decisions made in that registry count; `by_another`: the requester's own yes does not count.
     """
     newest = _newest_answer(session, version_id, purpose, target_id)
     if newest is None or newest.state != ApprovalState.APPROVED.value:
@@ -51,7 +51,7 @@ def approved(
 
 
 def rejected(session: Session, version_id: str, purpose: str, target_id: str) -> bool:
-    """Whether the newest answer about a version and a purpose that was given in a registry is no."""
+    """Whether the newest decision on a version and a purpose, made in a registry, is no."""
     newest = _newest_answer(session, version_id, purpose, target_id)
     return newest is not None and newest.state == ApprovalState.REJECTED.value
 
@@ -68,7 +68,7 @@ def _newest_answer(session: Session, version_id: str, purpose: str, target_id: s
 
 
 def asked_by_a_rule(session: Session, environment_id: str, purpose: str) -> bool:
-    """Whether a rule of the environment, as they are now, asks for an approval for a purpose of its own."""
+    """Whether a current rule of the environment requires an approval for a purpose of its own."""
     rules = session.scalar(
         select(AdmissionRulesRow.rules)
         .where(AdmissionRulesRow.environment_id == environment_id)
@@ -163,7 +163,7 @@ def ask(
     question: str,
     target_id: str | None = None,
 ) -> ApprovalRow:
-    """The pending approval of a version for a purpose, made when there is none.
+    """The pending approval of a version for a purpose, made if missing.
 
     The model comes as ID and name, the version as ID and number; `target_id` is the registry where it is decided.
     """
@@ -193,9 +193,9 @@ def ask(
 
 
 def decide(service: Service, principal: Principal, approval: str, request: ApprovalDecision) -> tuple[Approval, str]:
-    """Answers a pending approval once, or as the principal did before; returns it with the ID of its model.
+    """Decides a pending approval once, or repeats the principal's own decision; returns it with the ID of its model.
 
-    Raises Missing, NotPermitted, WrongState when it was answered before.
+    Raises Missing, NotPermitted, WrongState if it was decided before.
     """
     action = f"approval.{request.decision.value}"
     with (
@@ -219,7 +219,8 @@ def decide(service: Service, principal: Principal, approval: str, request: Appro
             .returning(ApprovalRow.id)
         ).scalar()
         session.refresh(row)
-        # Who says the same again may have had no answer: the service ended between the row and the version's status.
+        # The same decision again: its response may be lost if the service ended between the row and the version's
+        # status.
         if answered is None and (row.state, row.decided_by) != (_STATES[request.decision].value, principal.name):
             raise WrongState(
                 f"It was {row.state} by {row.decided_by} before", action="Ask again: `registry-tui approvals ask`"
@@ -228,7 +229,7 @@ def decide(service: Service, principal: Principal, approval: str, request: Appro
 
 
 def _possible(principal: Principal, row: ApprovalRow, *, decides: bool, asker_may: bool) -> list[Decision]:
-    """What the principal may answer now: as `_require_may_decide`, for who knows whether they decide there at all."""
+    """The decisions that the principal may make now: as `_require_may_decide`, with `decides` already known."""
     own = row.asked_by_crn == principal.crn
     if row.state != ApprovalState.PENDING.value:
         return []

@@ -1,4 +1,4 @@
-"""Which aliases of a registry are protected, and who may move them; and the registry's other rules of promotion."""
+"""The protected aliases of a registry, with the people who may move them; and the registry's other promotion rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def get_rules(service: Service, principal: Principal, registry: str) -> Promotio
 
 
 def set_rules(service: Service, principal: Principal, registry: str, rules: PromotionRules) -> PromotionRules:
-    """Replaces a registry's rules; they hold from now on, at MLflow's doors too.
+    """Replaces a registry's rules; they apply from now on, in MLflow too.
 
     Raises Missing, NotPermitted, WrongState, InvalidInput, PartUnavailable.
     """
@@ -47,19 +47,19 @@ def set_rules(service: Service, principal: Principal, registry: str, rules: Prom
 
 
 def rules_of(session: Session, registry_id: str) -> PromotionRules:
-    """The rules of a registry; nothing is protected until somebody says so."""
+    """The rules of a registry; by default nothing is protected."""
     row = session.get(PromotionRulesRow, registry_id)
     return PromotionRules() if row is None else PromotionRules.model_validate(row.rules)
 
 
 def where_askers_decide(session: Session) -> list[str]:
-    """IDs of the registries where who asked for an approval may also give it."""
+    """IDs of the registries where requesters of an approval may also give it."""
     found = session.execute(select(PromotionRulesRow.registry_id, PromotionRulesRow.rules))
     return [id_ for id_, rules in found if not PromotionRules.model_validate(rules).four_eyes]
 
 
 def protection_of(session: Session, registry_id: str, alias: str) -> ProtectedAlias | None:
-    """Who may move an alias; None for one that is not protected."""
+    """The protection of an alias; None for one that is not protected."""
     return next((each for each in rules_of(session, registry_id).protected_aliases if each.alias == alias), None)
 
 

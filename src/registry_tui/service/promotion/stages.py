@@ -83,14 +83,14 @@ def history(
 
 
 def forget(session: Session, model_id: str, version_id: str | None) -> None:
-    """Takes away what is kept about a version, or about all of a model's."""
+    """Deletes the rows about a version, or about all of a model's."""
     for table in (StageChangeRow, ApprovalRow, VersionCopyRow):
         mine = table.model_id == model_id if version_id is None else table.version_id == version_id
         session.execute(delete(table).where(mine).execution_options(synchronize_session=False))
 
 
 def rename(session: Session, model_id: str, name: str) -> None:
-    """Names a model anew in what is kept about its approvals."""
+    """Renames a model in the rows of its approvals."""
     mine = update(ApprovalRow).where(ApprovalRow.model_id == model_id).values(model_name=name)
     session.execute(mine.execution_options(synchronize_session=False))
 

@@ -25,7 +25,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import ApiKeyRow, CanaryRow, DeploymentRow, ProjectRow, RevisionRow
 from registry_tui.service.errors import PartUnavailable
 
-#: One writer at a time: what is written last was read last.
+#: One writer at a time, so that the last write has the newest rows.
 _LOCK = "publish to the gateway"
 _TIMEOUT = 2.0
 #: Bytes of memory that MLflow takes before any request, and for each byte of a request's body: measured 4 to 12 for
@@ -80,13 +80,13 @@ def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName
 
 
 def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
-    """Whether all replicas of a revision are kept running, whatever the rows say."""
+    """Whether all replicas of a revision are configured to run, independent of the rows."""
     replicas = service.backends.replicas
     return all(replicas.configured(name) for name in replica_names(row, revision))
 
 
 def serves(row: DeploymentRow) -> bool:
-    """Whether callers are sent to replicas of a deployment, whether or not one answers just now."""
+    """Whether callers are sent to replicas of a deployment, whether or not one responds just now."""
     revision = active_revision(row)
     stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
     return revision is not None and revision.state == RevisionState.ACTIVE.value and not stopped
@@ -116,9 +116,9 @@ def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Ro
 
 
 def body_limit(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> tuple[int, str]:
-    """How many bytes a request may have, and what lets it have more.
+    """The largest body of a request in bytes, and the action that allows more.
 
-    What is read of a body takes several times its bytes: each replica that may get it has room for that.
+    A parsed body takes several times its bytes of memory: each replica that may get it has room for that.
     """
     reached = {row.revision} if canary is None else {row.revision, canary.revision}
     memory = min((each.memory_bytes for each in row.revisions if each.number in reached), default=None)
@@ -133,13 +133,13 @@ def body_limit(service: Service, row: DeploymentRow, canary: CanaryRow | None) -
 
 
 def _request_log(row: DeploymentRow) -> RequestLog | None:
-    """What is kept of its requests, where anything is."""
+    """The rules of its request log, if requests are logged."""
     rules = RequestLogRules.model_validate({"share": 0.0, **row.request_log})
     return rules_for_gateway(rules) if rules.share else None
 
 
 def rules_for_gateway(rules: RequestLogRules) -> RequestLog:
-    """What is kept of requests, as the gateway has it."""
+    """The rules of a request log, in the gateway's form."""
     return RequestLog(
         share=rules.share,
         seconds=rules.days * 86_400,
@@ -189,7 +189,7 @@ def _canary(service: Service, row: DeploymentRow, canary: CanaryRow) -> Canary |
 
 
 def stats(service: Service) -> Mapping[str, Any]:
-    """The counts of all processes of the gateway, summed up; of one that does not answer, those it stored last."""
+    """The counts of all processes of the gateway, summed up; of one that does not respond, those it stored last."""
     home = service.home
     found = []
     for socket, file in zip(home.gateway_sockets, home.gateway_counts_files, strict=True):
@@ -207,14 +207,14 @@ def key_uses(service: Service) -> Mapping[str, limits.Use]:
 
 
 def write_request_logs(service: Service) -> None:
-    """Has the gateway write the requests that wait to be kept. One that does not answer has none, or does so itself."""
+    """Has the gateway write the requests that wait to be kept. An unresponsive one has none, or does so itself."""
     for socket in service.home.gateway_sockets:
         with suppress(httpx.HTTPError), _gateway(socket) as client:
             client.post("/request-log-written")
 
 
 def _nudge(service: Service) -> None:
-    """Has the gateway look at its routes now. One that does not answer looks by itself, every few seconds."""
+    """Has the gateway reload its routes now. One that does not respond reloads by itself, every few seconds."""
     for socket in service.home.gateway_sockets:
         with suppress(httpx.HTTPError), _gateway(socket) as client:
             client.post("/routes-changed")
@@ -226,7 +226,7 @@ def _gateway(socket: Path) -> httpx.Client:
 
 
 def traffic(told: Mapping[str, Any], deployment: str) -> Traffic:
-    """One deployment's counts in an answer of `stats`."""
+    """One deployment's counts in a result of `stats`."""
     found = told.get("deployments", {}).get(deployment)
     return Traffic() if found is None else Traffic.model_validate(found)
 

@@ -1,4 +1,4 @@
-"""Publishes to MLflow's server where each project's artifacts and registrations go, and who may enter."""
+"""Publishes to MLflow's server the places of each project's artifacts and registrations, and people's access."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.errors import PartUnavailable
 
-#: One writer at a time, of the file and of each project's roles: what is written last was read last.
+#: One writer at a time, of the file and of each project's roles, so that the last write has the newest rows.
 _LOCK = "publish to MLflow"
 
 
@@ -97,7 +97,7 @@ def _guarded(rules: dict[str, Any] | None) -> tuple[list[str], list[str]]:
 def mirror_access(service: Service, project_id: str) -> None:
     """Makes MLflow let exactly a project's collaborators, and the installation's owner, into it and its registry.
 
-    Does nothing when it is gone, or shows a server elsewhere. Raises PartUnavailable.
+    Does nothing if it is deleted, or shows a server elsewhere. Raises PartUnavailable.
     """
     with service.locks.of(f"{_LOCK} {project_id}"):
         with service.database.reading() as session:

@@ -20,7 +20,7 @@ from registry_tui.schemas.ranger import (
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.ranger.evaluator import Asker, Decision, Question, decide, roles_of
 
-#: What stands for the policy where none decided.
+#: The policy ID for "no policy decided".
 _NO_POLICY = -1
 
 
@@ -30,7 +30,7 @@ def authorize(
     roles: list[RangerRole] | None = None,
     tags: ServiceTags | None = None,
 ) -> AuthorizeAnswer:
-    """Answers one question about one or several permissions; all must be given. Raises InvalidInput."""
+    """Decides one request for one or several permissions; all must be given. Raises InvalidInput."""
     user = request.user
     groups = frozenset(user.groups)
     asker = Asker(user.name, groups, frozenset(user.roles) | roles_of(user.name, groups, roles or []))

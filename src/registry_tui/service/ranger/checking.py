@@ -1,4 +1,4 @@
-"""Whether a policy can be kept: its service has what it names, and the object store can enforce it."""
+"""Whether a policy is valid: its service has the things that it names, and the object store can enforce it."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Turns Ranger's policies into the bucket policy that the object store enforces.
 
-For one user and permission, every policy says yes, no or nothing wherever its resources match. With OA and OD for what
-override policies give and deny, NA and ND for normal ones, what is allowed is `(OA or (NA and not ND)) and not OD`. A
-bucket policy has lists of patterns (`Resource`), their complements (`NotResource`), and denials that beat everything:
+For one user and permission, every policy allows, denies or does nothing wherever its resources match. With OA and OD
+for the areas that override policies allow and deny, NA and ND for normal ones, the allowed area is `(OA or (NA and not
+ND)) and not OD`. A bucket policy has lists of patterns (`Resource`), their complements (`NotResource`), and denials
+that beat everything:
 
 - without override permissions: allow NA; deny ND and OD;
-- with them: allow OA and whatever is outside ND; deny whatever is outside both OA and NA; deny OD.
+- with them: allow OA and everything outside ND; deny everything outside both OA and NA; deny OD.
 
-Two combinations with excluded paths cannot be written so (`Compiled.exact` is False then): the store denies more than
+Two combinations with excluded paths cannot be expressed so (`Compiled.exact` is False then): the store denies more than
 the policies, never less.
 """
 
@@ -23,7 +24,7 @@ from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.evaluator import Asker, resources_of, stances
 from registry_tui.service.ranger.matching import matches_level, patterns_of
 
-#: What each permission is called by S3. Parts of an unfinished upload belong to writing.
+#: S3's actions for each permission. Parts of an unfinished upload belong to writing.
 _ACTIONS: Mapping[str, Sequence[str]] = {
     READ: ("s3:GetObject",),
     WRITE: ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
@@ -72,7 +73,7 @@ def compile_for(
     containers: Mapping[str, str],
     moment: datetime,
 ) -> Compiled:
-    """The statements that let a user do in a bucket what the policies say at a time.
+    """The statements that give a user the rights of the policies in a bucket, at a time.
 
     `containers` names the levels above the path, `{"bucket": …}` or the storage account and container.
     """
@@ -80,7 +81,7 @@ def compile_for(
     exact = True
     for access in definition.access_types:
         if access.name not in _ACTIONS and access.name != LIST:
-            # The store has nothing of that name; what it brings along is compiled by itself.
+            # The store has no such permission; the permissions that it implies are compiled by themselves.
             continue
         areas: dict[tuple[bool, bool], list[Area]] = {}
         for stance in stances(definition, policies, asker, access.name, moment):
@@ -103,7 +104,7 @@ def rules_of(
     normal_allow: Sequence[Area],
     normal_deny: Sequence[Area],
 ) -> tuple[list[Rule], bool]:
-    """Rules for `(OA or (NA and not ND)) and not OD`, and whether they say exactly that."""
+    """Rules for `(OA or (NA and not ND)) and not OD`, and whether they are exact."""
     if not override_allow and not normal_allow:
         return [], True
     denied = [Rule(False, area) for area in override_deny]
@@ -118,12 +119,12 @@ def rules_of(
 
 
 def _lifted(oa: Sequence[Area], na: Sequence[Area], nd: Sequence[Area]) -> list[Rule] | None:
-    """Rules for `OA or (NA and not ND)`; None where a bucket policy cannot say that."""
+    """Rules for `OA or (NA and not ND)`; None where a bucket policy cannot express that."""
     lifting, normal, denying = _patterns(oa), _patterns(na), _patterns(nd)
     outside_oa, outside_na = _complements(oa), _complements(na)
     if outside_oa or (outside_na and denying):
         return None
-    # What lies outside of a denial's exclusions stays denied, unless an override policy gives it.
+    # The area outside a denial's exclusions stays denied, unless an override policy allows it.
     rules = [Rule(False, Area((*area.patterns, *lifting), outside=True)) for area in _complements(nd)]
     if not denying:
         return [Rule(True, area) for area in _merged([*oa, *na])] + rules
@@ -163,7 +164,7 @@ def _path_area(definition: ServiceDefinition, values: PolicyResource, user: str)
     if not found or any(set(pattern) == {"*"} for pattern in found):
         found = list(_EVERYTHING)
     elif values.is_excludes:
-        # Who asks for everything (the list of a whole bucket) is not served by leaving something out.
+        # A request for everything (the list of a whole bucket) must not match a rule that leaves something out.
         found.append("")
     return Area(tuple(found), outside=values.is_excludes)
 

@@ -25,7 +25,7 @@ class Place:
     bucket: str
     #: The names that its machine users have on the object store.
     users: tuple[str, ...]
-    #: The groups that its machine users are in, beside the one that everybody is in.
+    #: The groups of its machine users, in addition to the one with everybody.
     groups: frozenset[str] = frozenset()
 
     @property
@@ -66,10 +66,10 @@ def enforce(
     policies: Sequence[RangerPolicy],
     roles: Sequence[RangerRole],
 ) -> bool:
-    """Sets what the machine users of an environment may, from the next request on.
+    """Sets the rights of the machine users of an environment, from the next request on.
 
-    Returns whether the store enforces exactly the policies; it may deny more where it cannot express them.
-    Raises PartUnavailable, InvalidInput when the policies are too large for the store.
+    Returns whether the store enforces exactly the policies; it may deny more where it cannot express them. Raises
+    PartUnavailable, InvalidInput when the policies are too large for the store.
     """
     compiled = [
         _compiled(place, definition, policies, Asker(user, place.groups, roles_of(user, place.groups, roles)))

@@ -32,7 +32,7 @@ _TIME = "%Y/%m/%d %H:%M:%S"
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks."""
+    """The requester."""
 
     user: str
     groups: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ class Asker:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided, and by which policy; None where none matched."""
+    """The decision, and the deciding policy; None where none matched."""
 
     allowed: bool
     policy: RangerPolicy | None = None
@@ -49,7 +49,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Stance:
-    """What one policy says to one asker about one permission, wherever its resources match."""
+    """The verdict of one policy on one requester and permission, wherever its resources match."""
 
     policy: RangerPolicy
     denies: bool
@@ -85,7 +85,7 @@ def decide(policies: ServicePolicies, asker: Asker, question: Question, tags: Se
 def stances(
     definition: ServiceDefinition, policies: Iterable[RangerPolicy], asker: Asker, access: str, moment: datetime
 ) -> Iterator[Stance]:
-    """What the policies that count now say about a permission, override before normal, denials before permissions."""
+    """The verdicts of the current policies on a permission, override before normal, denials before permissions."""
     found = [stance for policy in policies if (stance := _stance(definition, policy, asker, access, moment))]
     yield from sorted(found, key=_rank)
 
@@ -197,7 +197,7 @@ def _decide_by_tags(
         return None
     borne = set[str]()
     for resource in tags.service_resources:
-        # A resource's tags also hold for what lies below it.
+        # A resource's tags also hold for everything below it.
         if matches(policies.service_def, resource.resource_elements, question.resource, asker.user, question.scopes):
             ids = tags.resource_to_tag_ids.get(str(resource.id), ())
             borne.update(tags.tags[str(id_)].type for id_ in ids if str(id_) in tags.tags)

@@ -1,7 +1,7 @@
-"""Ranger's filters of lists: which policies, services, definitions and roles a question finds.
+"""Ranger's filters of lists of policies, services, definitions and roles.
 
 Unknown parameters are ignored, as Ranger does. A filter of Ranger's that cannot be applied here is refused: a list that
-is too long could be taken for what was asked for.
+is too long could be taken for the filtered one.
 """
 
 from __future__ import annotations

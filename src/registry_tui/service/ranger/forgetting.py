@@ -47,7 +47,7 @@ def forget(service: Service, kind: Literal["users", "groups"], name: str, actor:
 
 
 def _policy_without(policy: RangerPolicy, kind: str, name: str) -> RangerPolicy:
-    """The policy stays also where it was about nobody else: what it denies to all others counts on."""
+    """The policy without a name. It stays also where it named nobody else: its denials to all others still apply."""
     return policy.model_copy(update={field: _without(getattr(policy, field), kind, name) for field in _ITEMS})
 
 

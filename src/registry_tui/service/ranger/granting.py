@@ -14,7 +14,7 @@ from registry_tui.service.ranger import roles
 from registry_tui.service.ranger.evaluator import EVERYBODY
 
 _MEMBERS = ("users", "groups", "roles")
-#: These stand for whoever asks in policies, and for nobody in a role.
+#: Macros for the requester in policies; they match nobody in a role.
 _NOBODY = ("{USER}", "{OWNER}")
 
 
@@ -27,7 +27,7 @@ def grant(service: Service, principal: Principal, request: RoleGrant) -> None:
 
 
 def revoke(service: Service, principal: Principal, request: RoleGrant) -> None:
-    """Takes members out of roles, or with `grant_option` only what makes them admins. Raises as `grant`."""
+    """Removes members from roles, or with `grant_option` only their admin rights. Raises as `grant`."""
     _change(service, principal, request, "ranger-role.revoke", _without)
 
 
@@ -86,7 +86,7 @@ def _invalid(problems: Sequence[FieldProblem]) -> InvalidInput:
 def _require_admin(
     service: Service, principal: Principal, request: RoleGrant, role: RangerRole, there: Sequence[RangerRole]
 ) -> None:
-    """Raises NotPermitted where it is asked in the name of somebody who may not give the role."""
+    """Raises NotPermitted where the grantor is somebody who may not give the role."""
     grantor = request.grantor
     if grantor is None or grantor in (principal.name, identity.owner_name(service)):
         return

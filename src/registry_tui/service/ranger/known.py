@@ -25,9 +25,9 @@ from registry_tui.service.ranger.enforcing import Place, place_of
 
 @dataclass(frozen=True)
 class Known:
-    """What is kept of one service. With a source, definition and policies are those of an outside Ranger.
+    """One service, as stored. With a source, definition and policies are those of an outside Ranger.
 
-    Own roles count in own policies alone: an outside Ranger means its own ones.
+    Own roles apply in own policies only: an outside Ranger's policies mean its own roles.
     """
 
     place: Place
@@ -71,7 +71,7 @@ def known_service(service: Service, name: str) -> Known:
 
 
 def groups_in(session: Session, user: str) -> frozenset[str]:
-    """The groups that a person or a machine user is in here, beside the one that everybody is in."""
+    """The groups of a person or a machine user here, in addition to the one with everybody."""
     machine = select(RegistryRow).where(RegistryRow.machine_user_workload_name == user)
     registry = session.scalars(machine).one_or_none()
     named = session.scalars(select(GroupMemberRow.group).where(GroupMemberRow.user == user))
@@ -84,7 +84,7 @@ def service_id(environment_id: str) -> int:
 
 
 def known_in(session: Session, row: EnvironmentRow, *, own: bool = False) -> Known:
-    """What is kept of an environment's service, whose registry is loaded; `own`: without its outside Ranger."""
+    """An environment's service, as stored; its registry must be loaded. `own`: without its outside Ranger."""
     place = place_of(row)
     source = None if own else session.get(RangerSourceRow, row.id)
     kind = SERVICES[place.cloud][1]

@@ -1,7 +1,7 @@
-"""Which resources a policy's values mean, as Ranger's resource matchers decide it.
+"""Matches resources with a policy's values, as Ranger's resource matchers do.
 
 The rules are those of `RangerDefaultResourceMatcher` and `RangerPathResourceMatcher` (Ranger 2.9): a recursive value
-means itself and everything below it, `*` any characters with slashes, `?` one character, `{USER}` who asks.
+means itself and everything below it, `*` any characters with slashes, `?` one character, `{USER}` the requester's name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from registry_tui.schemas.ranger import PolicyResource, ResourceDefinition, Serv
 
 _SEPARATOR = "/"
 _ANY = "*"
-#: The macro for the name of who asks.
+#: The macro for the requester's name.
 USER = "{USER}"
 
 
@@ -57,7 +57,7 @@ def matches_level(
     if any_value:
         matched = True
     elif everything and scope is Scope.SELF:
-        # Someone who asks for all is not served by a policy for some; excluding some does not change that.
+        # A request for everything is not covered by a policy for some; excluding some does not change that.
         return False
     else:
         matched = any(_covers(pattern, asked or "", ignore_case, scope) for pattern in found)

@@ -1,4 +1,4 @@
-"""An outside Ranger Admin: fetches a service's policies as Ranger's plugins do, and fits them to what is here."""
+"""An outside Ranger Admin: fetches a service's policies as Ranger's plugins do, and fits them to the service here."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from registry_tui.service.errors import InvalidInput, PartUnavailable
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.evaluator import EVERYBODY, moment_of
 
-#: Seconds until something must come, and until an answer must be whole; bytes that it may have.
+#: Timeouts in seconds of a read, and of the whole response; most bytes of a response.
 _TIMEOUT, WHOLE_SECONDS, _MOST_BYTES = 10.0, 60.0, 32 << 20
-#: What a definition without these permissions means them to go with, as the vendor's has it.
+#: Permissions that imply these in definitions without them, as in the vendor's definition.
 _GOES_WITH = {LIST: READ, DELETE: WRITE}
 #: The object store reads these as an escape and as a variable of its own.
 _UNENFORCEABLE = re.compile(r"\\|\$\{|[\x00-\x1f\x7f]")
@@ -49,14 +49,14 @@ class SourceProblem(PartUnavailable):
 
 
 class _Answer(ServicePolicies):
-    """What Ranger Admin answers; policies of security zones stand apart in it."""
+    """The response of Ranger Admin; policies of security zones are separate in it."""
 
     security_zones: dict[str, object] | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """An outside service's policies with the names of this environment's service, and what differs from there."""
+    """An outside service's policies with the names of this environment's service, and notes on the differences."""
 
     version: int
     definition: ServiceDefinition
@@ -96,7 +96,7 @@ def download(address: Address, known_version: int = -1) -> ServicePolicies | Non
         "supportsPolicyDeltas": "false",
     }
     try:
-        # An event loop, since only that ends a request that goes on and on with a byte now and then.
+        # An event loop, since only that ends a response that trickles in byte by byte.
         body = asyncio.run(_answer_to(address, url, query))
     except TimeoutError as error:
         detail = f"Ranger at {address.url} did not send its policies within {WHOLE_SECONDS:g} seconds"
@@ -123,7 +123,7 @@ def download(address: Address, known_version: int = -1) -> ServicePolicies | Non
 def fitted(own: ServiceDefinition, service: str, first_id: int, answer: ServicePolicies) -> Fitted:
     """Another Ranger's policies in the words of a service here; `first_id` is added to their IDs.
 
-    What cannot be obeyed exactly opens less, never more, and is noted. Raises SourceProblem.
+    Policies that cannot be enforced exactly allow less, never more, and are noted. Raises SourceProblem.
     """
     definition, names = _definition(own, answer.service_def)
     notes: list[str] = []
@@ -145,7 +145,7 @@ def fitted(own: ServiceDefinition, service: str, first_id: int, answer: ServiceP
 
 
 async def _answer_to(address: Address, url: str, query: Mapping[str, str | int]) -> bytes | None:
-    """The body of the answer; None while nothing is newer. Raises SourceProblem, TimeoutError, httpx's errors."""
+    """The body of the response; None if nothing is newer. Raises SourceProblem, TimeoutError, httpx's errors."""
     auth = (address.user, address.password) if address.user and address.password else None
     # Not followed elsewhere, and without the surroundings' proxies and netrc: the credentials are for this address.
     async with (
@@ -198,7 +198,7 @@ def _definition(own: ServiceDefinition, theirs: ServiceDefinition) -> tuple[Serv
         for access in theirs.access_types
     ]
     accesses += [AccessType(name=each, label=each.capitalize()) for each in _GOES_WITH if each not in known]
-    # A permission that brings another along brings along what goes with that.
+    # Implied permissions also bring along their added ones.
     accesses = [
         access.model_copy(update={"implied_grants": [*access.implied_grants, *_added_to(access.implied_grants, added)]})
         for access in accesses
@@ -229,7 +229,7 @@ def _placed(names: Mapping[str, str], path: str, policy: RangerPolicy) -> Ranger
 
 
 def _require_readable_times(policy: RangerPolicy) -> None:
-    # Java knows time zones by more names, and whoever decides later must not fail.
+    # Java knows more time zone names, and later evaluation must not fail.
     try:
         for each in policy.validity_schedules:
             for text in filter(None, (each.start_time, each.end_time)):
@@ -242,7 +242,7 @@ def _require_readable_times(policy: RangerPolicy) -> None:
 
 
 def _enforceable(policy: RangerPolicy) -> tuple[RangerPolicy, list[str]]:
-    """A policy that the object store can obey, and what it then does less than it says. Raises SourceProblem."""
+    """A policy that the object store can enforce, with notes on its restrictions. Raises SourceProblem."""
     called = f"policy {policy.name!r}"
     _require_readable_times(policy)
     notes = []

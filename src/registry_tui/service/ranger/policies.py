@@ -97,7 +97,7 @@ def ensure(service: Service, environment_id: str) -> None:
 
 
 def restore(service: Service, known: Known) -> None:
-    """Has the object store obey again what is kept, after a change that was not made; it is tried until it succeeds."""
+    """Enforces the stored policies again after a change that failed; retries until it succeeds."""
     id_ = known.place.environment_id
     try:
         enforcing.enforce(service, known.place, known.definition, known.policies, known.roles)
@@ -112,7 +112,7 @@ def restore(service: Service, known: Known) -> None:
 
 
 def require_change(service: Service, principal: Principal, action: str, named: str) -> None:
-    """Refuses a change to whoever may not make it, before anything is looked up, with an event. Raises NotPermitted.
+    """Raises NotPermitted, with an event, for people who may not make a change, before anything is looked up.
 
     `action` is the event's, `named` the policy or the service that the change names.
     """
@@ -185,7 +185,7 @@ def update_policy(
 
 
 def delete_policy(service: Service, principal: Principal, id_: int) -> None:
-    """Deletes a policy; what only it gave is refused from the next request on. Raises Missing, NotPermitted."""
+    """Deletes a policy; access that only it gave is refused from the next request on. Raises Missing, NotPermitted."""
     known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.delete", Resource("policy", str(id_), before.name)):
         permissions.require(principal, Action.POLICIES_CHANGE)
@@ -220,7 +220,7 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
 
 
 def authorize(service: Service, principal: Principal, request: AuthorizeRequest) -> AuthorizeAnswer:
-    """Whether the policies of a service let somebody do something, who is in the groups of the question and of here.
+    """Whether the policies of a service let somebody do something, with the groups of the request and those known here.
 
     Raises Missing, InvalidInput, NotPermitted.
     """
@@ -241,7 +241,7 @@ def edit(service: Service, environment_id: str, actor: str, change: Callable[[Kn
 
 
 def _change(service: Service, environment_id: str, actor: str, change: Callable[[Known], list[RangerPolicy]]) -> Known:
-    """Enforces what the change makes of the policies, then keeps it; one change of an environment at a time.
+    """Enforces the changed policies, then stores them; one change of an environment at a time.
 
     Raises WrongState for a change of policies that come from outside.
     """

@@ -1,4 +1,4 @@
-"""Ranger's roles, which policies name: list, create, update, delete; what each change gives or takes is enforced."""
+"""Ranger's roles, which policies name: list, create, update, delete; the effects of each change are enforced."""
 
 from __future__ import annotations
 
@@ -128,9 +128,10 @@ def delete_role(service: Service, principal: Principal, role: int | str) -> None
         change(service, principal.name, remove)
 
 
-# -- for what changes several roles -----------------------------------------------------------------------
+# -- for changes of several roles -------------------------------------------------------------------------
 
-#: Makes new roles of those there are; also given is what checks a role, and names its machine users whole.
+#: Returns the new roles for the existing ones; also gets a function that checks a role and completes machine users'
+#: names.
 Change = Callable[[Sequence[RangerRole], Callable[[RangerRole], RangerRole]], list[RangerRole]]
 
 
@@ -145,7 +146,7 @@ def found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
 
 
 def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]:
-    """Enforces what a change of roles gives and takes, in every environment, then keeps it; one change at a time."""
+    """Enforces the effects of a change of roles in every environment, then stores it; one change at a time."""
     with every_environment_locked(service) as ids:
         before, known = _kept(service), [each for each in all_known(service) if each.place.environment_id in ids]
         after = make(before, lambda role: _prepared(role, before, known))

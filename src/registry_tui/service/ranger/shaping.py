@@ -46,7 +46,7 @@ def prepared(definition: ServiceDefinition, service: str, place: Place, policy: 
 
 
 def replaced(before: RangerPolicy, wanted: RangerPolicy) -> RangerPolicy:
-    """A policy in place of another: what it says is new, what it is known by stays."""
+    """A policy in place of another: with new content, and the identity of the one before."""
     kept = ("id", "guid", "version", "create_time", "created_by", "update_time", "updated_by")
     return wanted.model_copy(update={field: getattr(before, field) for field in kept})
 

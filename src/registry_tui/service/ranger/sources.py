@@ -1,4 +1,4 @@
-"""Outside Rangers: which environments obey one, and asking those again for what changed."""
+"""Outside Rangers: the environments that use one, and polling those for changes."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def ask_due(service: Service) -> None:
 
 
 def ask(service: Service, environment_id: str) -> None:
-    """Asks an environment's outside Ranger for what changed. What it gave last stays while it gives nothing."""
+    """Polls an environment's outside Ranger for changes. Its last policies stay while it does not respond."""
     with service.database.reading() as session:
         row = session.get(RangerSourceRow, environment_id)
         if row is None:
@@ -206,7 +206,7 @@ def _take(
 
 
 def _note(service: Service, environment_id: str, address: Address, problem: str) -> bool:
-    """Notes that it answers, or why it does not; returns whether it did otherwise before."""
+    """Notes that it responds, or why it does not; returns whether that changed."""
     with service.database.reading() as session:
         row = session.get(RangerSourceRow, environment_id)
     if row is None or _address(row) != address or row.problem == problem:

@@ -142,7 +142,7 @@ def being_registered(service: Service, registry_id: str, name: str) -> AbstractC
 
 
 def _creator(service: Service, version: ModelVersion) -> Principal:
-    """The person who registered a version, under a new request ID."""
+    """The person who registered a version, as principal with a new request ID; the owner if that person is gone."""
     with service.database.reading() as session:
         row = session.get(UserRow, version.creator)
     if row is None:

@@ -17,7 +17,7 @@ PROMOTED = "version.promote"
 def note(
     service: Service, principal: Principal, place: RegistryPlace, copy: ModelVersion, original: PromotedFrom
 ) -> None:
-    """Keeps that a version of a registry is a copy, and tells both registries, unless that was done before."""
+    """Records that a version of a registry is a copy, with an event in both registries, unless recorded before."""
     with service.database.session() as session:
         if session.get(VersionCopyRow, (copy.id, original.version_id)) is not None:
             return

@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 #: Called now and then in long work; raises when it has to end.
 Look = Callable[[], object]
-#: The tag that says in which stage a version was; stages have become aliases and tags in MLflow too.
+#: The tag with the former stage of a version; stages have become aliases and tags in MLflow too.
 STAGE = "mlflow_stage"
 _PROMPT = "mlflow.prompt."
 _PAGE = 100
 #: How many versions may point at each other as their source.
 _COPIES = 10
-#: Seconds before something is asked again that a server failed to answer.
+#: Seconds before a failed request to a server is retried.
 _PAUSE = 1.0
 _LOGGED_MODEL = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts/?$")
 _RUN = re.compile(r"/([0-9a-f]{32})/artifacts(?:/(.*))?$")
@@ -85,13 +85,14 @@ def import_models(service: Service, principal: Principal, project: str, request:
 
 
 class Unreadable(WrongState):
-    """A server fails again and again to answer for one model or version, and answers otherwise."""
+    """A server fails repeatedly for one model or version, and works otherwise."""
 
 
 def asked_again(client: AttachedMlflow, ask: Callable[[], T]) -> T:
-    """What `ask` returns, which is called once more after a failure of the server.
+    """Returns the result of `ask`, which is retried once after a failure of the server.
 
-    Raises Unreadable when the server fails again but goes on to answer; PartUnavailable when it answers nothing.
+    Raises Unreadable when the server fails again but still answers other requests; PartUnavailable when it answers
+    none.
     """
     with suppress(ServerFault):
         return ask()
@@ -102,7 +103,7 @@ def asked_again(client: AttachedMlflow, ask: Callable[[], T]) -> T:
         try:
             client.call("POST", "experiments/search", json={"max_results": 1})
         except ServerFault as all_of_it:
-            # Not about what was asked for.
+            # The server is down altogether.
             raise PartUnavailable(all_of_it.detail, action=all_of_it.action) from fault
         raise Unreadable(fault.detail, action="Look into that server's log, then import it again") from fault
 
@@ -115,7 +116,7 @@ def get_model(client: AttachedMlflow, name: str) -> Mapping[str, Any]:
         raise Missing(f"MLflow at {client.address.url} has no registered model {name!r}") from error
     found: Mapping[str, Any] = answer["registered_model"]
     with as_mlflow_does(client.address.url):
-        # What is read of it later.
+        # The fields that are read later.
         pairs(found.get("tags", ()))
         for each in found.get("aliases", ()):
             _ = str(each["alias"]), int(each["version"])
@@ -157,7 +158,7 @@ def _number(version: Mapping[str, Any]) -> int | None:
 def source_of(
     service: Service, place: ProjectPlace, client: AttachedMlflow, version: Mapping[str, Any], copies: int = _COPIES
 ) -> tuple[str, Origin] | None:
-    """Where a version's model lies there, as a source here, with its origin; None when its API does not reach it.
+    """The place of a version's model there, as a source here, with its origin; None when its API does not reach it.
 
     Raises Missing, NotPermitted, PartUnavailable.
     """
@@ -203,7 +204,7 @@ def _pages(
         yield from answer.get(items, ())
 
 
-# -- what they become here -----------------------------------------------------------------------------------
+# -- conversion to things here -------------------------------------------------------------------------------------
 
 
 def problem_of(model: Mapping[str, Any]) -> str | None:
@@ -240,12 +241,12 @@ def version_tags(principal: Principal, url: str, version: Mapping[str, Any], ori
 
 
 def mark(url: str, name: str, number: int) -> str:
-    """What a version here remembers of the one that it was imported from, so that it is imported once."""
+    """The mark on a version of the one that it was imported from, so that it is imported once."""
     return f"import-{hashlib.sha256(f'{url} {number} {name}'.encode()).hexdigest()[:40]}"
 
 
 def imported_from(service: Service, workspace: str, name: str) -> str | None:
-    """The server that a model here was imported from; empty for one that was not, None when there is no such model."""
+    """The server that a model here was imported from; empty if not imported, None if there is no such model."""
     with suppress(Missing):
         found = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
         return pairs(found["registered_model"].get("tags", ())).get(mlflow_tags.IMPORTED, "")

@@ -1,4 +1,4 @@
-"""Versions from before: they get, in the background, the bill of materials and the content digest that newer ones have.
+"""Older versions: adds, in the background, the bill of materials and the content digest that newer ones have.
 
 Without these, searches by what versions use leave them out, and promoting their content again stores it once more.
 """
@@ -26,7 +26,7 @@ from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives
 
 _logger = logging.getLogger(__name__)
-#: Versions that are asked for at a time.
+#: Versions per request.
 _PAGE = 200
 #: Seconds of rest for each second of work, so that people notice nothing.
 _REST = 1.0
@@ -35,8 +35,8 @@ _REST = 1.0
 def describe_all(service: Service, stopping: threading.Event) -> int:
     """Describes every stored version of the registries that were not walked yet; returns how many.
 
-    Once for each registry: what cannot be described is left to `models bom --again`. What was cut off begins again, and
-    passes over what is done. Raises PartUnavailable.
+    Once for each registry: versions that cannot be described are left to `models bom --again`. After an interruption it
+    begins again, and skips the finished versions. Raises PartUnavailable.
     """
     with service.database.reading() as session:
         query = select(RegistryRow).where(RegistryRow.described_at.is_(None)).order_by(RegistryRow.created_at)
@@ -85,7 +85,7 @@ def _describe_registry(service: Service, place: RegistryPlace, stopping: threadi
 
 
 def _describe(service: Service, place: RegistryPlace, listed: dict[str, Any], content: bool, bom: bool) -> bool:
-    """Whether the version has now what it lacked. Raises PartUnavailable."""
+    """Adds the missing facts to a version; returns whether it has them now. Raises PartUnavailable."""
     model = models.fetch_model(service, place, listed["name"])
     if model is None:
         return False

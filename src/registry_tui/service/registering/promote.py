@@ -38,9 +38,9 @@ def promote_version(
 ) -> Accepted[ModelVersion]:
     """Makes a version of another registry from one of this, and begins to copy its archive.
 
-    The same content is one version there: who asks again, or at the same time, gets that one. Everything is checked
-    before anything is made. Raises Missing, NotPermitted, InvalidInput, NotAdmitted, WrongState for a version that is
-    not READY, PartUnavailable.
+    The same content is one version there: repeated or concurrent requests return that one. Everything is checked before
+    anything is made. Raises Missing, NotPermitted, InvalidInput, NotAdmitted, WrongState for a version that is not
+    READY, PartUnavailable.
     """
     place = enter_registry(service, registry, reader=principal)
     named = Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)

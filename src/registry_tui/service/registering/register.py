@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Source:
-    """The registration that MLflow is asked for."""
+    """The source of a registration, as sent to MLflow."""
 
     uri: str
     run_id: str | None
@@ -98,7 +98,7 @@ def register_model(
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidInput with what is wrong with the name of a new registered model."""
+    """Raises InvalidInput if the name of a new registered model is not valid."""
     if problem := names.model_name_problem(name):
         raise InvalidInput(f"The model's name {problem}", errors=[FieldProblem(field="name", message=problem)])
 

@@ -1,4 +1,4 @@
-"""Where the model of a version lies that is stored: in the object store, with an attached server, in a registry."""
+"""The source of a version's model that is to be stored: the object store, an attached server, or a registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Source(Protocol):
         """The folder, for people."""
 
     def files(self, check: Check) -> list[StoredFile]:
-        """Every file in it and below, by path; raises what `check` raises between requests."""
+        """Every file in it and below, by path; raises the errors of `check`, called between requests."""
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
         """A file's bytes, piece by piece."""
@@ -48,7 +48,7 @@ class Stored:
     place: bucket_files.Folder
     #: Whether it is an archive of a Model Registry.
     archived: bool
-    #: SHA-256 by path, as the manifest of the archive says; empty where there is none.
+    #: SHA-256 by path, from the archive's manifest; empty without one.
     sums: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -109,7 +109,7 @@ class Promoted:
     """The archive of a version of a registry, reached with that registry's own key."""
 
     version: signing.Version
-    #: SHA-256 by path, as the archive's manifest says.
+    #: SHA-256 by path, from the archive's manifest.
     sums: dict[str, str] = field(repr=False)
 
     @property
@@ -135,7 +135,7 @@ class Promoted:
 
 
 def _named(place: bucket_files.Folder, sums: Mapping[str, str], check: Check) -> list[StoredFile]:
-    """The files of an archive. Raises WrongState where one lies beside them that was not signed."""
+    """The files of an archive. Raises WrongState if there is another one that was not signed."""
     found = bucket_files.files_there(place, sums, check=check)
     beside = next((file.path for file in found if file.path not in sums), None)
     if beside is not None:
@@ -146,7 +146,7 @@ def _named(place: bucket_files.Folder, sums: Mapping[str, str], check: Check) ->
 
 
 def require_sums(source: Source, found: Mapping[str, str]) -> None:
-    """Raises WrongState for files of a version's archive, SHA-256 by path, that are not what its manifest says."""
+    """Raises WrongState for files of a version's archive (SHA-256 by path) that differ from its manifest."""
     if not isinstance(source, Stored | Promoted):
         return
     wrong = sorted(path for path, sha in source.sums.items() if found.get(path) != sha)
@@ -158,7 +158,7 @@ def require_sums(source: Source, found: Mapping[str, str]) -> None:
 
 
 def find(service: Service, registry: RegistryPlace, source: str) -> Source:
-    """Where a version's model lies, that `registry` stores. Raises Missing, WrongState, PartUnavailable."""
+    """The source of a version's model that `registry` stores. Raises Missing, WrongState, PartUnavailable."""
     if (promoted := promoted_sources.parse(source)) is not None:
         place = enter_registry(service, promoted.registry_id)
         version = signing.version_at(service, place, promoted.model_id, promoted.version_id)

@@ -75,10 +75,10 @@ def list_registries(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ModelRegistry]:
-    """Model Registries, by name unless `order_by` (`field` or `-field`) says otherwise.
+    """Model Registries, sorted by `order_by` (`field` or `-field`), by default by name.
 
-    `name` and `environment` match a part, `status` a whole status or its label, all in any case.
-    Raises InvalidInput for an unknown order or a wrong token.
+    `name` and `environment` match a part, `status` a whole status or its label, all in any case. Raises InvalidInput
+    for an unknown order or a wrong token.
     """
     paging.check_page_size(page_size)
     order = order_by or "name"
@@ -208,7 +208,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
 
 
 def synchronize_registry(service: Service, principal: Principal, registry: str) -> Accepted[ModelRegistry]:
-    """Tells every workspace of the environment about its registry, as a workflow.
+    """Configures the registry in every workspace of its environment, as a workflow.
 
     Raises NotPermitted, Missing, WrongState unless the registry is available.
     """
@@ -245,9 +245,9 @@ def grant_storage_access(service: Service, principal: Principal, registry: str) 
 
 
 def revoke_storage_access(service: Service, principal: Principal, registry: str) -> ModelRegistry:
-    """Takes away the access that the machine user has by its name: nothing can be registered until it is granted again.
+    """Revokes the access that the machine user has by its name: nothing can be registered until it is granted again.
 
-    `storage_access` of what is returned says whether a group or a role still gives it. Raises as granting does.
+    `storage_access` of the result shows whether a group or a role still gives it. Raises as granting does.
     """
     return _set_storage_access(service, principal, registry, StorageAccess.NOT_GRANTED)
 
@@ -276,7 +276,7 @@ def resource_of(row: RegistryRow) -> Resource:
 
 
 def load(service: Service, registry_id: str) -> RegistryRow | None:
-    """A registry's row with its environment, or None when it is gone."""
+    """A registry's row with its environment, or None if it does not exist."""
     with service.database.reading() as session:
         return session.scalars(_with_places().where(RegistryRow.id == registry_id)).one_or_none()
 
@@ -335,7 +335,7 @@ def _begin(
     prepare: Callable[[Session, str], None],
     **arguments: Any,
 ) -> Accepted[ModelRegistry]:
-    """Begins a workflow; the answer shows the registry as it is then, before the workflow changes or removes it."""
+    """Begins a workflow; returns the registry as it is then, before the workflow changes or removes it."""
     shown: list[ModelRegistry] = []
 
     def prepare_and_show(session: Session, workflow_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A Model Registry as its rules enter it: its MLflow workspace, and where its archives lie."""
+"""A Model Registry for its rules: its MLflow workspace, and the place of its archives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
 @dataclass(frozen=True, repr=False)
 class RegistryPlace:
-    """A live Model Registry: its MLflow workspace, and where its archives lie."""
+    """A live Model Registry: its MLflow workspace, and the place of its archives."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class RegistryPlace:
         return self.key
 
     def uri(self, service: Service) -> str:
-        """Where all archives lie, also while the environment's own store cannot be opened; ends with `/`."""
+        """The address of all archives, also while the environment's own store cannot be opened; ends with `/`."""
         own = own_address(service, self.environment_id)
         return f"s3://{self.bucket}/{self.prefix}/" if own is None else f"{own}{self.prefix}/"
 
@@ -91,7 +91,7 @@ class RegistryPlace:
         return True
 
     def delete_below(self, service: Service, folder: str = "") -> Usage:
-        """Deletes all archives, or what lies in a folder (with `/` at its end); returns how much that was."""
+        """Deletes all archives, or those in a folder (with `/` at its end); returns the number of objects and bytes."""
         own, prefix = kept_store(service, self.environment_id), f"{self.prefix}/{folder}"
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
@@ -107,9 +107,9 @@ def enter_registry(
     reader: Principal | None = None,
     action: Action = Action.MODEL_READ,
 ) -> RegistryPlace:
-    """A Model Registry that answers, and with which `reader` may do `action` when one is given.
+    """An available Model Registry, in which `reader`, if given, may do `action`.
 
-    Raises Missing, NotPermitted, WrongState while it is being made or taken away.
+    Raises Missing, NotPermitted, WrongState while it is being made or deleted.
     """
     with service.database.reading() as session:
         seen = None if reader is None else permissions.permitted_environments(session, reader, Action.ENVIRONMENT_SEE)
@@ -135,7 +135,7 @@ def enter_registry(
 
 @contextmanager
 def while_live(service: Service, registry_id: str) -> Iterator[None]:
-    """Leaves the block without Missing when the registry does not answer, or was deleted meanwhile."""
+    """Suppresses Missing when the registry is unavailable, or was deleted meanwhile."""
     try:
         yield
     except Missing:

@@ -23,7 +23,7 @@ from registry_tui.service.ranger.shaping import replaced
 
 logger = logging.getLogger(__name__)
 
-#: Where the projects of an environment keep what their runs logged.
+#: The folder of the run artifacts of an environment's projects.
 _RUN_ARTIFACTS = "workspaces"
 
 
@@ -52,7 +52,7 @@ def decided_outside(service: Service, row: RegistryRow) -> bool:
 
 
 def revoke(service: Service, row: RegistryRow, actor: str) -> None:
-    """Takes the machine user out of whatever gives it access by its name. What a role or a group gives it stays.
+    """Removes the machine user from the policies or mappings that name it. Access by a role or a group stays.
 
     Raises PartUnavailable, WrongState where an outside Ranger decides.
     """
@@ -104,7 +104,7 @@ def _report(service: Service, environment_id: str, error: ServiceError) -> None:
 
 
 def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy]:
-    """What is needed and no more: its own prefix, and reading what is registered from."""
+    """The policies with the needed access and no more: its own prefix, and reading the sources of registrations."""
     wanted = [
         _policy(known, f"Model Registry {row.name} - archives", row.prefix, user, (READ, WRITE, LIST, DELETE)),
         _policy(known, f"Model Registry {row.name} - run artifacts", _RUN_ARTIFACTS, user, (READ, LIST)),
@@ -134,7 +134,7 @@ def _policy(known: Known, name: str, path: str, user: str, permissions: Sequence
 
 
 def _without(policies: Sequence[RangerPolicy], user: str) -> list[RangerPolicy]:
-    """The policies without a user in what they allow; those that were for nobody else go."""
+    """The policies without a user in their allow items; those that were for nobody else are left out."""
     found = []
     for policy in policies:
         if not any(user in item.users for item in policy.policy_items):

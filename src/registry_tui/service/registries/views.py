@@ -27,7 +27,7 @@ from registry_tui.service.errors import ServiceError
 
 
 def count_models(service: Service, mlflow_workspace: str) -> int | None:
-    """How many models a registry holds; None while MLflow does not answer."""
+    """How many models a registry holds; None while MLflow does not respond."""
     count, token = 0, None
     with suppress(ServiceError):
         while True:
@@ -89,7 +89,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
 
 
 def _access(row: RegistryRow, key: StoreKey | None) -> StorageAccess:
-    """What policies and mappings give the machine user, where that counts for its archives."""
+    """The access of the machine user by policies and mappings, where that applies to its archives."""
     found = StorageAccess(row.storage_access)
     counts = key is None or key.way is not StoreKeyWay.ENVIRONMENT
     return found if counts or found is StorageAccess.GRANTED else StorageAccess.NOT_NEEDED

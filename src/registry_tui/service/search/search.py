@@ -28,7 +28,7 @@ from registry_tui.service.errors import PartUnavailable
 #: Our route in MLflow's server (`mlflow_plugin/finding.py`), and its words for kinds.
 _PATH = "registry-tui/find"
 _IN_MLFLOW = {FoundKind.MODEL: "models", FoundKind.EXPERIMENT: "experiments", FoundKind.RUN: "runs"}
-#: Candidates that a database is asked for, for each one that is wanted: it ranks them more coarsely than we do.
+#: Candidates requested from a database for each wanted result: it ranks them more coarsely than we do.
 _CANDIDATES = 4
 #: An ID is found by its first letters, from so many on.
 _ID_LETTERS = 6
@@ -45,7 +45,7 @@ class _Project:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What of the places a person may see, which else is searched."""
+    """The places that a person may see."""
 
     #: By MLflow workspace.
     projects: dict[str, _Project]
@@ -68,7 +68,7 @@ def search(
 
     `kinds` are all by default, `limit` is for each kind. `project` leaves only its own deployments, experiments and
     runs, `registry` only its models. Without text the newest of each kind are found. While MLflow's server does not
-    answer, the other kinds are still found. Raises Missing, NotPermitted, InvalidInput for a project or registry.
+    respond, the other kinds are still found. Raises Missing, NotPermitted, InvalidInput for a project or registry.
     """
     permissions.require(principal, Action.STATUS_SEE)
     text = text.strip()
@@ -133,7 +133,7 @@ def _seen(session: Session, principal: Principal, project: str | None, registry:
 
 
 def _places(session: Session, text: str, wanted: set[FoundKind], seen: _Seen) -> Iterator[Found]:
-    """What the service's own database holds."""
+    """The results from the service's own database."""
     if FoundKind.PROJECT in wanted:
         for each in seen.projects.values():
             yield Found(
@@ -185,14 +185,14 @@ def _places(session: Session, text: str, wanted: set[FoundKind], seen: _Seen) ->
 
 
 def _fits(text: str, name: InstrumentedAttribute[str], id_: InstrumentedAttribute[str]) -> Any:
-    """What may match; `_ranked` looks again."""
+    """A condition for candidates; `_ranked` checks them again."""
     return name.ilike(like_patterns(text).spread, escape=ESCAPE) | id_.startswith(text.lower(), autoescape=True)
 
 
 def _from_mlflow(
     service: Service, principal: Principal, text: str, kinds: Sequence[FoundKind], seen: _Seen, limit: int
 ) -> Iterator[Found]:
-    """What MLflow's database holds, in the workspaces that the person may see. Raises PartUnavailable."""
+    """The results from MLflow's database, in the workspaces that the person may see. Raises PartUnavailable."""
     workspaces = {
         _IN_MLFLOW[kind]: list(seen.registries if kind is FoundKind.MODEL else seen.projects) for kind in kinds
     }

@@ -1,4 +1,4 @@
-"""Signing the archives of versions, and checking what lies beside them."""
+"""Signing the archives of versions, and checking their signatures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def version_at(service: Service, place: RegistryPlace, model_id: str, version_id
 
 
 def sign(service: Service, version: Version, creator: str) -> SignatureMark:
-    """Signs what the manifest says with the environment's key, in place of its earlier signature. Reads no file.
+    """Signs the manifest's content with the environment's key, replacing its earlier signature. Reads no model file.
 
     Raises ServiceError.
     """
@@ -70,10 +70,10 @@ def add(service: Service, version: Version, content: bytes, creator: str) -> Sig
 
 
 def keep(service: Service, version: Version, content: bytes, name: str, creator: str) -> SignatureMark:
-    """Keeps a signature of somebody else beside the version's own. `name`: of its key, for people.
+    """Adds a signature of somebody else to the version's own. `name`: of its key, for people.
 
-    Raises WrongState for one that is not about these files, other ServiceErrors. Whether its key is trusted is asked
-    whenever it is checked.
+    Raises WrongState for one that is not about these files, other ServiceErrors. Whether its key is trusted is
+    determined at each check.
     """
     try:
         bundle = signatures.read(content)
@@ -122,7 +122,7 @@ def checked(service: Service, version: Version) -> list[CheckedSignature]:
 
 
 def damage(service: Service, version: Version) -> str:
-    """What is wrong with signatures of a version; empty where they hold, or their keys are only trusted no more.
+    """The problems of a version's signatures; empty if they are valid, or only their keys are no longer trusted.
 
     Raises ServiceError where the archive cannot be read.
     """
@@ -170,7 +170,7 @@ def proof(service: Service, version: Version, manifest: Manifest) -> Proof | Non
             return Proof(looked.content, version.version_id if row.kind == SignatureKind.REGISTRY.value else "")
         problems.append(f"the signature of {row.key_name}: {looked.problem}")
         if row.kind == SignatureKind.REGISTRY.value:
-            break  # whoever may write there must not take it away to have another one count
+            break  # writers there must not remove it to make another one count
     raise WrongState(
         f"The archive of {manifest.model_name} v{manifest.version} is not as it was signed: {'; '.join(problems)}",
         action="See `registry-tui models signature` and `registry-tui models verify`. Where the archive is sound and "

@@ -1,4 +1,4 @@
-"""The keys of environments: one signs what is registered, and all of them are trusted."""
+"""The keys of environments: one signs new versions, and all of them are trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import SigningKeyRow
 from registry_tui.service.errors import WrongState
 
-#: What keys of the registry are called, with a number.
+#: The names of the registry's own keys, with a number.
 _OWN_NAME = "registry-{}"
 
 
@@ -63,7 +63,7 @@ def signing_key(service: Service, environment_id: str, creator: str) -> tuple[Tr
 
 
 def new_key(service: Service, session: Session, environment_id: str, creator: str) -> SigningKeyRow:
-    """A new key, which signs from now on. Those of before stay trusted."""
+    """A new key, which signs from now on. Earlier ones stay trusted."""
     query = select(SigningKeyRow).where(SigningKeyRow.environment_id == environment_id)
     present = list(session.scalars(query))
     for row in present:

@@ -86,7 +86,7 @@ def add_key(service: Service, principal: Principal, environment: str, request: S
 
 
 def remove_key(service: Service, principal: Principal, environment: str, key: str) -> None:
-    """Trusts a key no more, by name or fingerprint: what it signed counts as unsigned by anybody who is trusted.
+    """Removes trust in a key, by name or fingerprint: its signatures no longer count as trusted ones.
 
     Raises Missing, NotPermitted, WrongState for the key that signs now.
     """
@@ -117,7 +117,7 @@ def find_key(service: Service, principal: Principal, environment: str, key: str)
 
 
 def rotate_key(service: Service, principal: Principal, environment: str) -> SigningKey:
-    """Makes a new key, which signs from now on; the one of before stays trusted. Raises Missing, NotPermitted."""
+    """Makes a new key, which signs from now on; the previous one stays trusted. Raises Missing, NotPermitted."""
     with service.database.reading() as session:
         here = _environment(session, principal, environment)
     with events.recording(

@@ -1,7 +1,7 @@
-"""Measures what a registry's archives take up, in the background, into a small database that `storage_usage` reads.
+"""Measures the storage of a registry's archives, in the background, into a small database that `usage.py` reads.
 
-The bucket is listed first and MLflow asked for the versions afterwards. A version is there before the first file of
-its archive, so an archive that is being stored just now always finds its version.
+The bucket is listed first, and the versions are read from MLflow afterwards. A version exists before the first file of
+its archive, so an archive that is being stored always finds its version.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from registry_tui.service.stores import archives
 
 logger = logging.getLogger(__name__)
 
-#: Orphans whose manifest is read, the largest first, to tell what they were; of larger ones it would take long.
+#: Orphans whose manifest is read for their names, the largest first; archives with more objects would take long.
 _NAMED_ORPHANS, _NAMED_OBJECTS = 200, 2000
 _BATCH = 1000
 
@@ -110,7 +110,7 @@ def begin(service: Service, place: RegistryPlace) -> Measuring:
 
 
 def forget(service: Service, registry_id: str) -> None:
-    """Removes the measurement of a registry that is gone."""
+    """Removes the measurement of a deleted registry."""
     path_of(service, registry_id).unlink(missing_ok=True)
 
 
@@ -138,7 +138,7 @@ def _fill(service: Service, place: RegistryPlace, database: sqlite3.Connection, 
     began, clock = time.time(), time.monotonic()
     database.execute("BEGIN")
     other = _list_archives(service, place, database, now)
-    # After the listing: what began to use an archive meanwhile is known.
+    # After the listing, so that new uses of archives are known.
     _list_users(service, place, database)
     _list_versions(service, place, database)
     missed = "SELECT 1 FROM archives WHERE version_id NOT IN (SELECT version_id FROM versions) LIMIT 1"
@@ -158,7 +158,7 @@ def _fill(service: Service, place: RegistryPlace, database: sqlite3.Connection, 
 def _list_archives(
     service: Service, place: RegistryPlace, database: sqlite3.Connection, now: Measuring
 ) -> tuple[int, int]:
-    """Sums up each archive's objects; returns number and bytes of what is part of none. One archive in memory."""
+    """Sums up each archive's objects; returns number and bytes of other objects. One archive in memory."""
     current: list[Any] | None = None
     other_objects = other_bytes = 0
 

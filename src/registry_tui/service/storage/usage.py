@@ -21,7 +21,7 @@ from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.storage import measuring as storage_measuring
 
-#: Seconds that a question waits for a measurement that has just begun: small registries answer at once.
+#: Seconds that a request waits for a measurement that has just begun: small registries are done at once.
 _PATIENCE = 3.0
 
 _ARCHIVE_ORDER = {
@@ -44,7 +44,7 @@ _MODEL_ORDER = {
 
 
 def get_usage(service: Service, principal: Principal, registry: str, *, max_age: float | None = None) -> StorageUsage:
-    """The totals of a registry's last measurement; begins another when there is none or it is older than `max_age` s.
+    """The totals of a registry's last measurement; begins another if missing or older than `max_age` s.
 
     Raises Missing, NotPermitted, WrongState while the registry is not available.
     """
@@ -174,7 +174,7 @@ def _order(order_by: str | None, known: Mapping[str, str], last: str) -> str:
 def clean_up(service: Service, principal: Principal, registry: str, request: StorageCleanUp) -> Accepted[ModelRegistry]:
     """Removes chosen archives without a version, and versions without an archive, as a workflow.
 
-    What turns out to be used stays. Raises NotPermitted, Missing, InvalidInput, WrongState.
+    Archives found to be in use stay. Raises NotPermitted, Missing, InvalidInput, WrongState.
     """
     place = enter_registry(service, registry, any_status=True, reader=principal, action=Action.ENVIRONMENT_SEE)
     resource = Resource("registry", place.id, place.name, place.id)
@@ -206,7 +206,7 @@ def _check_chosen(request: StorageCleanUp, registry: str) -> None:
 
 @contextmanager
 def _opened(service: Service, registry_id: str) -> Iterator[sqlite3.Connection | None]:
-    """The last measurement, read-only; None when there is none."""
+    """The last measurement, read-only; None without one."""
     path = storage_measuring.path_of(service, registry_id)
     try:
         database = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)

@@ -305,7 +305,7 @@ def write_manifest(archive: Folder, manifest: Manifest) -> None:
 def source_files(place: Folder, *, archived: bool, check: Check = lambda: None) -> list[StoredFile]:
     """Every file of a folder that is copied; of an archive in an own store all that its manifest names.
 
-    `archived`: whether the folder lies in an archive. Elsewhere a `manifest.json` is somebody's own file, and names
+    `archived`: whether the folder is in an archive. Elsewhere a `manifest.json` is somebody's own file, and names
     nothing.
     """
     if not archived or not isinstance(place, StoreFolder) or not place.prefix.endswith(f"/{FILES}/"):

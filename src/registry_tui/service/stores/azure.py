@@ -169,7 +169,7 @@ class AzureContainer:
     uri: str
     #: Whether its credentials can sign: a SAS cannot sign another.
     signs: bool
-    #: Where the account answers, empty for its public address; and the file with the authorities trusted there.
+    #: The account's endpoint, empty for its public address; and the file with the authorities trusted there.
     endpoint: str = ""
     ca_bundle: str = ""
     #: Signs URLs of blobs where a SAS opens the container.
@@ -193,7 +193,7 @@ class AzureContainer:
         if size == 0:
             return b""
         with self._translated(key):
-            # Azure answers a range that begins behind the end, or in an empty blob, with an error.
+            # Azure returns an error for a range that begins behind the end, or in an empty blob.
             found = obstore.head(self.store, key)
             if etag and _object(found).etag != etag:
                 raise changed_meanwhile(f"{self.uri}{key}")
@@ -217,7 +217,7 @@ class AzureContainer:
             found = obstore.list_with_delimiter(self.store, folder or None)
             below = [f"{each.rstrip('/')}/" for each in found["common_prefixes"]]
             yield from (StoredFolder(each) for each in below)
-            # An empty object of a folder's name stands for the folder.
+            # An empty object with a folder's name represents the folder.
             named = frozenset(below)
             yield from (_object(each) for each in found["objects"] if each["size"] or f"{each['path']}/" not in named)
 
@@ -234,7 +234,7 @@ class AzureContainer:
             raise changed_meanwhile(f"{self.uri}{source}")
         with self._translated(source):
             obstore.copy(self.store, source, target)
-        # Azure may go on copying after its answer.
+        # Azure may continue copying after its response.
         if self.head(target).size != found.size:
             raise PartUnavailable(f"Azure has not finished copying {self.uri}{source}", action="Try again later")
 
@@ -250,7 +250,7 @@ class AzureContainer:
         return self.endpoint
 
     def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
-        # A signature is for the blob; the block is named beside it.
+        # A signature is for the blob; the block is named in addition.
         signed = self.signed_url("PUT", key, seconds)
         if signed is None:
             return None
@@ -367,7 +367,7 @@ def _trusted(bundle: str) -> ssl.SSLContext:
 
 
 def without_folders(found: Iterable[StoredObject]) -> Iterator[StoredObject]:
-    """Leaves out empty objects that stand for folders: those with another object below them.
+    """Leaves out empty objects that represent folders: those with another object below them.
 
     Accounts with a hierarchical namespace list each directory as an empty blob. Azure lists by key.
     """

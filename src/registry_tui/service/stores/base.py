@@ -133,7 +133,7 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SentPart:
-    """A part of an upload that a client sent to its signed address, with the ETag that the store answered."""
+    """A part of an upload that a client sent to its signed address, with the ETag that the store returned."""
 
     number: int
     etag: str
@@ -165,7 +165,7 @@ class SignsParts(Protocol):
         """Puts the parts together. Raises Missing for an unknown upload, WrongState for parts that do not fit."""
 
     def abort_upload(self, key: str, upload: str) -> None:
-        """Throws away the parts of an upload; one that is gone is left out."""
+        """Discards the parts of an upload; one that does not exist is ignored."""
 
     def abort_older(self, folder: str, before: datetime) -> int:
         """Throws away uploads below a folder that were begun before a time; returns how many."""
@@ -212,7 +212,7 @@ class MachineUsers(Protocol):
         """Makes another key of a user."""
 
     def retire_access_keys(self, name: str, old: AccessKey | None, kept: AccessKey) -> None:
-        """Ends all keys of a user but `kept`, with which clients of the old one go on."""
+        """Ends all keys of a user but `kept`, which clients of the old one use from then on."""
 
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Sets a user's policy."""
@@ -229,7 +229,7 @@ class MachineUsers(Protocol):
 
 @dataclass(frozen=True)
 class Stores:
-    """Where artifacts and archives lie."""
+    """The stores of artifacts and archives."""
 
     objects: Objects
     users: MachineUsers

@@ -76,7 +76,7 @@ class StoreFolder:
         return f"{self.store.uri}{self.prefix}"
 
 
-#: Where files of a model lie.
+#: A folder of a model's files.
 Folder = Place | StoreFolder
 
 
@@ -205,7 +205,7 @@ def _read_range(place: Place, file: StoredFile, first: int, last: int) -> bytes:
 
 
 def get(place: Place, path: str, *, etag: str | None = None, **options: Any) -> Any:
-    """The store's answer with a file, of the state with that ETag where one is given. Raises ClientError."""
+    """The store's response with a file, of the state with that ETag if given. Raises ClientError."""
     if etag is not None:
         options["IfMatch"] = etag
     return place.client.get_object(Bucket=place.bucket, Key=place.key(path), **options)

@@ -31,7 +31,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class RangeNotSatisfiable(ServiceError):
-    """The wanted bytes lie behind the end of the file, which has `size` bytes."""
+    """The requested range is behind the end of the file, which has `size` bytes."""
 
     status, code, title = 416, "range-not-satisfiable", "There are no such bytes"
 

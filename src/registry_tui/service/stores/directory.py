@@ -41,7 +41,7 @@ _ABANDONED = 86_400.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
-#: Times that a folder is made again when a deletion beside it took it away.
+#: Times that a folder is made again when a concurrent deletion removed it.
 _TRIES = 10
 
 
@@ -70,7 +70,7 @@ class Directory:
             try:
                 self._place(file, key, os.link)
             except FileExistsError as error:
-                # NFS repeats a request whose answer was lost, and then meets its own link.
+                # NFS repeats a request whose response was lost, and then finds its own link.
                 if file.stat().st_nlink < 2:
                     raise AlreadyThere(f"There is an object {self.uri}{key} already") from error
 
@@ -166,7 +166,7 @@ class Directory:
 
     @contextmanager
     def _written(self, key: str, body: Iterable[bytes] | int) -> Iterator[Path]:
-        """A new file with some content (or that of a descriptor), which has reached the disk; gone after the block."""
+        """A new file with some content (or that of a descriptor), synced to the disk; removed after the block."""
         self._path(key)
         self.root.stat()
         file = self.root / _UNFINISHED / token_hex(16)

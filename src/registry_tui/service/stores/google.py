@@ -1,6 +1,6 @@
 """A bucket of Google Cloud Storage, by Google's own library (JSON API).
 
-obstore would do as well, but speaks the XML API, which no server that tests could start answers.
+obstore would do as well, but uses the XML API, which no server that tests could start supports.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class GoogleBucket:
             self.delete([each.key for each in self.list(_parts_folder(key, upload))])
 
     def abort_older(self, folder: str, before: datetime) -> int:
-        """Looks at all uploads: parts do not lie in the folder of their object."""
+        """Checks all uploads: parts are not in the folder of their object."""
         old = [each.key for each in self.list(_PARTS) if each.modified < before]
         self.delete(old)
         return len({key.rpartition("/")[0] for key in old})
@@ -351,7 +351,7 @@ class GoogleBucket:
 
 
 def _parts_folder(key: str, upload: str) -> str:
-    """Where the parts of an upload lie: named by their object too, so that an ID is good for no other."""
+    """The folder of an upload's parts: it includes their object, so that an ID is valid for no other."""
     return f"{_PARTS}{hashlib.sha256(key.encode()).hexdigest()[:32]}-{upload}/"
 
 

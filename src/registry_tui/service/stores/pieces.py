@@ -50,7 +50,7 @@ class PiecesFile:
         return self._read
 
     def read(self, size: int = -1) -> bytes:
-        """As many bytes as are asked for, fewer only at the end."""
+        """Reads `size` bytes, fewer only at the end."""
         found = [self._left]
         count = len(self._left)
         while (size < 0 or count < size) and (piece := next(self._pieces, None)) is not None:

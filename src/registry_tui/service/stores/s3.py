@@ -26,14 +26,14 @@ from registry_tui.service.stores.s3_bucket import S3Bucket
 from registry_tui.service.stores.s3_users import S3Users
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 60
-#: Seconds for the address at which clouds give machines their role: elsewhere nobody answers there.
+#: Timeout in seconds of the address at which clouds give machines their role: elsewhere nothing responds there.
 _ROLE_SECONDS = 2
 
 
 def open_s3(address: S3Address, credentials: S3Credentials, newest: Callable[[], AccessKey] | None = None) -> S3Bucket:
-    """A bucket, not asked yet. Raises InvalidInput for a profile, file or endpoint that cannot be used.
+    """A bucket, not contacted yet. Raises InvalidInput for a profile, file or endpoint that cannot be used.
 
-    `newest` is asked for the key of each request, so that a key may be replaced while something is under way.
+    `newest` returns the key for each request, so that a key may be replaced meanwhile.
     """
     prefix = address.prefix.strip("/")
     client = _client("s3", address, credentials, newest)

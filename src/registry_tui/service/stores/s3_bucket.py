@@ -122,7 +122,7 @@ class S3Bucket:
                     Bucket=self.bucket, Key=self._key(key), Body=body, IfNoneMatch="*", **self.put_options
                 )
         except WrongState as error:
-            # Two at the same moment: S3 answers ConditionalRequestConflict to the one that lost.
+            # Two at the same moment: S3 returns ConditionalRequestConflict to the one that lost.
             if _code(error.__cause__) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise AlreadyThere(f"There is an object {self.uri}{key} already") from error
             raise
@@ -279,7 +279,7 @@ class S3Bucket:
 
     @contextmanager
     def _looking_for(self, key: str) -> Iterator[None]:
-        """As `_translated`, for an object that may be away.
+        """As `_translated`, for an object that may not exist.
 
         S3 answers 403 for a missing one unless the credentials may list the whole bucket; a list of that name alone
         then shows whether it exists.
@@ -316,7 +316,7 @@ class S3Bucket:
             raise RightMissing(f"s3:DeleteObject is missing. {detail}", action=self._allow("s3:DeleteObject"))
 
     def _reached(self) -> Any:
-        """The store's answer to a list: its refusals name their reason, those of HEAD do not. Raises ServiceError."""
+        """The store's response to a list: its refusals name their reason, those of HEAD do not. Raises ServiceError."""
         with self._translated(""):
             return self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
 

@@ -1,4 +1,4 @@
-"""Statements of our own in a bucket's policy, beside those of others, which stay as they are."""
+"""Statements of our own in a bucket's policy; those of others stay as they are."""
 
 from __future__ import annotations
 

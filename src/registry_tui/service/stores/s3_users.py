@@ -1,7 +1,7 @@
 """Users of an S3 store: AWS's IAM, and stores that serve its API at their S3 endpoint.
 
-Each user reaches one folder of one bucket. On AWS users lie below a path of their own and bear a tag; SeaweedFS 4.48
-keeps neither (tried), so there only the name shows the user's registry: it ends with 64 random bits.
+Each user reaches one folder of one bucket. On AWS users have a path of their own and a tag; SeaweedFS 4.48 keeps
+neither (tried), so there only the name shows the user's registry: it ends with 64 random bits.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class S3Users:
                     self.client.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
 
     def delete(self, name: str, registry_id: str) -> None:
-        """Deletes a user of a registry with policy and keys, if it exists; a foreign one of that name stays."""
+        """Deletes a user of a registry with policy and keys, if it exists; another user of that name stays."""
         if not self._is_ours(name, registry_id):
             return
         with self._translated("iam:DeleteUserPolicy", _GONE):

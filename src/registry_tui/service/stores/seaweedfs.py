@@ -97,7 +97,7 @@ class ObjectStore:
             self.s3().delete_bucket(Bucket=bucket)
 
     def bucket_holds_objects(self, bucket: str) -> bool:
-        """Whether anything lies in a bucket; a bucket that is not there holds nothing."""
+        """Whether a bucket contains anything; a bucket that does not exist is empty."""
         found = False
         with _translated(f"bucket {bucket}", ("NoSuchBucket",)):
             found = bool(self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents"))
@@ -113,7 +113,7 @@ class ObjectStore:
         return Usage(objects, bytes_)
 
     def usage(self, bucket: str, prefix: str) -> Usage:
-        """How much lies below a prefix."""
+        """The number of objects and bytes below a prefix."""
         return Usage.of(self.listing(bucket, prefix))
 
     def holds(self, bucket: str, key: str) -> bool:
@@ -148,20 +148,20 @@ class ObjectStore:
             self._iam().create_user(UserName=name)
 
     def create_access_key(self, name: str) -> AccessKey:
-        """A new key of a user. Its older keys end, so that a key whose answer was lost is not left about."""
+        """A new key of a user. Its older keys end, so that a key whose response was lost does not stay."""
         with _translated(f"the key of {name}"):
             self._delete_keys(name)
             made = self._iam().create_access_key(UserName=name)["AccessKey"]
             return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
 
     def add_access_key(self, name: str) -> AccessKey:
-        """A new key of a user, whose other keys go on to work."""
+        """A new key of a user, whose other keys stay valid."""
         with _translated(f"the key of {name}"):
             made = self._iam().create_access_key(UserName=name)["AccessKey"]
             return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
 
     def retire_access_keys(self, name: str, old: AccessKey | None, kept: AccessKey) -> None:
-        """Ends all keys of a user but one, with which everything goes on that worked with the old one."""
+        """Ends all keys of a user but one, which clients of the old one use from then on."""
         if old is not None and old != kept:
             self._successors[old] = kept
         with _translated(f"the key of {name}"):

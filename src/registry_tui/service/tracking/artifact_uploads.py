@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _PART_SECONDS = 3600
 #: S3's limit.
 _MAX_PARTS = 10_000
-#: After that nobody goes on with an upload.
+#: The age after which an upload counts as abandoned.
 _ABANDONED = timedelta(days=1)
 
 
@@ -63,14 +63,14 @@ def complete(
 
 
 def abort(service: Service, principal: Principal, project_id: str, path: str, upload: str) -> None:
-    """Throws away the parts of an upload; one that is gone is left out."""
+    """Discards the parts of an upload; one that does not exist is ignored."""
     folder, name = folder_of(service, principal, project_id), named(path)
     if isinstance(folder.store, SignsParts):
         folder.store.abort_upload(folder.key(name), upload)
 
 
 def address_of(folder: StoreFolder, path: str, seconds: int, *, elsewhere: bool) -> tuple[str, int] | None:
-    """A signed address of a file, good for so many seconds, and its size in bytes; None where there is none to give.
+    """A signed URL of a file, valid for so many seconds, and its size in bytes; None if the store cannot sign one.
 
     Raises Missing, InvalidInput, PartUnavailable.
     """

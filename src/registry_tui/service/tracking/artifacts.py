@@ -1,8 +1,8 @@
 """A run's artifacts: folders, and the bytes of a file.
 
-They are read straight from the object store, as MLflow's own proxy reads whole files before it answers and knows no
-ranges; those of an attached server by its REST API. MLflow 3 keeps the models of a run apart
-from its artifacts (`<experiment>/models/<model ID>/artifacts`); here, as in MLflow's pages, they are folders of it.
+They are read straight from the object store, as MLflow's own proxy reads whole files before it responds and supports no
+ranges; those of an attached server by its REST API. MLflow 3 keeps the models of a run apart from its artifacts
+(`<experiment>/models/<model ID>/artifacts`); here, as in MLflow's pages, they are folders of it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Sides:
     """The parts of a folder of a run: the run's own files below it, and a logged model's."""
 
     own: Folder
-    #: The models that lie in the folder, by their path in it: "" where the folder is a model's or lies in one.
+    #: The models in the folder, by their path in it: "" where the folder is a model's or inside one.
     models: Mapping[str, tuple[LoggedModel, Folder]]
 
 
@@ -183,7 +183,7 @@ def attached_folder(service: Service, source: AttachedSource) -> Folder:
 
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place | OwnFolder:
-    """Where a folder of a run's own artifacts lies. Raises InvalidInput."""
+    """The folder of a run's own artifacts. Raises InvalidInput."""
     return _below(locate(service, place, run["info"].get("artifact_uri", "")), path)
 
 
@@ -231,8 +231,8 @@ def _where(place: ProjectPlace) -> str:
 
 
 def locate(service: Service, project: ProjectPlace, uri: str) -> Place | OwnFolder:
-    """Where an `mlflow-artifacts:/…` folder of a project lies, read with the key that MLflow's server has, or the own
-    store of the environment.
+    """The place of an `mlflow-artifacts:/…` folder of a project, read with the key of MLflow's server, or in the
+    environment's own store.
 
     The key reads every project's artifacts, so that, as in MLflow's proxy, only those of this project are followed.
     Raises InvalidInput, PartUnavailable.

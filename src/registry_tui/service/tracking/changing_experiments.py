@@ -51,7 +51,7 @@ def rename_experiment(
 def delete_experiments(service: Service, principal: Principal, project: str, request: ExperimentsChosen) -> ItemChanges:
     """Deletes experiments with their runs, also experiment 0, as MLflow does: no run starts there until it is restored.
 
-    Raises Missing, NotPermitted, PartUnavailable; what is wrong with one experiment is in its entry.
+    Raises Missing, NotPermitted, PartUnavailable; the error of one experiment is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "experiment.delete")
 
@@ -67,7 +67,7 @@ def restore_experiments(
 ) -> ItemChanges:
     """Restores deleted experiments with their runs.
 
-    Raises Missing, NotPermitted, PartUnavailable; what is wrong with one experiment is in its entry.
+    Raises Missing, NotPermitted, PartUnavailable; the error of one experiment is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "experiment.restore")
 

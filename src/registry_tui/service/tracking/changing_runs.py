@@ -26,7 +26,7 @@ _Change = Callable[[dict[str, Any]], None]
 def update_runs(service: Service, principal: Principal, project: str, request: RunsUpdate) -> ItemChanges:
     """Gives runs a name or a note, sets and deletes tags: the same in each.
 
-    Raises Missing, NotPermitted, InvalidInput, PartUnavailable; what is wrong with one run is in its entry.
+    Raises Missing, NotPermitted, InvalidInput, PartUnavailable; the error of one run is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "run.update")
     _check(request)
@@ -57,7 +57,7 @@ def update_runs(service: Service, principal: Principal, project: str, request: R
 def delete_runs(service: Service, principal: Principal, project: str, request: RunsChosen) -> ItemChanges:
     """Deletes runs, also those that versions were registered from: the versions keep their archives.
 
-    Raises Missing, NotPermitted, PartUnavailable; what is wrong with one run is in its entry.
+    Raises Missing, NotPermitted, PartUnavailable; the error of one run is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "run.delete")
 
@@ -73,7 +73,7 @@ def delete_runs(service: Service, principal: Principal, project: str, request: R
 def restore_runs(service: Service, principal: Principal, project: str, request: RunsChosen) -> ItemChanges:
     """Restores deleted runs.
 
-    Raises Missing, NotPermitted, PartUnavailable; what is wrong with one run is in its entry.
+    Raises Missing, NotPermitted, PartUnavailable; the error of one run is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "run.restore")
 

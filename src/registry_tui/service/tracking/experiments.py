@@ -1,4 +1,4 @@
-"""Tracking: experiments, runs, metric histories, as MLflow's server answers in the project's workspace."""
+"""Tracking: experiments, runs, metric histories, from MLflow's server in the project's workspace."""
 
 from __future__ import annotations
 

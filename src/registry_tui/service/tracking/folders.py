@@ -17,13 +17,13 @@ from registry_tui.service.stores import bucket_files
 from registry_tui.service.stores.bucket_files import clear_errors
 from registry_tui.service.stores.content import CHUNK, Content, entries_of, open_file, parse_range
 
-#: Folders that an attached server is asked for when their files are counted: a request each.
+#: Most folders requested from an attached server when their files are counted: a request each.
 MOST_FOLDERS = 300
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of files by their path; `complete` when there are no others."""
+    """Bytes of files by their path; `complete` if these are all files."""
 
     files: dict[str, int]
     complete: bool
@@ -36,7 +36,7 @@ class Folder(Protocol):
         """A folder below it; itself for an empty path."""
 
     def entries(self, base: str) -> list[Artifact]:
-        """What is directly in it, with paths behind `base`; empty also when there is no such folder."""
+        """The direct entries, with paths behind `base`; empty also if the folder does not exist."""
 
     def sizes(self, most: int) -> Sizes:
         """The files in it and below, of at most `most`."""
@@ -84,7 +84,7 @@ class StoreFolder:
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """A folder that an attached server lists and sends; where the bytes lie is the server's own concern.
+    """A folder that an attached server lists and sends; the place of the bytes is the server's own concern.
 
     `lists` and `sends` are the paths of its calls, each with the parameter that names a folder or file.
     """
@@ -92,7 +92,7 @@ class RemoteFolder:
     client: AttachedMlflow
     lists: tuple[str, str]
     sends: tuple[str, str]
-    #: What both calls also want, e.g. the run.
+    #: Parameters of both calls, e.g. the run.
     params: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
 
@@ -134,7 +134,7 @@ class RemoteFolder:
         size = found.size or 0
         start, length = parse_range(range_header, size)
         chunks = self._chunks(whole, start, length)
-        # The server is asked now, so that what it refuses is an answer of its own, and not a body that breaks off.
+        # Requests the first bytes now, so that a refusal becomes an error response, and not a body that breaks off.
         next(chunks, None)
         # The server names no version of a file: a weak tag, by which nothing is put together of two versions.
         return Content(start, length, size, f'W/"{size}"', chunks)

@@ -1,4 +1,4 @@
-"""One request about several items: each is changed on its own, and the answer has an entry for each."""
+"""One request about several items: each is changed on its own, and the response has an entry for each."""
 
 from __future__ import annotations
 

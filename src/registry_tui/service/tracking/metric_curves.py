@@ -1,4 +1,4 @@
-"""Curves of metrics, however long, reduced to what a chart can show."""
+"""Curves of metrics, of any length, reduced to the resolution of a chart."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from registry_tui.service.tracking.server import TrackingServer, server_of
 
 #: Our route in MLflow's server (`mlflow_plugin/curves.py`).
 _PATH = "registry-tui/metric-curve"
-#: Points of a history that a server without our plugin is asked for at once, and those that are reduced here.
+#: Points requested at once from a server without our plugin, and most points that are reduced here.
 _PAGE, MOST_POINTS = 25_000, 2_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
-#: What a date can hold; MLflow stores any number of milliseconds.
+#: The range of a datetime; MLflow stores any number of milliseconds.
 _YEARS_MS = (-62_135_596_800_000, 253_402_300_799_000)
 
 Axis = Literal["step", "time"]
@@ -65,7 +65,7 @@ def metric_curve(
 
 
 def _whole_history(server: TrackingServer, where: str, run_id: str, metric: str) -> reducing.History:
-    """Every point that a run logged of a metric; old servers answer with all at once. Raises WrongState, Missing."""
+    """Every point that a run logged of a metric; old servers return all at once. Raises WrongState, Missing."""
     history = reducing.History()
 
     def ask(token: str) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""Artifacts in environments' own stores, as MLflow's server asks for them: it has no key there.
+"""Artifacts in environments' own stores, for MLflow's server, which has no key there.
 
-Its proxy has looked before whether the person may do so in the project; it acts as the installation's owner.
+Its proxy has checked the person's rights in the project; it acts as the installation's owner.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from registry_tui.service.stores.bucket_files import StoreFolder
 
 
 def entries(service: Service, principal: Principal, project_id: str, path: str) -> list[Artifact]:
-    """What lies in a folder; no folder has no entries. Raises Missing, NotPermitted, PartUnavailable."""
+    """The entries of a folder; empty if it does not exist. Raises Missing, NotPermitted, PartUnavailable."""
     folder = folder_of(service, principal, project_id)
     clean = content.clean_path(path)
     return content.entries_of(folder.below(clean) if clean else folder, "")
@@ -41,7 +41,7 @@ def store_file(
     body: bytes | Iterable[bytes],
     size: int | None = None,
 ) -> None:
-    """Stores a file; what its pieces raise ends it, and nothing is stored. `size` is in bytes, where it is known.
+    """Stores a file; on an exception of its pieces nothing is stored. `size` is in bytes, if known.
 
     Raises Missing, InvalidInput where a folder has its name, or a file the name of its folder, PartUnavailable.
     """
@@ -52,7 +52,7 @@ def store_file(
 
 
 def delete(service: Service, principal: Principal, project_id: str, path: str) -> None:
-    """Deletes a file, or a folder with all below it; what does not exist is left out."""
+    """Deletes a file, or a folder with everything below it; missing ones are ignored."""
     folder = folder_of(service, principal, project_id)
     clean = content.clean_path(path)
     if clean:
@@ -61,7 +61,7 @@ def delete(service: Service, principal: Principal, project_id: str, path: str) -
 
 
 def require_free(folder: StoreFolder, name: str) -> None:
-    """Raises InvalidInput for a name that is a folder's, or that lies in a folder with a file's name."""
+    """Raises InvalidInput for a name that is a folder's, or that is inside a folder with a file's name."""
     if taken := _in_the_way(folder, name):
         raise InvalidInput(
             f"'{name}' cannot be stored: {taken}. A file and a folder cannot have the same name",
@@ -70,7 +70,7 @@ def require_free(folder: StoreFolder, name: str) -> None:
 
 
 def require_kept(service: Service, project_id: str, folder: StoreFolder, name: str) -> None:
-    """Takes away a file that was stored while its project was deleted, and raises Missing."""
+    """Removes a file that was stored while its project was deleted, and raises Missing."""
     with service.database.reading() as session:
         row = session.get(ProjectRow, project_id)
         if row is not None and row.state != "deleting":

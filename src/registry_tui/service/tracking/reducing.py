@@ -1,4 +1,4 @@
-"""A metric's history reduced to what a chart can show, for servers that do not reduce it themselves.
+"""A metric's history reduced to the resolution of a chart, for servers that do not reduce it themselves.
 
 The rule is that of `mlflow_plugin/curves.py`: smallest and largest value of each bucket of x, with both ends.
 """
@@ -19,7 +19,7 @@ Row = tuple[int, int, float]
 
 @dataclass(frozen=True)
 class Reduced:
-    """What remains of a history, and counts of all that was in the range; `began` is its first timestamp."""
+    """The remaining points of a history, and counts over the whole range; `began` is its first timestamp."""
 
     count: int
     not_finite: int

@@ -1,4 +1,4 @@
-"""Runs grouped by a param. MLflow has no such call: so many of the newest runs are read, and the answer says so."""
+"""Runs grouped by a param. MLflow has no such call: only the newest ones are read, and the response states that."""
 
 from __future__ import annotations
 

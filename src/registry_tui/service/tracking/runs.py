@@ -1,4 +1,4 @@
-"""Runs and their metrics, as MLflow's server answers in the project's workspace."""
+"""Runs and their metrics, from MLflow's server in the project's workspace."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def metric_history(
         raise _no_run(place, run) from error
     points, following = answer.get("metrics", ()), answer.get("next_page_token") or None
     if not points and page_token is None:
-        fetch_run(service, place, run)  # tells a run that is not there from a metric that it did not log
+        fetch_run(service, place, run)  # raises Missing for a run that does not exist
     if offset is not None or len(points) > page_size:
-        # A server that knows no pages of histories (before MLflow 3) answers with all of it.
+        # A server without pages of histories (before MLflow 3) returns all of it.
         first = offset or 0
         following = f"{_OFFSET}{first + page_size}" if len(points) > first + page_size else None
         points = points[first : first + page_size]

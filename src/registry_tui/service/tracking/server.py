@@ -32,7 +32,7 @@ class FoundRuns:
     next_page_token: str | None
 
     def page(self) -> Page[Run]:
-        """As answers have it, without checking again what MLflow's server checked: that would double its time."""
+        """A page for responses, without validating MLflow's values again: that would double the time."""
         return Page(
             items=[Run.model_construct(**fields) for fields in self.fields], next_page_token=self.next_page_token
         )
@@ -43,7 +43,7 @@ class TrackingServer(Protocol):
 
     @property
     def abilities(self) -> Abilities:
-        """What this server can do that not every one can."""
+        """The optional features of this server."""
 
     def call(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
@@ -120,7 +120,7 @@ class Connections:
         with self._guard:
             client = self._clients.get(attached.id)
             if client is None or client.address != attached.address:
-                # Who still uses the old one does so until their request is done.
+                # Requests under way finish with the old one.
                 client = self._clients[attached.id] = AttachedMlflow(attached.address)
             return client
 

@@ -1,4 +1,4 @@
-"""What webhooks are told: a delivery is written in the transaction of its event, so that none is lost by a kill."""
+"""Deliveries to webhooks: each is written in the transaction of its event, so that none is lost by a kill."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from registry_tui.service.database.tables import (
     now,
 )
 
-#: Of a message that somebody asked for, to try a webhook.
+#: The type of a message that somebody requested, to try a webhook.
 TEST = "webhook.test"
 _STARTED, _SUCCEEDED, _FAILED = EventOutcome.STARTED, EventOutcome.SUCCEEDED, EventOutcome.FAILED
 _CANCELLED = EventOutcome.CANCELLED
 
-#: What each kind of event is called in messages, and what it means.
+#: The message type and description of each kind of event.
 TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("version.archive", _STARTED): ("version.registered", "A version was registered; its archive is being stored"),
     ("version.archive", _SUCCEEDED): ("version.ready", "A version's archive is stored"),
@@ -67,14 +67,14 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("deployment.delete", _STARTED): ("deployment.deleted", "A deployment is being deleted"),
     ("webhook.pause", _FAILED): ("webhook.paused", "Another webhook was paused by itself; `detail` says why"),
 }
-#: Each step of a workflow's life, whatever it works on.
+#: Each step of a workflow's life, for every kind of resource.
 WORKFLOWS: Mapping[EventOutcome, tuple[str, str]] = {
     _STARTED: ("workflow.started", "A workflow began"),
     _SUCCEEDED: ("workflow.succeeded", "A workflow is done"),
     _FAILED: ("workflow.failed", "A workflow failed; `detail` says why"),
     _CANCELLED: ("workflow.cancelled", "A workflow was cancelled"),
 }
-#: What is kept of finished deliveries, for each webhook.
+#: Finished deliveries kept for each webhook: age and number.
 KEPT_FOR, KEPT = timedelta(days=30), 10_000
 
 
@@ -120,7 +120,7 @@ def note(session: Session, made: Sequence[object]) -> None:
 
 
 def test_delivery(webhook: WebhookRow, actor: str) -> WebhookDeliveryRow:
-    """A message that tells of nothing but itself."""
+    """A message about nothing but itself."""
     payload = {"type": TEST, "timestamp": now().isoformat(), "data": {"actor": actor, "webhook": webhook.name}}
     return WebhookDeliveryRow(webhook_id=webhook.id, type=TEST, payload=payload, concerns={})
 
@@ -146,7 +146,7 @@ def waiting(session: Session, webhook_id: str) -> int:
 
 
 def _place_of(session: Session, row: EventRow) -> tuple[str, dict[str, Any]] | None:
-    """The environment of an event, and what it concerns; None where it belongs to no environment."""
+    """The environment of an event, and the things it concerns; None where it belongs to no environment."""
     concerns: dict[str, Any] = {"registry": row.registry_id, "actor_crn": row.actor_crn}
     if row.resource_type in ("version", "model"):
         concerns["model"] = _model_of(row)

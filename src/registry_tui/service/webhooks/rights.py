@@ -1,7 +1,7 @@
-"""Whose a webhook is: administrators of an environment have all of it, owners of models those that they made for these.
+"""Rights in webhooks: administrators of an environment have all of it, owners of models those that they made for these.
 
-Who made a webhook for a model sees and deletes it later, too. To change it, to send by it and to read what is sent,
-they own the model at that moment, as MLflow's server says.
+The creator of a webhook for a model can always see and delete it. To change it, send by it and read its deliveries,
+they must own the model at that moment, by MLflow's server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from registry_tui.service.models.registered import find_model
 from registry_tui.service.registries.place import enter_registry
 
 _CHANGE = Action.WEBHOOKS_CHANGE
-#: Webhooks that a person who administers no environment may have in one: each event looks at all of them.
+#: Webhooks that a person who administers no environment may have in one: each event is matched with all of them.
 MOST = 20
 
 
@@ -56,7 +56,7 @@ def require(service: Service, principal: Principal, webhook: WebhookRow) -> None
 def require_new(
     service: Service, principal: Principal, environment: EnvironmentRow, registry_id: str | None, model: str | None
 ) -> tuple[str | None, str | None]:
-    """The registry and the model's name, when the principal may make a webhook that hears of these.
+    """The registry and the model's name, when the principal may make a webhook for events about these.
 
     Raises NotPermitted, PartUnavailable, WrongState also for one too many.
     """
@@ -83,9 +83,9 @@ def require_new(
 
 
 def creator_of(service: Service, webhook: WebhookRow) -> Principal:
-    """Whose rights a webhook has. Raises NotPermitted, which says why they have them no more.
+    """The person whose rights a webhook has. Raises NotPermitted with the reason when they lost them.
 
-    Raises PartUnavailable, WrongState while that cannot be known.
+    Raises PartUnavailable, WrongState while that cannot be checked.
     """
     with service.database.reading() as session:
         row = session.get(UserRow, webhook.creator)

@@ -1,4 +1,4 @@
-"""One message to one receiver: signed as Standard Webhooks says, to an address that was looked at, within a time."""
+"""One message to one receiver: signed as in Standard Webhooks, to a checked address, with a timeout."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from registry_tui.service.webhooks import addresses
 from registry_tui.service.webhooks.addresses import Address, Target
 from registry_tui.wording import text
 
-#: Seconds for a connection, for each piece of an answer, and for everything.
+#: Timeouts in seconds: for a connection, for each read, and for everything.
 CONNECT, READ, WHOLE = 5.0, 10.0, 15.0
-#: Bytes of an answer that are read.
+#: Bytes of a response that are read.
 ANSWER = 1024
-#: Seconds that a receiver may ask for at most.
+#: The longest pause in seconds that a receiver may request.
 LONGEST_REST = 3600.0
 #: Addresses of one name that are tried.
 _TRIED = 3
@@ -31,12 +31,12 @@ _TRIED = 3
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an attempt; `status` is None where no answer came."""
+    """The outcome of an attempt; `status` is None without a response."""
 
     status: int | None
     duration_ms: int
     text: str
-    #: Seconds that the receiver asks for.
+    #: The pause in seconds that the receiver requests.
     rest: float | None = None
 
     @property
@@ -45,7 +45,7 @@ class Answer:
 
 
 def text_of(payload: Mapping[str, object]) -> str:
-    """A message's body: the same text in each attempt, which is what is signed."""
+    """A message's body: the same text in each attempt, since it is signed."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -63,12 +63,12 @@ def signed(secrets: Sequence[str], message: str, at: datetime, body: str) -> dic
 
 
 def trust(settings: Settings) -> ssl.SSLContext:
-    """Whom receivers' certificates are checked by. Raises OSError."""
+    """The TLS context for receivers' certificates. Raises OSError."""
     return ssl.create_default_context(cafile=settings.webhook_ca or None)
 
 
 def send(url: str, body: str, headers: dict[str, str], settings: Settings, context: ssl.SSLContext) -> Answer:
-    """Sends a message; whatever goes wrong is the answer."""
+    """Sends a message; errors are returned as the answer."""
     began = time.monotonic()
 
     def answer(status: int | None, said: str, rest: float | None = None) -> Answer:
@@ -135,7 +135,7 @@ async def _post(
 
 
 def _rest(header: str | None) -> float | None:
-    """The seconds that a header Retry-After asks for, in either of its forms (RFC 9110), within the bound."""
+    """The seconds in a Retry-After header, in either of its forms (RFC 9110), within the bound."""
     if not header:
         return None
     try:

@@ -36,14 +36,14 @@ from registry_tui.service.database.tables import EnvironmentRow, WebhookDelivery
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, WrongState
 from registry_tui.service.webhooks import addresses, deliveries, rights
 
-#: How long messages are also signed with the secret of before.
+#: How long messages are also signed with the previous secret.
 OVERLAP = timedelta(hours=24)
 #: Deliveries that one request sends again.
 _AT_ONCE = 10_000
 
 
 def create_webhook(service: Service, principal: Principal, request: WebhookCreate) -> WebhookSecret:
-    """Makes a webhook; its secret is shown this once. An owner's hears of a model of theirs.
+    """Makes a webhook; its secret is shown this once. A model owner's is for a model of theirs.
 
     Raises NotPermitted, Missing, InvalidInput, AlreadyThere; WrongState, PartUnavailable.
     """
@@ -98,7 +98,7 @@ def list_webhooks(
 ) -> Page[Webhook]:
     """The webhooks of the environments that the principal administers, and their own for models; the oldest first.
 
-    With a registry, a model or both those that hear of it. Raises Missing.
+    With a registry, a model or both those for events about it. Raises Missing.
     """
     query = select(WebhookRow).options(joinedload(WebhookRow.environment))
     with service.database.reading() as session:
@@ -161,7 +161,7 @@ def delete_webhook(service: Service, principal: Principal, webhook: str) -> None
 
 
 def pause_webhook(service: Service, principal: Principal, webhook: str) -> Webhook:
-    """Sends nothing for a while; what happens meanwhile waits. Raises Missing."""
+    """Sends nothing for a while; messages about events meanwhile are queued. Raises Missing."""
     with _changing(service, principal, webhook, "webhook.pause", stops=True) as row:
         if row.state != WebhookState.PAUSED.value:
             row.state, row.reason = WebhookState.PAUSED.value, f"paused by {principal.name}"
@@ -169,7 +169,7 @@ def pause_webhook(service: Service, principal: Principal, webhook: str) -> Webho
 
 
 def resume_webhook(service: Service, principal: Principal, webhook: str) -> Webhook:
-    """Goes on to send, in the name of whoever asks for it when its creator may not any more.
+    """Resumes sending, in the name of the principal if its creator may not have it any more.
 
     Raises Missing, NotPermitted, PartUnavailable, WrongState.
     """
@@ -189,10 +189,10 @@ def resume_webhook(service: Service, principal: Principal, webhook: str) -> Webh
 
 
 def rotate_secret(service: Service, principal: Principal, webhook: str) -> WebhookSecret:
-    """Gives a webhook a new secret; for a day messages are signed with the one of before too. Raises Missing."""
+    """Gives a webhook a new secret; for a day messages are also signed with the previous one. Raises Missing."""
     secret = _new_secret()
     with _changing(service, principal, webhook, "webhook.rotate-secret") as row:
-        # A rotation whose answer was lost, and which is asked for again, must not take the one that receivers know.
+        # A repeated rotation, whose response was lost, must not remove the secret that receivers know.
         if row.old_secret_until is None or row.old_secret_until <= now():
             row.old_secret = row.secret
         row.secret, row.old_secret_until = _sealed(service, secret), now() + OVERLAP
@@ -248,7 +248,7 @@ def list_deliveries(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[WebhookDelivery]:
-    """What was sent to a webhook and what waits, the newest first. Raises Missing, NotPermitted, InvalidInput."""
+    """The deliveries of a webhook, sent and queued, the newest first. Raises Missing, NotPermitted, InvalidInput."""
     with service.database.reading() as session:
         known = _find(session, principal, webhook)
     rights.require(service, principal, known)
@@ -269,7 +269,7 @@ def list_deliveries(
 
 
 def secrets_of(service: Service, row: WebhookRow, at: datetime) -> list[str]:
-    """What messages are signed with now, the newest first."""
+    """The secrets that sign messages now, the newest first."""
     found = [row.secret]
     if row.old_secret is not None and row.old_secret_until is not None and row.old_secret_until > at:
         found.append(row.old_secret)
@@ -320,7 +320,7 @@ def delivery_schema(row: WebhookDeliveryRow) -> WebhookDelivery:
 def _changing(
     service: Service, principal: Principal, webhook: str, action: str, *, stops: bool = False
 ) -> Iterator[WebhookRow]:
-    """`stops`: also for who made it for a model that they do not own any more."""
+    """`stops`: also for the creator of a webhook for a model that they do not own any more."""
     with service.database.reading() as session:
         known = _find(session, principal, webhook)
     with events.recording(service, principal, action, Resource("webhook", known.id, known.name)):

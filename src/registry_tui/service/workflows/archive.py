@@ -1,6 +1,6 @@
 """Storing a version's archive: list the files, copy them, read them back, sign and scan them, publish.
 
-A promoted version takes them from another registry, with what lies beside them there.
+A promoted version takes them from another registry, with the other files of its archive.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from registry_tui.service.workflows.advancing import Advancing
 
 
 def _permit(service: Service, principal: Principal, work: Work) -> None:
-    """Whoever may register in the project that the model comes from, and read the registry's models.
+    """Permits people who may register in the project that the model comes from, and read the registry's models.
 
     Raises Missing, NotPermitted.
     """
@@ -57,7 +57,7 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
             if row is not None:
                 permissions.check_project(session, principal, row, Action.MODEL_REGISTER)
         return
-    with suppress(RouteError, OSError, ValueError):  # the work itself says why the model cannot be reached
+    with suppress(RouteError, OSError, ValueError):  # the work itself reports why the model cannot be reached
         source = RoutesFile(service.home.routes_file).load().locate(artifact_path(work.arguments["source"]))
         with service.database.reading() as session:
             query = select(ProjectRow).where(ProjectRow.mlflow_workspace == source.workspace)
@@ -154,7 +154,7 @@ def _verify(context: StepContext) -> None:
     sizes, sums = {file.path: file.size for file in files}, context.state.get("sums", {})
     for entry in entries:
         if entry.size != sizes[entry.path] or sums.get(entry.path, entry.sha256) != entry.sha256:
-            # Where the original itself is not what it should be, that is the reason.
+            # A damaged original is the reason to report.
             sources.require_sums(_source(context), {each.path: each.sha256 for each in entries})
             raise WrongState(f"{entry.path} was not stored as it was sent", action="Retry the workflow")
     arguments = context.arguments
@@ -178,7 +178,7 @@ def _verify(context: StepContext) -> None:
 
 
 def _require_listed(place: bucket_files.Folder, files: Sequence[StoredFile]) -> None:
-    """Whoever loads the version lists its files. Raises PartUnavailable while a list does not show all of them."""
+    """Loading a version lists its files. Raises PartUnavailable while a list does not show all of them."""
     if not isinstance(place, bucket_files.StoreFolder):
         return
     if not {file.path for file in bucket_files.list_files(place)}.issuperset(file.path for file in files):
@@ -203,7 +203,7 @@ def _signed(context: StepContext) -> signing.Version:
 
 
 def _scan(context: StepContext) -> None:
-    """A version is registered whatever is found; rules decide what it may be used for."""
+    """A version is registered with any result; rules decide on its use."""
     arguments = context.arguments
     registry = enter_registry(context.service, arguments["registry_id"])
     made = scans.scan_archive(
@@ -213,7 +213,7 @@ def _scan(context: StepContext) -> None:
 
 
 def _describe(context: StepContext) -> None:
-    """A version is registered also where nobody can say what it is made of."""
+    """A version is registered also where its components cannot be determined."""
     service, arguments = context.service, context.arguments
     registry = enter_registry(service, arguments["registry_id"])
     model = models.fetch_model(service, registry, arguments["model_id"])
@@ -311,7 +311,7 @@ def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:
 
 
 def _permit_promotion(service: Service, principal: Principal, work: Work) -> None:
-    """Whoever may promote into the registry now, and reads the version. Raises Missing, NotPermitted."""
+    """Permits people who may promote into the registry now, and read the version. Raises Missing, NotPermitted."""
     enter_registry(service, work.arguments["registry_id"], reader=principal, action=Action.MODEL_PROMOTE)
     source = promoted_sources.parse(work.arguments["source"])
     if source is not None:
@@ -320,7 +320,7 @@ def _permit_promotion(service: Service, principal: Principal, work: Work) -> Non
 
 
 def _carry(context: StepContext) -> None:
-    """Keeps signatures and card of the original, and what else lies beside its manifest. Done again, it is the same."""
+    """Copies signatures, card and other files next to the manifest of the original. Idempotent."""
     source, archive = _source(context), _archive(context)
     if not isinstance(source, sources.Promoted):
         return
@@ -342,7 +342,7 @@ def _carry(context: StepContext) -> None:
 
 
 def _tell(context: StepContext) -> None:
-    """Notes the copy and tells both registries, once."""
+    """Records the copy with events in both registries, once."""
     service, arguments = context.service, context.arguments
     place = enter_registry(service, arguments["registry_id"])
     model = models.fetch_model(service, place, arguments["model"])
@@ -374,7 +374,7 @@ ARCHIVE = Definition(
 PROMOTE = replace(
     ARCHIVE,
     kind=WorkflowKind.PROMOTE,
-    # Told as every other version that is registered; *version.promote* tells both registries of the copy.
+    # The events of every other registered version; *version.promote* reports the copy in both registries.
     action="version.archive",
     permit=_permit_promotion,
     steps=(

@@ -1,4 +1,4 @@
-"""Every kind of workflow that the engine runs: the definitions in the modules beside this one."""
+"""Every kind of workflow that the engine runs: the definitions of this package's modules."""
 
 from __future__ import annotations
 

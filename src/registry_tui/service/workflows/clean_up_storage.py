@@ -1,7 +1,7 @@
 """Cleaning up a registry's storage: archives without a version, and versions without an archive, as somebody chose.
 
-Each is looked at again right before it goes, one by one: IDs are never issued twice, and a version is there before its
-archive, so an archive whose version is gone, and which nothing uses, stays without a version.
+Each is checked again right before its deletion, one by one: IDs are never reused, and a version exists before its
+archive, so an archive whose version is deleted, and which nothing uses, stays without a version.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _give_back(context: StepContext) -> None:
 
 
 def _why_archive_stays(service: Service, place: RegistryPlace, model_id: str, version_id: str) -> str | None:
-    """Looks twice, so that what begins between two questions is seen by one of them."""
+    """Checks twice, so that a use that begins between two checks is seen by one of them."""
     for _ in range(2):
         pending = service.mlflow.search_pending_versions(place.workspace)
         if any(storage_measuring.copied_from(found) == version_id for found in pending):

@@ -23,7 +23,7 @@ from registry_tui.service.workflows.shared import LATER
 
 
 def _permit(service: Service, principal: Principal, work: Work) -> None:
-    """Whoever may delete the model or the version. When that is gone, only its files are left. Raises NotPermitted."""
+    """Permits people who may delete the model or the version; anybody once only files are left. Raises NotPermitted."""
     arguments = work.arguments
     registry = enter_registry(service, arguments["registry_id"], reader=principal)
     found = _model(service, registry, arguments)
@@ -39,7 +39,7 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
 
 
 def _model(service: Service, registry: RegistryPlace, arguments: Mapping[str, Any]) -> RegisteredModel | None:
-    """The model, unless it is gone: by now somebody may have made another model of its name."""
+    """The model, or None if it is deleted: by now there may be another model of its name."""
     found = models.fetch_model(service, registry, arguments["model_id"])
     return None if found is None or found.id != arguments["model_id"] else found
 
@@ -49,7 +49,7 @@ def _forget(context: StepContext) -> None:
     registry = enter_registry(service, arguments["registry_id"])
     if _model(service, registry, arguments) is None:
         return
-    registry.require_store(service)  # what is forgotten first would be found by nobody later
+    registry.require_store(service)  # rows forgotten first could not be found later
     forget(service, registry.workspace, arguments["model"], arguments["version"])
     model_changes.changed(service, registry.id)
 

@@ -1,4 +1,4 @@
-"""Rolling a deployment to a revision: new replicas answer before old ones go; after a failure the old ones serve on."""
+"""Rolling a deployment to a revision: new replicas are ready before old ones end; on failure the old ones stay."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _change(context: StepContext, *, revision: Mapping[str, Any] | None = None, 
 def _begin(context: StepContext) -> Mapping[str, Any]:
     row = _row(context)
     revision = _revision(context, row)
-    # Callers may reach the revision of a rollout that is tried again: they go on to.
+    # Callers may reach the revision of a retried rollout already: they keep reaching it.
     state = RevisionState.ACTIVE if _reached(row, revision) else RevisionState.PENDING
     _change(
         context,
@@ -97,7 +97,7 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
         canary_steps.begin_again(context, row, revision)
     gateway_link.publish(context.service)
     return {
-        # What to go back to. Much may have happened since a workflow that is tried again was asked for.
+        # The state to roll back to. A retried workflow may have been requested long ago, with other changes since.
         "before": context.arguments["before"] if row.workflow_id == context.workflow_id else row.state,
         "old": row.revision if serving else None,
         "generation": revision.generation,
@@ -124,7 +124,7 @@ def _placed(context: StepContext, without_nfs: str = "") -> Mapping[str, Any]:
 
 
 def _model(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Path:
-    """Where the archive was put; workflows of before put it in one place."""
+    """The folder of the archive; older workflows always used the same place."""
     fetched = model_files.folder_of(context.service, row.model_id, revision.version_id)
     return Path(context.state.get("model", fetched))
 
@@ -162,7 +162,7 @@ def _build(context: StepContext) -> Mapping[str, Any]:
 
 
 def _start(context: StepContext) -> Mapping[str, Any]:
-    """Starts the replicas that are missing, and waits until all answer; where their NFS has gone, from fetched files.
+    """Starts the missing replicas, and waits until all are ready; if their NFS is lost, from fetched files.
 
     Raises WrongState when one cannot serve.
     """
@@ -248,8 +248,8 @@ def _spec(
 
 
 def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collection[ReplicaName]) -> None:
-    """Waits until all answer. One that was there may be on its way back from an earlier end: only new ones are judged
-    by the first.
+    """Waits until all are ready. An existing one may be restarting after an earlier end: only new ones fail on their
+    first end.
     """
     backends = context.service.backends
     until = time.monotonic() + context.service.settings.replica_patience
@@ -353,23 +353,23 @@ def _switch_back(context: StepContext) -> None:
 
 
 def _old(context: StepContext, row: DeploymentRow) -> RevisionRow | None:
-    """The revision that served when this rollout began; of one that broke off before it noted that, what serves now."""
+    """The revision that served when this rollout began; if it failed before noting that, the one that serves now."""
     number = context.state.get("old", row.revision)
     return next((each for each in row.revisions if each.number == number), None)
 
 
 def _retire(context: StepContext) -> None:
-    """Takes away what no caller reaches any more. Callers reach the new replicas: nothing here fails the rollout."""
+    """Removes replicas and files that no caller reaches any more. Errors are logged: the new replicas serve."""
     try:
         _take_old_away(context)
     except Exception as error:
-        # What stays is taken away later: replicas by `minder.py`, copies of archives after the next rollout.
+        # Remains are removed later: replicas by `minder.py`, copies of archives after the next rollout.
         logger.exception("retiring old replicas of deployment %s", context.resource.name)
         context.log(f"not all of before could be taken away: {error}", "warning")
 
 
 def _take_old_away(context: StepContext) -> None:
-    """Ends the old replicas once they have answered what they were asked."""
+    """Ends the old replicas once they have answered the requests under way."""
     service, row = context.service, _row(context)
     local = service.backends.replicas
     kept = set(replica_names(row, _revision(context, row)))
@@ -382,7 +382,7 @@ def _take_old_away(context: StepContext) -> None:
 
 
 def _remove_new(context: StepContext) -> None:
-    """Takes away what was started for a revision that does not come to serve."""
+    """Removes the replicas started for a revision that will not serve."""
     service = context.service
     with suppress(Missing):
         row = _row(context)
@@ -417,7 +417,7 @@ def _cancel(context: StepContext) -> None:
 
 
 def _end(context: StepContext, state: RevisionState, why: str) -> None:
-    """The deployment goes on as before, and says why it did not change."""
+    """Keeps the deployment as before, with the reason why it did not change."""
     with suppress(Missing):
         row = _row(context)
         revision = _revision(context, row)

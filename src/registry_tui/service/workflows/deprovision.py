@@ -32,7 +32,7 @@ def _row(context: StepContext) -> RegistryRow:
     return row
 
 
-#: The state of a registry that has lost something: there is no way back any more.
+#: The state of a registry that has lost something: its deletion cannot be undone any more.
 _EMPTIED: Mapping[str, Any] = {"emptied": True}
 
 
@@ -69,7 +69,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
     """Which workspaces know the registry, kept so that withdrawing can be undone."""
     row, arguments = _row(context), context.arguments
     if arguments["delete_archives"] and not arguments["force"]:
-        # Before anything is gone: without the registry nobody could find its archives later.
+        # Before anything is deleted: without the registry nobody could find its archives later.
         enter_registry(context.service, row.id, any_status=True).require_store(context.service)
     query = select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == row.id)
     with context.service.database.reading() as session:
@@ -138,7 +138,7 @@ def _remove_user(context: StepContext) -> Mapping[str, Any]:
     """Before the archives, so that a registration that is still under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
-        # What an outside Ranger says about a user that is gone reaches nothing.
+        # An outside Ranger's policies for a deleted user have no effect.
         if not storage_access.decided_outside(context.service, row):
             storage_access.revoke(context.service, row, context.principal.name)
         context.service.stores.users.delete_user(row.machine_user_workload_name)

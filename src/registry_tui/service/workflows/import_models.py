@@ -1,4 +1,4 @@
-"""Importing registered models of an attached server: list them, make what is new here, wait for its archives."""
+"""Importing registered models of an attached server: list them, make the new versions, wait for their archives."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from registry_tui.service.tracking.server import client_of
 
 #: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
 _LOOK, _ALONE = 0.5, 120.0
-#: What concerns one model or version alone; everything else fails the workflow, which can be retried.
+#: Errors of one model or version alone; all others fail the workflow, which can be retried.
 _OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer, importing.Unreadable)
 
 
 @dataclass
 class _Import:
-    """What one run of the step *make versions* works with, and counts."""
+    """The state and counts of one run of the step *make versions*."""
 
     context: StepContext
     place: ProjectPlace
@@ -82,7 +82,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
         try:
             counts[name] = len(_versions_there(context, client, name))
         except (OddAnswer, importing.Unreadable):
-            # The next step leaves it out, and says why.
+            # The next step leaves it out, and logs the reason.
             counts[name] = 0
     total = counted(sum(counts.values()), "version")
     context.log(f"{counted(len(counts), 'registered model')} with {total} at {client.address.url}")
@@ -201,7 +201,7 @@ def _versions_there(context: StepContext, client: AttachedMlflow, name: str) -> 
 
 
 def _source_there(work: _Import, shown: str, there: Mapping[str, Any]) -> tuple[str, Origin] | None:
-    """Where a version's model lies, with its origin; None for one that is skipped, as the server does not reach it."""
+    """The place of a version's model, with its origin; None if skipped, as the server does not reach it."""
     with as_mlflow_does(work.url):
         found = importing.asked_again(
             work.client, lambda: importing.source_of(work.context.service, work.place, work.client, there)
@@ -213,7 +213,7 @@ def _source_there(work: _Import, shown: str, there: Mapping[str, Any]) -> tuple[
 
 
 def _begin_again(work: _Import, model: RegisteredModel, version: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
-    """The version whose archive could not be stored, waiting for it again, from where its model lies now.
+    """The version whose archive could not be stored, waiting for it again, from the current place of its model.
 
     The server may have been detached and attached again meanwhile, with a new project.
     """
@@ -259,7 +259,7 @@ def _set_aliases(work: _Import, model: RegisteredModel, found: Mapping[str, Any]
 
 
 def _wait(context: StepContext) -> None:
-    """Waits until the archives are stored, or could not be; each has a workflow of its own, which goes on anyway."""
+    """Waits until the archives are stored, or could not be; each has a workflow of its own, which continues anyway."""
     registry = _registry(context)
     wanted = {(name, int(number)) for name, number in context.state["waiting"]}
     alone_since: float | None = None

@@ -33,7 +33,7 @@ def _user(row: RegistryRow) -> str:
 
 
 def _begin(context: StepContext) -> None:
-    """A retried old workflow must not make again what a later one made. Raises Missing, WrongState."""
+    """Refuses a retried old workflow whose registry a later one has made. Raises Missing, WrongState."""
     row = _row(context)
     making = (RegistryStatus.PROVISION_STARTED, RegistryStatus.INSTALLATION_STARTED)
     failed = (RegistryStatus.PROVISION_FAILED, RegistryStatus.INSTALLATION_FAILED)

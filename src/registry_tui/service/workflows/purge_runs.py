@@ -48,7 +48,7 @@ def _remove(context: StepContext) -> Mapping[str, Any]:
 
 
 def _remove_bytes(context: StepContext, routes: Routes, uri: str) -> int:
-    """Removes what lies at an artifact address of the project; returns its bytes."""
+    """Removes the files at an artifact address of the project; returns their bytes."""
     try:
         location = routes.locate(artifact_path(uri))
     except RouteError as error:

@@ -12,12 +12,12 @@ from registry_tui.service.engine.steps import StepContext
 from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
 
-#: When the object store gives back by itself what was deleted.
+#: When the object store frees the space of deleted objects by itself.
 LATER = "the disk gets them back within a quarter of an hour"
 
 
 def give_back(context: StepContext, deleted: int) -> None:
-    """Compacts the store after bytes were deleted, and logs what the disk got back and what is still to come."""
+    """Compacts the store after bytes were deleted, and logs the freed bytes and those still to come."""
     if not deleted:
         context.log("nothing to give back to the disk")
         return
@@ -45,13 +45,13 @@ def set_state(context: StepContext, state: DeploymentState, reason: str = "", wo
 
 
 def withdraw(context: StepContext) -> None:
-    """The gateway answers that it stops."""
+    """Makes the gateway report that the deployment is stopping."""
     set_state(context, DeploymentState.STOPPING, workflow=context.workflow_id)
     gateway_link.publish(context.service)
 
 
 def end_replicas(context: StepContext) -> None:
-    """Takes away every replica, once it has answered what it was asked."""
+    """Removes every replica, once it has answered the requests under way."""
     local = context.service.backends.replicas
     names = local.names(context.resource.id)
     if names:
@@ -61,7 +61,7 @@ def end_replicas(context: StepContext) -> None:
 
 
 def not_stopped(context: StepContext, why: str) -> None:
-    """As long as every replica is still there it goes on to serve. Raises Missing."""
+    """The deployment keeps serving while every replica still exists. Raises Missing."""
     with context.service.database.reading() as session:
         row = session.get(DeploymentRow, context.resource.id)
         active = None if row is None else gateway_link.active_revision(row)

@@ -1,4 +1,4 @@
-"""Stopping a deployment: callers get an answer that says so, then its replicas end."""
+"""Stopping a deployment: callers get a response with the reason, then its replicas end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling every workspace of an environment about its Model Registry."""
+"""Configuring an environment's Model Registry in each of its workspaces."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _publish(context: StepContext) -> None:
 
 
 def _settle(context: StepContext, status: RegistryStatus, why: str) -> None:
-    """Ends what still says running, when the workflow ended before it got there."""
+    """Marks workspaces still *running* as failed, when the workflow ended before it reached them."""
     service, registry_id = context.service, context.resource.id
     row = registries.load(service, registry_id)
     if row is None or row.workflow_id != context.workflow_id:

@@ -1,4 +1,4 @@
-"""Deleting a deployment: what runs is stopped, then its rows and files go; its logs stay."""
+"""Deleting a deployment: its replicas are stopped, then its rows and files are deleted; its logs stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifying a version's archive: every file is read again and compared with the manifest; what was found is noted."""
+"""Verifying a version's archive: every file is read again and compared with the manifest; the result is stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from registry_tui.service.workflows.advancing import Advancing
 
 
 def _permit(service: Service, principal: Principal, work: Work) -> None:
-    """Whoever may see the model. Raises Missing, NotPermitted."""
+    """Permits people who may see the model. Raises Missing, NotPermitted."""
     place = enter_registry(service, work.arguments["registry_id"], reader=principal)
     models.find_model(service, principal, place, work.arguments["model"])
 

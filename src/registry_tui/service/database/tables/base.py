@@ -1,4 +1,4 @@
-"""What all tables share (SQLAlchemy 2, typed). Times are timezone-aware and in UTC; IDs are UUIDs as text."""
+"""The base of all tables (SQLAlchemy 2, typed). Times are timezone-aware and in UTC; IDs are UUIDs as text."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class VersionComponentRow(Base):
     #: A package's versions as a specifier, a data set's digest, a base model's revision; empty where all are allowed
     #: or none is known.
     wanted: Mapped[str]
-    #: Whether `wanted` says which versions of a package are allowed; one that comes from an address does not.
+    #: Whether `wanted` limits the versions of a package; False for a package from a URL.
     known: Mapped[bool]
     #: As the model has it.
     text: Mapped[str]

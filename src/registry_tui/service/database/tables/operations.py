@@ -1,4 +1,4 @@
-"""What the service does: workflows, their logs, events, and requests that were answered."""
+"""The service's operations: workflows, their logs, events, and keyed requests."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class IdempotencyRow(Base):
     person: Mapped[str]
     #: Method and address, for people.
     request: Mapped[str]
-    #: What the request made, as `<kind>:<ID>`, from the transaction on that made it.
+    #: The thing that the request made, as `<kind>:<ID>`, written in the same transaction.
     made: Mapped[str | None]
-    #: Of the answer; None while the request is under way, or when it was cut off.
+    #: The response's status; None while the request is under way, or when it was interrupted.
     status: Mapped[int | None]
-    #: The answer's body, encrypted; None when it was too large to keep.
+    #: The response's body, encrypted; None when it was too large to keep.
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
@@ -65,7 +65,7 @@ class WorkflowRow(Base):
     actor_administrator: Mapped[bool]
     request_id: Mapped[str]
     arguments: Mapped[dict[str, Any]]
-    #: What the steps returned, merged in order.
+    #: The results of the steps, merged in order.
     state: Mapped[dict[str, Any]]
     steps: Mapped[list[str]]
     steps_done: Mapped[int] = mapped_column(default=0)
@@ -113,7 +113,7 @@ class EventRow(Base):
     resource_type: Mapped[str]
     resource_id: Mapped[str]
     resource_name: Mapped[str]
-    #: No foreign key: events outlive what they tell of.
+    #: No foreign key: events outlive their subjects.
     registry_id: Mapped[str | None]
     #: A `schemas.operations.EventOutcome`.
     outcome: Mapped[str]

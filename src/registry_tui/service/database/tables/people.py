@@ -1,4 +1,4 @@
-"""Who signs in: users, their tokens, and who they are at an issuer."""
+"""Users, their tokens, and their identity at an issuer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UserTokenRow(Base):
 
 
 class UserSubjectRow(Base):
-    """The person at the issuer who signed in as a user: names are given again there, a subject is not."""
+    """A user's identity at the issuer: issuers may reuse names, but never subjects."""
 
     __tablename__ = "user_subjects"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)

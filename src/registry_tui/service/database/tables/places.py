@@ -102,7 +102,7 @@ class EnvironmentStoreRow(Base):
     notes: Mapped[list[Any]] = mapped_column(JSON)
     #: Counts changes, so that an open connection is replaced.
     generation: Mapped[int] = mapped_column(default=1)
-    #: Whether the artifacts of projects that are made from now on lie there too.
+    #: Whether the artifacts of new projects are stored there too.
     artifacts: Mapped[bool] = mapped_column(default=True)
 
 
@@ -165,9 +165,9 @@ class AttachedServerRow(Base):
     api: Mapped[str] = mapped_column(default="api")
     #: Whether MLflow's server here has the project's workspace: models were registered from there.
     registers: Mapped[bool] = mapped_column(default=False)
-    #: MLflow's version there when it was attached or changed; empty when the server does not say it.
+    #: MLflow's version there when it was attached or changed; empty when the server does not report it.
     version: Mapped[str] = mapped_column(default="")
-    #: Its URL when it was attached, once it has another one: what was imported goes by that.
+    #: Its URL when it was attached, if changed since: imports are identified by this one.
     first_url: Mapped[str] = mapped_column(default="")
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -192,7 +192,7 @@ class ProjectRow(Base):
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     state: Mapped[str] = mapped_column(default="creating")
-    #: The folder of its artifacts in the environment's own store; empty where they lie in the embedded one.
+    #: The folder of its artifacts in the environment's own store; empty for the embedded one.
     artifacts_folder: Mapped[str] = mapped_column(default="")
 
     workspace: Mapped[WorkspaceRow] = relationship(back_populates="projects")
@@ -263,15 +263,15 @@ class RegistryStoreKeyRow(Base):
     registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"), primary_key=True)
     #: A `schemas.registries.StoreKeyWay`.
     way: Mapped[str]
-    #: The user that was made there, or whom the bucket's policy lets in; empty without one.
+    #: The user that was made there, or that the bucket's policy lets in; empty without one.
     user: Mapped[str] = mapped_column(default="")
     #: Whether it may be used. False: the registry has no access, also where the key would still work.
     granted: Mapped[bool] = mapped_column(default=False)
     #: Encrypted JSON of the store's kind of credentials; empty without a key.
     credentials: Mapped[str] = mapped_column(default="")
-    #: What key that is, in words, without anything secret.
+    #: The kind of key, in words, without anything secret.
     held: Mapped[str] = mapped_column(default="")
-    #: Why the registry has no key of its own, and what to do about it.
+    #: The reason why the registry has no key of its own, and the action to take.
     note: Mapped[str] = mapped_column(default="")
     action: Mapped[str] = mapped_column(default="")
     #: Counts changes, so that an open connection is replaced.

@@ -56,7 +56,7 @@ class ApprovalRow(Base):
     #: A `schemas.promotion.ApprovalState`.
     state: Mapped[str] = mapped_column(default="pending", index=True)
     asked_by: Mapped[str]
-    #: Tells people apart who had one name after the other.
+    #: Distinguishes people who had the same name one after the other.
     asked_by_crn: Mapped[str]
     asked_at: Mapped[datetime] = mapped_column(default=now)
     question: Mapped[str] = mapped_column(default="")
@@ -68,7 +68,7 @@ class ApprovalRow(Base):
 class VersionCopyRow(Base):
     """A promoted copy: version `version_id` of a registry holds the files of `source_version_id` of another.
 
-    The copy's row ends with the copy. Its original may be gone, and stays named.
+    The row is deleted with the copy. Its original may be deleted, and stays named.
     """
 
     __tablename__ = "version_copies"

@@ -74,7 +74,7 @@ class RangerSourceRow(Base):
     definition: Mapped[dict[str, Any]]
     #: Policies in Ranger's words.
     policies: Mapped[list[Any]] = mapped_column(JSON)
-    #: What differs from there, for people.
+    #: The differences from the source, for people.
     notes: Mapped[list[str]]
     #: When these policies came, and since when and why it gives none.
     fetched_at: Mapped[datetime]

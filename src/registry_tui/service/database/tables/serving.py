@@ -22,7 +22,7 @@ class DeploymentRow(Base):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
-    #: No foreign key: deleting a registry by force leaves what runs running.
+    #: No foreign key: deleting a registry by force leaves its deployments running.
     registry_id: Mapped[str] = mapped_column(index=True)
     model_id: Mapped[str]
     model_name: Mapped[str]
@@ -99,7 +99,7 @@ class RevisionRow(Base):
 
 
 class ServedRow(Base):
-    """What a deployment served from when to when, and who let it: kept with its names when they are deleted."""
+    """A period in which a deployment served a version, and its deployer: kept with all names when these are deleted."""
 
     __tablename__ = "served_periods"
     __table_args__ = (Index(None, "deployment_id", "asked_at"), Index(None, "deployment_name"))
@@ -115,17 +115,17 @@ class ServedRow(Base):
     version: Mapped[int]
     revision: Mapped[int]
     alias: Mapped[str | None]
-    #: Who deployed it, by name; it stays when that person goes.
+    #: The name of the person who deployed it; it stays when that person is deleted.
     let_by: Mapped[str]
     comment: Mapped[str] = mapped_column(default="")
-    #: When the rollout was asked for, when callers reached it, and when they did so no more.
+    #: When the rollout was requested, and when callers began and ceased to reach it.
     asked_at: Mapped[datetime] = mapped_column(default=now)
     began_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    #: Why it ended, and who ended it.
+    #: The reason of its end, and the person behind it.
     end: Mapped[str] = mapped_column(default="")
     ended_by: Mapped[str] = mapped_column(default="")
-    #: When the deployment was deleted, and by whom.
+    #: When and by whom the deployment was deleted.
     deleted_at: Mapped[datetime | None]
     deleted_by: Mapped[str] = mapped_column(default="")
 
@@ -143,6 +143,6 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-    #: `schemas.deployments.KeyLimits`, and who set them where that was not the owner.
+    #: `schemas.deployments.KeyLimits`, and the person who set them if not the owner.
     limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     limits_by: Mapped[str] = mapped_column(default="", server_default="")

@@ -28,14 +28,14 @@ class SigningKeyRow(Base):
     public_key: Mapped[str]
     #: Encrypted PEM; None for keys of others.
     private_key: Mapped[str | None]
-    #: Whether it signs what is registered from now on; one of an environment at most.
+    #: Whether it signs new versions; at most one per environment.
     active: Mapped[bool] = mapped_column(default=False)
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class VersionSignatureRow(Base):
-    """A signature that lies beside a version's archive. It outlives neither its registry nor its version."""
+    """A signature stored next to a version's archive. It outlives neither its registry nor its version."""
 
     __tablename__ = "version_signatures"
     __table_args__ = (UniqueConstraint("version_id", "file"),)
@@ -44,13 +44,13 @@ class VersionSignatureRow(Base):
     version_id: Mapped[str]
     registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"))
     model_id: Mapped[str] = mapped_column(index=True)
-    #: Where it lies, below the archive.
+    #: Its path below the archive.
     file: Mapped[str]
     #: A `schemas.signatures.SignatureKind`.
     kind: Mapped[str]
     fingerprint: Mapped[str]
-    #: What the key was called when it signed, or when the signature was given.
+    #: The key's name when it signed, or when the signature was given.
     key_name: Mapped[str]
-    #: Who registered the version or gave the signature.
+    #: The person who registered the version or gave the signature.
     creator: Mapped[str]
     signed_at: Mapped[datetime] = mapped_column(default=now)

@@ -30,7 +30,7 @@ class WebhookRow(Base):
     #: A `schemas.webhooks.WebhookState`, and why.
     state: Mapped[str] = mapped_column(default="active")
     reason: Mapped[str] = mapped_column(default="")
-    #: Encrypted, as is the secret of before.
+    #: Encrypted, as is the previous secret.
     secret: Mapped[str]
     old_secret: Mapped[str | None]
     old_secret_until: Mapped[datetime | None]
@@ -57,7 +57,7 @@ class WebhookDeliveryRow(Base):
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     type: Mapped[str]
     payload: Mapped[dict[str, Any]]
-    #: What the creator must be able to read: `registry`, `model`, `project`, `actor_crn`.
+    #: The things that the creator must be able to read: `registry`, `model`, `project`, `actor_crn`.
     concerns: Mapped[dict[str, Any]]
     #: A `schemas.webhooks.DeliveryState`, and why.
     state: Mapped[str] = mapped_column(default="pending")

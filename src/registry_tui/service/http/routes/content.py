@@ -1,4 +1,4 @@
-"""Answers with a file's bytes, whole or in part, piece by piece."""
+"""Responses with a file's bytes, whole or in part, piece by piece."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ def bearer_of(request: Request) -> str | None:
 
 
 def principal_of_request(request: Request) -> Principal:
-    """The acting principal of a request: whose token it shows, else the user that it names, else the socket's owner.
+    """The acting principal of a request: by its token, else the user that it names, else the socket's owner.
 
-    Raises NotLoggedIn, UserSuspended, InvalidInput, NotPermitted also for a token beside the name of somebody else.
+    Raises NotLoggedIn, UserSuspended, InvalidInput, NotPermitted also for a token with the name of somebody else.
     """
     service = service_dependency(request)
     request_id: str = request.state.request_id

@@ -154,7 +154,7 @@ def served_at(
 
 @router.get(f"{_ONE}/logs")
 def list_replica_logs(service: ServiceIn, principal: Acting, deployment: str) -> list[ReplicaLogFile]:
-    """The logs of all replicas, also of those that are gone."""
+    """The logs of all replicas, also of removed ones."""
     return deployment_views.replica_logs(service, principal, deployment)
 
 
@@ -206,7 +206,7 @@ def list_keys(
 
 @router.post("/keys", status_code=201)
 def create_key(service: ServiceIn, principal: Acting, request: ApiKeyCreate) -> NewApiKey:
-    """Makes an API key; only this answer holds it."""
+    """Makes an API key; only this response contains it."""
     return api_keys.create_key(service, principal, request)
 
 

@@ -112,7 +112,7 @@ class Signed(Schema):
 
 
 def not_signed() -> Response:
-    """The answer where the client has to go through the proxy."""
+    """The response when the client has to use the proxy."""
     return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
 
 

@@ -195,7 +195,7 @@ def get_manifest(service: ServiceIn, principal: Acting, registry: str, model: st
 def verify_archive(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> ArchiveCheck:
-    """Reads the whole archive again and compares it with its manifest; answers when that is done."""
+    """Reads the whole archive again and compares it with its manifest; responds when that is done."""
     return version_archives.verify_archive(service, principal, registry, model, version)
 
 

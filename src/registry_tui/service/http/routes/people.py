@@ -52,13 +52,13 @@ def delete_user(service: ServiceIn, principal: Acting, user: str, to: NameIn) ->
 
 @router.get("/users/{user}/tokens")
 def list_tokens(service: ServiceIn, principal: Acting, page: PageIn, user: str) -> Page[UserToken]:
-    """Your tokens, newest first; as administrator anybody's. No answer holds a token itself."""
+    """Your tokens, newest first; as administrator anybody's. No response contains a token itself."""
     return tokens.list_tokens(service, principal, user, page_size=page.page_size, page_token=page.page_token)
 
 
 @router.post("/users/{user}/tokens", status_code=201)
 def create_token(service: ServiceIn, principal: Acting, user: str, request: UserTokenCreate) -> NewUserToken:
-    """Makes a token; this answer alone holds it. As administrator for anybody."""
+    """Makes a token; only this response contains it. As administrator for anybody."""
     return tokens.create_token(service, principal, user, request)
 
 

@@ -55,7 +55,7 @@ def ask_approval(
     purpose: str,
     request: ApprovalAsk,
 ) -> Approval:
-    """Asks for an approval, `stage:Production` for instance; answers the pending one when somebody asked before."""
+    """Requests an approval, `stage:Production` for instance; returns the pending one if already requested."""
     return promoting.ask_approval(service, principal, registry, model, version, purpose, request)
 
 
@@ -63,7 +63,7 @@ def ask_approval(
 def promote_version(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: VersionPromotion
 ) -> Accepted[ModelVersion]:
-    """Copies a version into another registry; the answer is the version there. The same content is stored once."""
+    """Copies a version into another registry; returns the version there. The same content is stored once."""
     return promote.promote_version(service, principal, registry, model, version, request)
 
 
@@ -77,7 +77,7 @@ def list_approvals(
     version_id: NameIn | None = None,
     waiting: bool = False,
 ) -> Page[Approval]:
-    """The approvals that you asked for or may decide, newest first; `waiting`: those that wait for you, counted."""
+    """The approvals that you requested or may decide, newest first; `waiting`: those that wait for you, counted."""
     return approvals.list_approvals(
         service,
         principal,
@@ -92,7 +92,7 @@ def list_approvals(
 
 @router.get("/approvals/{approval}")
 def get_approval(service: ServiceIn, principal: Acting, approval: str) -> Approval:
-    """One approval that you asked for or may decide."""
+    """One approval that you requested or may decide."""
     return approvals.get_approval(service, principal, approval)
 
 
@@ -117,7 +117,7 @@ def set_promotion_rules(
 
 
 class MlflowChange(RequestSchema):
-    """A change that MLflow's server is asked for by a person."""
+    """A person's change through MLflow's server."""
 
     registry_id: str
     user: str

@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider, and its settings. Four of the routes answer everybody."""
+"""Signing in at an OpenID provider, and its settings. Four of the routes are open to everybody."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RequestId = Annotated[str, Depends(request_id_dependency)]
 
 @router.get("/sign-in", openapi_extra=FOR_NOBODY)
 def sign_in_ways(service: ServiceIn) -> SignInWays:
-    """Where people can sign in, beside with a token; for everybody."""
+    """The ways to sign in other than with a token; for everybody."""
     return issuers.ways(service)
 
 
@@ -64,7 +64,7 @@ def get_issuer(service: ServiceIn, principal: Acting) -> IssuerSettings:
 
 @router.put("/sign-in/issuer")
 def set_issuer(service: ServiceIn, principal: Acting, change: IssuerChange) -> IssuerSettings:
-    """Lets people sign in at an issuer from now on, once it answered a try; for administrators."""
+    """Lets people sign in at an issuer from now on, after a successful try; for administrators."""
     return issuers.set_issuer(service, principal, change)
 
 

@@ -105,7 +105,7 @@ def read_metrics(service: ServiceIn, principal: Acting) -> Response:
 
 @router.post("/secrets/rotate")
 def rotate_secrets(service: ServiceIn, principal: Acting, request: SecretsRotate) -> SecretsRotated:
-    """Replaces the platform's own secrets while it works; for administrators. Old ones work until the answer."""
+    """Replaces the platform's own secrets while it works; for administrators. Old ones work until the response."""
     return rotating.rotate(service, principal, request)
 
 

@@ -111,7 +111,7 @@ def update_experiment(
 @router.post("/projects/{project}/runs/search", response_model=Page[Run], openapi_extra=READS_ONLY)
 def search_runs(service: ServiceIn, principal: Acting, project: str, request: RunSearch) -> Response:
     """One page of runs, in MLflow's filter language and order."""
-    # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
+    # Skips FastAPI's validation of every field: the page must not cost much more than MLflow's own response.
     if request.top_level:
         page = top_level_runs(service, principal, project, request).model_dump_json().encode()
     else:

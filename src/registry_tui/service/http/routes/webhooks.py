@@ -85,7 +85,7 @@ def resume_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webho
 
 @router.post("/webhooks/{webhook}/rotate-secret")
 def rotate_webhook_secret(service: ServiceIn, principal: Acting, webhook: str) -> WebhookSecret:
-    """Gives a webhook a new secret; for a day messages have a signature with the one of before too."""
+    """Gives a webhook a new secret; for a day messages are also signed with the previous one."""
     return subscriptions.rotate_secret(service, principal, webhook)
 
 

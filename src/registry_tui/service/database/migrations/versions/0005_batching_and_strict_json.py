@@ -1,4 +1,4 @@
-"""Revisions say whether requests share calls in three ways, and whether answers are strict JSON."""
+"""Adds three modes of batching, and strict JSON responses, to revisions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """What was allowed before is tried now; what was off stays off."""
+    """Batching that was allowed before becomes `auto`; disabled batching stays off."""
     with op.batch_alter_table("revisions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("strict_json", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.alter_column("batching", existing_type=sa.Boolean(), type_=sa.Text(), existing_nullable=False)

@@ -1,4 +1,4 @@
-"""Revisions say whether their model answered a call; those of before are taken to have."""
+"""Adds to revisions whether their model has answered a call; existing ones are assumed to have."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -13,7 +13,7 @@ depends_on = None
 
 _TIME = sa.DateTime(timezone=True)
 
-#: Columns that name people. Who is named there and is not known yet becomes a user.
+#: Columns with names of people. Unknown names become users.
 _NAMING = (
     ("collaborators", "user"),
     ("environments", "creator"),
@@ -25,7 +25,7 @@ _NAMING = (
     ("revisions", "creator"),
     ("api_keys", "user"),
 )
-#: What everybody could do so far: see every environment, make projects in it, and work with its public models.
+#: The rights of everybody so far: see every environment, make projects in it, and work with its public models.
 _KEPT_ROLES = ("EnvironmentUser", "MLUser")
 
 

@@ -1,4 +1,4 @@
-"""Ranger's roles, which policies name beside users and groups."""
+"""Ranger's roles, which policies name in addition to users and groups."""
 
 import sqlalchemy as sa
 from alembic import op

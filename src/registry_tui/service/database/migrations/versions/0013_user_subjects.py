@@ -1,4 +1,4 @@
-"""The person at the issuer who signed in as a user."""
+"""The issuer's subject of each user who signed in."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What each deployment served when, and who let it, kept when deployments and people are deleted."""
+"""The version that each deployment served in each period, kept when deployments and people are deleted."""
 
 import uuid
 
@@ -14,7 +14,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Makes the table, with what the revisions of before tell: when each was asked for, and which took its place."""
+    """Makes the table, filled from the existing revisions: their times, and the revisions that replaced them."""
     made = op.create_table(
         "served_periods",
         sa.Column("id", sa.Text(), nullable=False),

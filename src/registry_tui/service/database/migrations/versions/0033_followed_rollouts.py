@@ -1,4 +1,4 @@
-"""How deployments come to versions that the alias which they follow moves to."""
+"""How deployments roll out the version that their followed alias moves to."""
 
 import sqlalchemy as sa
 from alembic import op

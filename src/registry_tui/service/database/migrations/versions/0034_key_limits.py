@@ -1,4 +1,4 @@
-"""Limits of API keys, and who set them."""
+"""Limits of API keys, and the person who set them."""
 
 import sqlalchemy as sa
 from alembic import op
