@@ -71,7 +71,7 @@ def workflow_why_not(action: str, work: Workflow) -> str | None:
 
 
 def columns(paces: Paces) -> tuple[Column[Any], ...]:
-    """The list's columns; `paces` remembers how running steps got on."""
+    """The list's columns; `paces` remembers the progress of running steps."""
     return (
         Column("status", "Status", lambda row: work_status(row.status), 0, min_width=11),
         Column("kind", "Kind", lambda row: row.kind.value, 1),
@@ -85,7 +85,7 @@ def columns(paces: Paces) -> tuple[Column[Any], ...]:
 
 
 def ask_to_cancel(screen: FrameScreen, work: Workflow, then: Callable[[Workflow], None]) -> None:
-    """Asks before a workflow is cancelled; `then` gets it as it is afterwards."""
+    """Asks before a workflow is cancelled; `then` gets its state afterwards."""
     from registry_tui.screens.base.dialogs import Confirm
 
     client, name = screen.client, f"{work.kind.value} of {work.resource_name}"
@@ -117,7 +117,8 @@ class ActivityScreen(ListScreen):
 
     @property
     def columns(self) -> tuple[Column[Any], ...]:
-        # What was seen of running steps is kept with the place, so that coming back shows their rates at once.
+        # The progress of running steps is kept with the place, so that their rates are shown immediately after coming
+        # back.
         return columns(self.place.state.setdefault("paces", Paces()))
 
     def crumbs(self) -> tuple[Crumb, ...]:

@@ -1,4 +1,4 @@
-"""Approvals: the inbox of what waits for the person, and what was decided before."""
+"""Approvals: the inbox of those that wait for the user, and the earlier decisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from registry_tui.wording.words import Cell, ago, both
 if TYPE_CHECKING:
     from registry_tui.schemas.promotion import Approval
 
-#: What the list shows at first.
+#: The list's initial filter.
 WAITING = "waiting"
 STATES = (
     (WAITING, "waiting for you"),
@@ -34,7 +34,7 @@ _NOTHING_WAITS = Empty("Nothing waits for you", ("/ shows what was asked and dec
 
 
 class ApprovalsScreen(PanelListScreen):
-    """What the person asked or may decide, newest first; at first what waits for them."""
+    """The approvals that the user requested or may decide, newest first; initially those that wait for them."""
 
     SECTION = "activity"
     ACTIONS = APPROVALS

@@ -1,4 +1,4 @@
-"""The platform coming up: one line a part, as `registry-tui up --json` tells it."""
+"""The start of the platform: one line for each part, from the output of `registry-tui up --json`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MARKS = {
 
 
 class StartScreen(Dialog[None]):
-    """Runs `up` in a process of its own, so that leaving the program stops nothing."""
+    """Runs `up` in a separate process, so that leaving the program stops nothing."""
 
     BINDINGS = box_bindings("start")
 

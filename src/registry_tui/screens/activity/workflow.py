@@ -26,9 +26,9 @@ from registry_tui.wording.words import absolute, bar, both, duration, work_statu
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import LogLine, Workflow
 
-#: Seconds between looks at its log lines while it runs; its steps come with the stream of changes.
+#: Seconds between polls of its log lines while it runs; its steps come with the stream of changes.
 EVERY = 1.0
-#: Log lines that are kept in view.
+#: Log lines that stay in view.
 MAX_LINES = 2000
 _LEVELS = {"error": "$error", "warning": "$warning"}
 

@@ -1,4 +1,4 @@
-"""The admission rules of an environment: all that it ever had, the newest first; to set others, and go back."""
+"""The admission rules of an environment: all its revisions, the newest first; to set others, and go back."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from registry_tui.schemas.admission import EnvironmentRules
 
 _NEEDS_NO_ROW = ("edit", "exceptions")
-#: Characters of a document that the panel has room for.
+#: Characters of a document that fit in the panel.
 _SHOWN = 20_000
 
 
 class RulesScreen(PanelListScreen):
-    """Each set of rules with its number, who set it and why; the panel has the document."""
+    """Each revision of the rules with its number, author and reason; the panel has the document."""
 
     SECTION = "environments"
     ACTIONS = RULES
@@ -47,7 +47,7 @@ class RulesScreen(PanelListScreen):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        #: The rules that count; number 0 before the first time.
+        #: The current rules; number 0 before the first time.
         self.newest: EnvironmentRules | None = None
 
     def crumbs(self) -> tuple[Crumb, ...]:

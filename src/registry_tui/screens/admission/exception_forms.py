@@ -20,7 +20,7 @@ _MOST_MODELS = 1000
 
 
 class CreateException(ExceptionForm):
-    """Names the version and the rule."""
+    """Takes the version and the rule."""
 
     TITLE_TEXT = "Let a version through a rule"
 
@@ -62,7 +62,7 @@ class CreateException(ExceptionForm):
 
 
 class ChangeException(ExceptionForm):
-    """Another reason, another end."""
+    """Changes the reason or the end."""
 
     OK = "Change"
 

@@ -1,4 +1,4 @@
-"""Exceptions from the admission rules: the versions of a registry that an administrator let through."""
+"""Exceptions from the admission rules: the versions of a registry that an administrator admitted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ExceptionsScreen(PanelListScreen):
-    """Each version that passes a rule although it does not meet it: who let it through, why, and until when."""
+    """Each version that passes a rule without meeting it: who admitted it, why, and until when."""
 
     SECTION = "environments"
     ACTIONS = EXCEPTIONS

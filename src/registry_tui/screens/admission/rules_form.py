@@ -23,7 +23,7 @@ class _Document(TextArea):
 
 
 class SetRules(Form["EnvironmentRules"]):
-    """Sets other rules in place of the newest, or those of before again. What others set meanwhile is not lost."""
+    """Sets new rules, or an earlier revision again. Rules that others set in the meantime are not lost."""
 
     OK = "Set rules"
 

@@ -1,4 +1,4 @@
-"""What a version is made of, as its bill of materials says, or what differs from another version's."""
+"""The components of a version from its bill of materials, or the differences from another version's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_MADE = Empty("It has no bill of materials yet", ("It was registered before 
 
 
 class BomScreen(ListScreen):
-    """The parts of one version; with `against` in its place, what another version has otherwise."""
+    """The parts of one version; with `against` in its place, the differences from another version."""
 
     SECTION = "models"
     ACTIONS = BOM
@@ -55,12 +55,12 @@ class BomScreen(ListScreen):
         super().__init__(place)
         self.version: ModelVersion | None = None
         self.model: RegisteredModel | None = None
-        #: Of the other version, where there is one, and of this one.
+        #: Of the other version, if there is one, and of this one.
         self.boms: list[VersionBom] = []
 
     @property
     def against(self) -> int | None:
-        """The version from which the difference is shown."""
+        """The version that it is compared with."""
         other = self.place.args.get("against")
         return int(other) if other else None
 
@@ -110,7 +110,7 @@ class BomScreen(ListScreen):
         return [part for each in self.boms for part in bom_parts(each.document)]
 
     def _chosen(self) -> list[BomPart | BomLine]:
-        """Those that are filtered."""
+        """The filtered rows."""
         wanted, kind = self.filters["search"].strip().casefold(), self.filters["kind"]
         return [row for row in self._rows() if kind in ("", row.kind) and wanted in _searched(row)]
 
@@ -128,7 +128,7 @@ class BomScreen(ListScreen):
         return row.told or row.name if isinstance(row, BomPart) else row.name
 
     def open_row(self, row: BomPart | BomLine) -> None:
-        """The versions that use the same."""
+        """Shows the versions that use the same."""
         uses = _uses(row)
         if uses:
             self.program.open(Place("uses", {"uses": uses}))
@@ -189,7 +189,7 @@ class BomScreen(ListScreen):
 def _uses(row: BomPart | BomLine) -> str:
     if isinstance(row, BomPart):
         return row.uses
-    # Whichever of the two has it.
+    # The one of the two that has it.
     return BomPart(row.kind, row.name).uses
 
 

@@ -1,4 +1,4 @@
-"""A version's model card: what it is, for people; read here, and written in a form."""
+"""A version's model card: its description for people; read here, and written in a form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DRAWN = 40_000
 
 
 class CardScreen(FrameScreen):
-    """The newest card that a person wrote, or the one that is made from what is known."""
+    """The newest card that a user wrote, or the generated one."""
 
     SECTION = "models"
     ACTIONS = CARD
@@ -70,7 +70,7 @@ class CardScreen(FrameScreen):
             self.call_after_refresh(self._scroll_back)
 
     def _scroll_back(self) -> None:
-        """To the line that was first when the page was left."""
+        """Scrolls to the line that was first when the page was left."""
         if "top" in self.place.state:
             self.query_one("#card").scroll_to(y=self.place.state.pop("top"), animate=False)
 

@@ -24,7 +24,7 @@ class _Text(TextArea):
 
 
 class CardForm(Form["ModelCard"]):
-    """Writes a card in place of the one that was read; refused where somebody wrote another one meanwhile."""
+    """Writes a card in place of the displayed one; refused if someone wrote another one meanwhile."""
 
     OK = "Save"
     WORK = "The saving"
@@ -34,7 +34,7 @@ class CardForm(Form["ModelCard"]):
     def __init__(self, version: ModelVersion, card: ModelCard) -> None:
         super().__init__()
         self.version, self.card = version, card
-        #: What was told that leaving would lose.
+        #: The text about whose loss the user was warned.
         self._would_lose = ""
 
     def title_text(self) -> str:
@@ -51,7 +51,7 @@ class CardForm(Form["ModelCard"]):
 
     @property
     def text(self) -> str:
-        """The card as it is typed."""
+        """The card as typed."""
         return self.query_one("#text", _Text).text
 
     def problem_of(self) -> str | None:
@@ -66,7 +66,7 @@ class CardForm(Form["ModelCard"]):
         self._ok()
 
     def action_leave(self) -> None:
-        """What was written is lost only by a second time."""
+        """Unsaved text is discarded only on the second attempt."""
         text = self.text
         if not self.busy and text not in (self.card.text, self._would_lose):
             self._would_lose = text

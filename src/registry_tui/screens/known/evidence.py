@@ -1,4 +1,4 @@
-"""Saving everything that is known of a version, for who has to check it without us."""
+"""Saving all evidence about a version, for an audit without access to the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class EvidenceForm(DownloadForm):
-    """Asks for a folder, then shows how far it is; Cancel leaves nothing behind."""
+    """Asks for a folder, then shows the progress; Cancel leaves no files behind."""
 
     def __init__(self, client: RegistryClient, version: ModelVersion) -> None:
         super().__init__(f"{version.model_name}-v{version.version}-evidence", self._files)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class SignaturesScreen(ListScreen):
-    """Who signed a version, the registry first; signatures of others beside it."""
+    """The signers of a version, the registry first, then others."""
 
     SECTION = "models"
     ACTIONS = SIGNATURES
@@ -76,7 +76,7 @@ class SignaturesScreen(ListScreen):
         except ServiceProblem as error:
             if isinstance(error, NotFound | Refused) or error.problem.status != 409:
                 raise
-            # There is no archive yet, or none any more.
+            # There is no archive yet, or it no longer exists.
             self.query_one("#facts", AwaitedFacts).update("")
             self.table.say(Empty(error.message, (error.action,) if error.action else ()))
             self.show_crumbs()

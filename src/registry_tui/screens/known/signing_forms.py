@@ -1,4 +1,4 @@
-"""Forms that sign a version, and that trust somebody's key."""
+"""Forms that sign a version, and that trust a public key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Reading(Form[Result]):
 
 
 class SignForm(_Reading["VersionSignatures"]):
-    """Signs with the environment's key, or adds a signature that somebody made with their own."""
+    """Signs with the environment's key, or adds a signature that was made with another key."""
 
     OK = "Sign"
     WORK = "The signing"
@@ -73,7 +73,7 @@ class SignForm(_Reading["VersionSignatures"]):
 
 
 class TrustKey(_Reading["SigningKey"]):
-    """Trusts a public key of somebody else in an environment."""
+    """Trusts someone else's public key in an environment."""
 
     OK = "Trust"
 
@@ -123,7 +123,7 @@ class TrustKey(_Reading["SigningKey"]):
 
 
 def _private(text: str) -> str | None:
-    """Whether a private key would leave this machine."""
+    """Whether the text is a private key, which must not leave this machine."""
     return "this is a private key, which nobody else may have: give its public half" if "PRIVATE KEY" in text else None
 
 

@@ -1,4 +1,4 @@
-"""The keys that an environment trusts; one of them signs what is registered."""
+"""The keys that an environment trusts; one of them signs new versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of all Model Registries by what they are made of."""
+"""Versions of all Model Registries by their components."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ASK = Empty(
 
 
 class UsesScreen(ListScreen):
-    """The newest versions first that use everything that is asked for."""
+    """The versions that use all the given components, newest first."""
 
     SECTION = "models"
     ACTIONS = USES

@@ -1,4 +1,4 @@
-"""What the pages about one version have in common."""
+"""Common to the pages about one version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def version_crumbs(place: Place, version: ModelVersion | None) -> tuple[Crumb, ...]:
-    """The way to a version, whose page is its model's."""
+    """The path to a version, whose page is its model's."""
     registry, model = place.args["registry"], place.args["model"]
     name = model if version is None else version.model_name
     return (
@@ -26,7 +26,7 @@ def version_crumbs(place: Place, version: ModelVersion | None) -> tuple[Crumb, .
 
 
 def change_problem(me: User | None, model: RegisteredModel | None, version: ModelVersion | None) -> str | None:
-    """Why a person may not sign a version, or write its card: as `service/models/registered.py: require_owner`."""
+    """Why a user may not sign a version, or write its card: as `service/models/registered.py: require_owner`."""
     if model is None or version is None:
         return "the version is not known yet"
     if me is None or me.administrator:

@@ -1,4 +1,4 @@
-"""The form that asks for an approval of a version."""
+"""The form that requests an approval of a version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.models import ModelVersion
     from registry_tui.schemas.promotion import Approval
 
-#: What an approval can be asked for: as `stages.purpose_of` and `models.promoting` name them.
+#: The possible purposes of an approval: as `stages.purpose_of` and `models.promoting` name them.
 _PURPOSES = (
     ("enter Production", "stage:Production"),
     ("enter PreProduction", "stage:PreProduction"),
@@ -27,14 +27,14 @@ _PURPOSES = (
     ("be deployed", "deploy"),
     ("be promoted", "promote"),
 )
-#: Those that may have a name of their own behind them, as `deploy:canary`, for rules that ask for just that.
+#: Those that may be followed by a name, as `deploy:canary`, for rules that require exactly that.
 _NAMED = MappingProxyType(
     {"deploy": "only where a rule asks for one", "promote": "the registry it is promoted to; or as a rule asks"}
 )
 
 
 class AskApproval(Form["Approval"]):
-    """Asks whether a version may go on."""
+    """Requests an approval for a version."""
 
     OK = "Ask"
 
@@ -59,7 +59,7 @@ class AskApproval(Form["Approval"]):
 
     @property
     def purpose(self) -> str:
-        """What is chosen, with the name that is typed where there may be one."""
+        """The chosen purpose, with the typed name where one is allowed."""
         chosen, name = str(self.query_one("#purpose", Select).value), self.query_one("#name", Input).value.strip()
         return f"{chosen}:{name}" if name and chosen in _NAMED else chosen
 

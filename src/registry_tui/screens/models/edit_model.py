@@ -27,7 +27,7 @@ def tags_text(tags: Mapping[str, str]) -> str:
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """The tags that were typed. Raises ValueError with a message for people."""
+    """The typed tags. Raises ValueError with a message for people."""
     found: dict[str, str] = {}
     for part in (part.strip() for part in text.split(",")):
         if not part:
@@ -50,7 +50,7 @@ def tag_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[li
 
 
 class _Tagged(Form[bool]):
-    """A form with a line of tags. Tags whose text cannot be typed on one line are left as they are."""
+    """A form with a line of tags. Tags whose text cannot be typed on one line stay unchanged."""
 
     def __init__(self, tags: Mapping[str, str]) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class EditModel(_Tagged):
 
 
 class SetAlias(Form[bool]):
-    """An alias for a version; it moves when another version has it. One that the version has is taken away."""
+    """An alias for a version; it moves if another version has it. One that the version has is removed."""
 
     def __init__(self, version: ModelVersion) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class SetAlias(Form[bool]):
 
     @on(Input.Changed, "#alias")
     def _named(self, event: Input.Changed) -> None:
-        """What follows an alias that this version has: taking it away leaves that without one."""
+        """Shows the dependents of an alias that this version has: removing it breaks them."""
         version, alias = self.version, event.value
         ref = reference("alias", version.registry_id, version.model_name, alias)
         self.query_one(DependsOn).about([ref] if alias in version.aliases else [])

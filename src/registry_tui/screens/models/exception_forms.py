@@ -1,4 +1,4 @@
-"""Forms that let one version through one rule: with a reason, and until when."""
+"""Forms that grant one version an exception from one rule: with a reason, and an end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def may_except(me: User, environment: str) -> bool:
-    """Whether a person may let versions through: as `service/admission/exceptions.py: set_exception`.
+    """Whether a user may grant exceptions: as `service/admission/exceptions.py: set_exception`.
 
     `environment` is its name.
     """
@@ -34,12 +34,12 @@ class ExceptionForm(Form["RuleException"]):
     OK = "Let it through"
 
     def reason_rows(self, reason: str = "", ends: str = "") -> Iterable[Widget]:
-        """The rows that all of them have."""
+        """The common rows."""
         yield row("Reason", Input(reason, compact=True, id="reason", placeholder="why it may pass; the event has it"))
         yield row("Ends", Input(ends, compact=True, id="ends", placeholder="never; or a day, 2027-01-31"))
 
     def typed(self, name: str) -> str:
-        """What is in a field."""
+        """The text in a field."""
         return self.query_one(f"#{name}", Input).value.strip()
 
     def problem_of(self) -> str | None:
@@ -53,14 +53,14 @@ class ExceptionForm(Form["RuleException"]):
 
     @property
     def exception_change(self) -> ExceptionChange:
-        """What is typed, once `problem_of` finds nothing."""
+        """The typed exception, once `problem_of` finds no problem."""
         from registry_tui.schemas.admission import ExceptionChange
 
         return ExceptionChange(reason=self.typed("reason"), expires_at=end_of(self.typed("ends")))
 
 
 class LetThrough(ExceptionForm):
-    """What the rules say of a version, and an exception from one that refuses it."""
+    """The rules' verdict on a version, and an exception from one that refuses it."""
 
     def __init__(self, version: ModelVersion, found: RulesCheck) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class LetThrough(ExceptionForm):
         yield from self.reason_rows()
 
     def on_mount(self) -> None:
-        # Enter alone lets nothing through.
+        # Enter alone grants no exception.
         self.query_one("#verdicts").focus()
 
     async def send(self) -> RuleException:

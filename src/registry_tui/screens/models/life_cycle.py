@@ -1,4 +1,4 @@
-"""What the page of versions does with a version's life: stage, approvals, scan, and the pages of what is known."""
+"""The actions of the page of versions on a version's life cycle: stage, approvals, scan, and the pages about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LifeCycle(PanelListScreen):
-    """Subclasses say which model's versions it lists."""
+    """Subclasses set the model whose versions are listed."""
 
     model: RegisteredModel | None
 
@@ -62,7 +62,7 @@ class LifeCycle(PanelListScreen):
         found = await self.client.scan(self.place.args["registry"], self.place.args["model"], row.version)
         self.app.push_screen(ScanForm(row, found))
 
-    # -- what is known of it ------------------------------------------------------------------------
+    # -- pages about it -----------------------------------------------------------------------------
 
     def _open_about(self, kind: str, **more: str) -> None:
         names = {"registry": self.place.args["registry"], "model": self.place.args["model"]}
@@ -75,7 +75,7 @@ class LifeCycle(PanelListScreen):
         self._open_about("card", version=str(self.current.version))
 
     def do_components(self) -> None:
-        """Of the two that are marked what differs, otherwise of the selected version."""
+        """Shows the differences between two marked versions, otherwise the components of the selected one."""
         if len(self.table.marked) == 2:
             one, other = sorted(int(version) for version in self.table.marked)
             self._open_about("bom", version=str(other), against=str(one))

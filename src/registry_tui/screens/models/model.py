@@ -82,7 +82,7 @@ class ModelScreen(LifeCycle):
         self.described: dict[int, DeploymentSuggestion] = {}
         #: The deployments of each version.
         self.deployed: dict[int, list[Deployment]] = {}
-        #: The version of which more is being asked.
+        #: The version that is being loaded in more detail.
         self._asked_about: int | None = None
 
     def on_mount(self) -> None:
@@ -110,7 +110,7 @@ class ModelScreen(LifeCycle):
             self.table.set_columns(columns)
 
     def _deployed(self, row: ModelVersion) -> Cell:
-        """Which deployments serve a version."""
+        """The deployments that serve a version."""
         found = self.deployed.get(row.version, ())
         good = all(each.state == "deployed" for each in found)
         return Cell(", ".join(each.name for each in found), "good" if good else "warn")
@@ -152,7 +152,7 @@ class ModelScreen(LifeCycle):
             self.ask_chosen(lambda: self._learn(row), "panel", (row.version, row.archive_uri))
 
     async def _learn(self, row: ModelVersion) -> None:
-        """The panel also shows the version's signature and what its run measured, when they are still there."""
+        """Shows the version's signature and its run's metrics in the panel too, if they still exist."""
         self._ask_about(row, row.version)
         try:
             await self._learn_more(row)
@@ -162,7 +162,7 @@ class ModelScreen(LifeCycle):
         self._ask_about(row, None)
 
     def _ask_about(self, row: ModelVersion, version: int | None) -> None:
-        """Shows whether more is being asked about a row."""
+        """Shows whether more details of a row are being loaded."""
         self._asked_about = version
         self._show_again(row)
 
@@ -171,13 +171,13 @@ class ModelScreen(LifeCycle):
 
         project, run = row.origin.project_id, row.origin.run_id
         if row.version not in self.described and row.archive_uri is not None:
-            with suppress(ServiceProblem):  # the archive cannot be read just now: the version stands without it
+            with suppress(ServiceProblem):  # the archive is unreadable at the moment: the version is shown without it
                 self.described[row.version] = await self.client.suggest_deployment(
                     row.registry_id, row.model_id, row.version
                 )
                 self._show_again(row)
         if project is not None and run is not None and run not in self.runs:
-            with suppress(ServiceProblem):  # the run or its project was deleted, or is not ours to see
+            with suppress(ServiceProblem):  # the run or its project was deleted, or is not accessible
                 self.runs[run] = await self.client.run(project, run)
                 self._show_again(row)
 
@@ -225,7 +225,7 @@ class ModelScreen(LifeCycle):
         return f"{row.model_name} v{row.version}"
 
     def concerned(self, action: str) -> object | None:
-        """Versions and aliases are changed by who may change their model."""
+        """Changing versions and aliases requires the right to change their model."""
         return self.model
 
     def why_not(self, action: str) -> str | None:

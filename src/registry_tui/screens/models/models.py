@@ -29,7 +29,7 @@ def _aliases(row: RegisteredModel) -> str:
 
 
 class ModelsScreen(ListScreen):
-    """The models of one registry; the first that there is, until another is chosen."""
+    """The models of one registry; the first existing one, until another is chosen."""
 
     SECTION = "models"
     ACTIONS = MODELS
@@ -70,7 +70,7 @@ class ModelsScreen(ListScreen):
         wanted = self.place.args.get("registry")
         self.registries = [one for one in (await self.client.registries(page_size=1000)).items if one.status.live]
         found = [one for one in self.registries if wanted in (None, one.id, one.name)]
-        # The one that people register into comes before those that wait for their first model.
+        # The one that users register into comes before those that wait for their first model.
         self.registry = found[0] if found else None
         if self.registry is not None:
             self.place.args["registry"] = self.registry.id

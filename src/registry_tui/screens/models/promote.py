@@ -1,4 +1,4 @@
-"""Promoting a version: the registry that gets a copy, the model's name there; then how far the copying is."""
+"""Promoting a version: the registry that gets a copy, the model's name there; then the progress of copying."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class RegisterModelForm(WorkingForm[Place]):
     """Registers one model folder of a run; the result is the registered model's place."""
 
-    # Of one height, so that nothing moves while typing.
+    # Of constant height, so that nothing moves while typing.
     DEFAULT_CSS = """
     RegisterModelForm #adds { height: 2; margin: 0 0 0 18; text-wrap: nowrap; text-overflow: ellipsis; }
     """
@@ -65,7 +65,7 @@ class RegisterModelForm(WorkingForm[Place]):
         return safe(f"run {run.name or run.id} · {self.path or 'the root of its artifacts'}", 200)
 
     async def _count(self) -> None:
-        """Tells how much would be stored."""
+        """Shows how much would be stored."""
         from registry_tui.client import ServiceProblem
 
         text = self._from()
@@ -79,7 +79,7 @@ class RegisterModelForm(WorkingForm[Place]):
                 others = totals.outside_model_files - len(totals.outside_model[:3])
                 text += f"\n⚠ not part of the model: {named}" + (f" and {others} more" if others > 0 else "")
         except ServiceProblem:
-            pass  # it cannot be counted now; registering says why
+            pass  # it cannot be counted now; registering reports the reason
         finally:
             if self.is_attached:
                 self.query_one("#from", Static).update(text)
@@ -124,7 +124,7 @@ class RegisterModelForm(WorkingForm[Place]):
         hint.update(text)
         hint.set_class(style == "-good", "-good")
         hint.set_class(style == "-bad", "-bad")
-        # What belongs to the model is set when it is made; later its owner edits it there.
+        # The model's properties are set when it is created; later its owner edits them there.
         self.query_one("#visibility", Select).disabled = model is not None
         self.query_one("#description", Lines).disabled = model is not None
 

@@ -1,4 +1,4 @@
-"""What the newest scan of a version found, and the question for another one."""
+"""The findings of the newest scan of a version, and the question for another one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ScanForm(Form["VersionScan"]):
-    """Shows formats and findings; OK has the archive scanned again, and shows what that found."""
+    """Shows formats and findings; OK scans the archive again, and shows the new findings."""
 
     OK = "Scan again"
     WORK = "The scan"
@@ -36,7 +36,7 @@ class ScanForm(Form["VersionScan"]):
 
     def on_mount(self) -> None:
         self._show()
-        # Enter alone begins nothing.
+        # Enter alone starts no scan.
         self.query_one("#findings").focus()
 
     def _show(self) -> None:
@@ -50,7 +50,7 @@ class ScanForm(Form["VersionScan"]):
         return await self.program.client.scan_version(version.registry_id, version.model_id, version.version)
 
     def sent(self, result: VersionScan) -> None:
-        """What was found stays in view."""
+        """The findings stay in view."""
         self.found = result
         self._show()
         self.query_one("#findings").focus()

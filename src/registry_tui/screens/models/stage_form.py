@@ -1,4 +1,4 @@
-"""The form that moves a version to another stage, with the stages that it had before."""
+"""The form that moves a version to another stage, with its earlier stages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from registry_tui.schemas.people import User
     from registry_tui.schemas.promotion import PromotionRules, StageEntry
 
-#: Changes before that are shown.
+#: Earlier changes that are shown.
 SHOWN = 5
 
 
 def allowed(me: User, model: RegisteredModel, version: ModelVersion, environment: str) -> list[Stage]:
-    """The stages that a person may move a version to: as `service/promotion/admission.py: check_stage`."""
+    """The stages that a user may move a version to: as `service/promotion/admission.py: check_stage`."""
     held = {Holder(role.value) for each in me.roles if each.environment_id == environment for role in each.roles}
 
     def may(target: Stage) -> bool:

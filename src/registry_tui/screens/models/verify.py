@@ -1,4 +1,4 @@
-"""Verifying an archive: the dialog shows how far the reading is, and can be left while it goes on."""
+"""Verifying an archive: the dialog shows the progress of reading, and can be left while it continues."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class VerifyForm(WorkingForm[str]):
-    """Begins at once; the result says what was found. What is wrong stays in view, with what to do."""
+    """Starts immediately; the result is a sentence about the outcome. Problems stay in view, with how to fix them."""
 
-    # It begins by itself: enter must not leave it at once.
+    # It starts by itself: enter must not leave it immediately.
     AUTO_FOCUS = ""
     OK = "Verify again"
     WORK = "The verification"

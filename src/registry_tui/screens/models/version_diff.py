@@ -1,4 +1,4 @@
-"""Two versions of a model: what differs in params, metrics, signature, requirements, and files by their sums."""
+"""Two versions of a model: the differences in params, metrics, signature, requirements, and files by checksum."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DiffScreen(FrameScreen):
-    """A line for everything, a column for each version."""
+    """A line for each value, a column for each version."""
 
     SECTION = "models"
     ACTIONS = DIFF
@@ -97,7 +97,7 @@ class DiffScreen(FrameScreen):
         return None if self.sides else "the versions are not known yet"
 
     def do_equal(self) -> None:
-        """Shows or hides what is the same in both."""
+        """Shows or hides the lines that are equal in both."""
         self.all_lines = not self.all_lines
         self._show()
         self.flash("all lines" if self.all_lines else "only what differs")

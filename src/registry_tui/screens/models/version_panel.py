@@ -1,4 +1,4 @@
-"""The side panel of a version: what is known of it, as text."""
+"""The side panel of a version: its details, as text."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def panel(
     deployments: Sequence[Deployment] = (),
     asking: bool = False,
 ) -> Content:
-    """Everything about a version in lines of `room` cells; with run, signature and deployments once they are known.
+    """All details of a version in lines of `room` cells; with run, signature and deployments once they are known.
 
-    `asking`: whether some of that is being asked for.
+    `asking`: whether some of that is still loading.
     """
     status = version_status(row.status)
     parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), styled(status)]
@@ -106,7 +106,7 @@ def _stage(row: ModelVersion) -> str:
 
 
 def _checked(row: ModelVersion) -> str:
-    """When the archive was read last, and whether it was as stored."""
+    """When the archive was last read, and whether it was as stored."""
     if row.verified_at is None:
         return ""
     if row.archive_damage:
@@ -115,7 +115,7 @@ def _checked(row: ModelVersion) -> str:
 
 
 def _signed(row: ModelVersion) -> str:
-    """Who signed it and when; what to do where nobody did."""
+    """The signers with the times; without any, how to sign it."""
     if row.status != "READY":
         return ""
     if not row.signatures:

@@ -1,4 +1,4 @@
-"""What is done to a person from the list and from the person's page: make known, change, suspend, delete."""
+"""Actions on a user from the list and from the user's page: create, change, suspend, delete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PersonForm(Form[str]):
-    """Makes a person known, or changes name and e-mail of one."""
+    """Creates a user, or changes the name and e-mail of one."""
 
     def __init__(self, person: User | None) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class PersonForm(Form[str]):
 
     @property
     def name_of(self) -> str:
-        """The person's name."""
+        """The user's name."""
         return self.person.name if self.person is not None else self.query_one("#name", Input).value.strip()
 
     def problem_of(self) -> str | None:
@@ -71,7 +71,8 @@ class PersonForm(Form[str]):
 
 
 class DeletePerson(Form[str]):
-    """Asks who gets what a person owns, and deletes the person. The result is the successor's name."""
+    """Asks for a user's successor, who gets the user's resources, and deletes the user. The result is the successor's
+    name."""
 
     OK = "Delete"
     WORK = "The deletion"
@@ -111,7 +112,7 @@ class DeletePerson(Form[str]):
 
 
 def edit_person(screen: PeopleList, person: User | None) -> None:
-    """Opens the form that makes a person known, or changes one."""
+    """Opens the form that creates a user, or changes one."""
     words = "is known" if person is None else "is changed"
 
     def saved(name: str | None) -> None:
@@ -121,7 +122,7 @@ def edit_person(screen: PeopleList, person: User | None) -> None:
 
 
 def lock_person(screen: PeopleList, person: User) -> None:
-    """Suspends a person after a question, or lets one in again."""
+    """Suspends a user after a question, or reactivates one."""
     from registry_tui.schemas.people import UserChange, UserState
 
     client, name = screen.client, person.name
@@ -147,7 +148,7 @@ def lock_person(screen: PeopleList, person: User) -> None:
 
 
 def delete_person(screen: PeopleList, person: User) -> None:
-    """Asks who gets what a person owns, and deletes the person."""
+    """Asks for a user's successor, and deletes the user."""
 
     def deleted(to: str | None) -> None:
         if to is not None:

@@ -1,4 +1,4 @@
-"""Roles of a user or a group in an environment: the form, and the way to it from people, groups and environments."""
+"""Roles of a user or a group in an environment: the form, and the way to it from users, groups and environments."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class GiveRoles(Form[str]):
-    """Gives exactly the ticked roles to a user or group; to one that is typed, beside those that they have."""
+    """Grants exactly the ticked roles to a user or group; to a typed one, in addition to the existing roles."""
 
     def __init__(
         self, environment: str, given: Sequence[RoleAssignment], *, user: str | None = None, group: str | None = None
     ) -> None:
-        """`given`: all roles that were given in the environment, by its name or ID."""
+        """`given`: all roles that were granted in the environment, by its name or ID."""
         super().__init__()
         self.environment, self.given, self.user, self.group = environment, given, user, group
 
@@ -94,7 +94,7 @@ class GiveRoles(Form[str]):
 
 
 def every_group(form: Form[str]) -> Find:
-    """All groups, asked for when the field is first used; none where somebody may not list them."""
+    """All groups, requested when the field is first used; none if the user may not list them."""
 
     async def ask() -> Sequence[Choice]:
         from registry_tui.client import Refused
@@ -109,7 +109,7 @@ def every_group(form: Form[str]) -> Find:
 
 
 def choose_environment(screen: PeopleList, *, user: str | None = None, group: str | None = None) -> None:
-    """Asks in which environment, and opens the form with the roles there."""
+    """Asks for the environment, and opens the form with the roles there."""
     screen.opening(_choose_environment(screen, user, group), "roles")
 
 
@@ -127,7 +127,7 @@ async def _choose_environment(screen: PeopleList, user: str | None, group: str |
 
 
 def give_roles(screen: PeopleList, environment: str, *, user: str | None = None, group: str | None = None) -> None:
-    """Opens the form with the roles that were given in an environment."""
+    """Opens the form with the roles that were granted in an environment."""
     screen.opening(_give_roles(screen, environment, user, group), "roles")
 
 

@@ -66,7 +66,7 @@ class GroupScreen(PeopleList):
         self.query_one("#facts", AwaitedFacts).show(lambda room: _facts(group, room))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        # They are in the answer about the group, which `prepare` asked for.
+        # They are in the response about the group, which `prepare` requested.
         async def fetch(token: str | None, backwards: bool) -> Any:
             from registry_tui.schemas.people import GroupMember
 
@@ -133,7 +133,7 @@ def _facts(group: Group, room: int) -> Content:
 
 
 class AddMember(Form[str]):
-    """Puts a user into a group; the result is the user's name."""
+    """Adds a user to a group; the result is the user's name."""
 
     def __init__(self, group: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The groups of people, who get roles in environments together."""
+"""Groups of users, which get roles in environments together."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class GroupsScreen(PeopleList):
 
 
 class GroupForm(Form[str]):
-    """Makes a group, or changes the description of one; the result is its name."""
+    """Creates a group, or changes the description of one; the result is its name."""
 
     def __init__(self, group: Group | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The people of this installation: create, suspend, let in again, delete."""
+"""The users of this installation: create, suspend, reactivate, delete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PeopleScreen(PeopleList):
-    """Everybody who is known here, by name; without being administrator those who share a project."""
+    """All known users, by name; for non-administrators those who share a project."""
 
     ACTIONS = PEOPLE
     CONCERNS = frozenset({"environment", "group", "token", "user"})

@@ -1,4 +1,4 @@
-"""The base of the lists about people: each says in place of its rows why a person may not see them."""
+"""The base of the lists about users: each shows in place of its rows why they may not be seen."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class PeopleList(ListScreen):
         return self.page_why_not(action) if action in self.OF_PAGE else super().why_not(action)
 
     def page_why_not(self, action: str) -> str | None:
-        """Why an action on what the page shows is not possible, or None."""
+        """Why an action on the page's object is not possible, or None."""
         return None
 
     def key_of(self, row: Any) -> str:
         return str(row.name)
 
     def saved(self, words: str | None) -> None:
-        """A form ended; with words when something was changed."""
+        """A form ended; with words if something was changed."""
         if words is not None:
             self.flash(words)
             self.refresh_data()

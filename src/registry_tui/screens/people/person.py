@@ -1,4 +1,4 @@
-"""A person: state, roles and groups, and below them the tokens."""
+"""A user: state, roles and groups, and below them the tokens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _INDENT = 12
 
 
 class PersonScreen(PeopleList):
-    """One person, oneself where nobody is named, with tokens, the newest first."""
+    """One user, by default the signed-in one, with tokens, the newest first."""
 
     ACTIONS = PERSON
     CONCERNS = frozenset({"environment", "group", "project", "token", "user"})
@@ -76,7 +76,7 @@ class PersonScreen(PeopleList):
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         assert self.person is not None
-        # By the name that was asked for: what an answer says of itself is only shown.
+        # By the requested name: the name in a response is only displayed.
         client, name = self.client, self.place.args.get("user") or self.person.name
 
         async def fetch(token: str | None, backwards: bool) -> Any:
@@ -114,7 +114,7 @@ class PersonScreen(PeopleList):
         return "" if self.person is None else self.person.name
 
     def do_view(self) -> None:
-        """The selected token, else the person."""
+        """The selected token, else the user."""
         from registry_tui.screens.base.viewer import View
 
         shown = self.current or self.person
@@ -177,7 +177,7 @@ def _facts(person: User, room: int) -> Content:
 
 
 def show_token(app: App[Any], made: NewUserToken) -> None:
-    """Shows a new token, which is seen only once."""
+    """Shows a new token, which is visible only once."""
     from registry_tui.screens.base.viewer import View
 
     token = made.user_token
@@ -189,7 +189,7 @@ def show_token(app: App[Any], made: NewUserToken) -> None:
 
 
 class NewToken(NamedForDays["NewUserToken"]):
-    """What a token is for, and how long it is good for."""
+    """The purpose of a token, and its validity."""
 
     PLACEHOLDER = "what it is for: laptop, ci …"
     LONGEST_NAME = 100
@@ -208,5 +208,5 @@ class NewToken(NamedForDays["NewUserToken"]):
         return await self.program.client.create_token(self.user, UserTokenCreate(name=self.named, days=self.days))
 
     def answered_late(self, result: NewUserToken) -> None:
-        """The token is shown all the same: nobody can see it later."""
+        """The token is shown anyway: it cannot be seen later."""
         show_token(self.app, result)

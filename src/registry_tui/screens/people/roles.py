@@ -1,4 +1,4 @@
-"""Who has which roles in an environment: users and groups."""
+"""The roles of users and groups in an environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RolesScreen(PeopleList):
-    """The roles that were given in an environment, users first."""
+    """The roles that were granted in an environment, users first."""
 
     ACTIONS = ROLES
     CONCERNS = frozenset({"environment", "group", "user"})

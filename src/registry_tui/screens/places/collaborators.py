@@ -1,4 +1,4 @@
-"""The people of a project and their roles: list, add, change, remove."""
+"""The users of a project and their roles: list, add, change, remove."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from registry_tui.wording.text import padded, safe
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Collaborator, Project
 
-#: Roles with what each may do, as the service has them.
+#: Roles with their rights, as the service has them.
 ROLES = (
     ("viewer", "reads runs and models"),
     ("contributor", "also logs runs, registers and deploys models"),
@@ -37,7 +37,7 @@ ROLES = (
 
 
 class Collaborators(Dialog[None]):
-    """The list; its keys stand below it."""
+    """The list; its keys are shown below it."""
 
     BINDINGS = box_bindings("collaborators")
 
@@ -91,7 +91,7 @@ class Collaborators(Dialog[None]):
         problem.display = True
 
     def _may(self, action: str) -> bool:
-        """Whether the person who is signed in may do it; says why not."""
+        """Whether the signed-in user may run it; otherwise shows why not."""
         me = self.program.me
         why = None if me is None else refusal(me, Place("collaborators"), action, self.project)
         if why is not None:
@@ -141,7 +141,7 @@ class Collaborators(Dialog[None]):
 
 
 class SetCollaborator(Form[str]):
-    """Gives a person a role; for the administrator one that is not known yet becomes a user."""
+    """Grants a user a role; for administrators an unknown one is created."""
 
     def __init__(self, project: Project, known: Collaborator | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Forms that make environments, workspaces and projects."""
+"""Forms that create environments, workspaces and projects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def name_row() -> Widget:
-    """The row for the name of what is made."""
+    """The row for the name of the new object."""
     return row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
 
 
@@ -37,7 +37,7 @@ class _Named(Form[str]):
 
 
 class CreateEnvironment(StoreForm):
-    """Makes an environment, perhaps with a store that it brings along."""
+    """Creates an environment, perhaps with its own store."""
 
     TITLE_TEXT = "Create environment"
 
@@ -73,7 +73,7 @@ class CreateEnvironment(StoreForm):
 
 
 class CreateWorkspace(_Named):
-    """Makes a workspace in an environment."""
+    """Creates a workspace in an environment."""
 
     def __init__(self, environment: str) -> None:
         super().__init__()
@@ -93,12 +93,12 @@ class CreateWorkspace(_Named):
 
 
 class CreateProject(_Named):
-    """Makes a project in a workspace; the result is its name."""
+    """Creates a project in a workspace; the result is its name."""
 
     TITLE_TEXT = "Create project"
 
     def __init__(self, workspaces: Sequence[tuple[str, str]]) -> None:
-        """`workspaces`: what is shown, and the ID."""
+        """`workspaces`: label and ID of each."""
         super().__init__()
         self.workspaces = list(workspaces)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Actions that need an environment with a Model Registry.
 _OF_REGISTRY = ("open", "synchronize")
-#: Actions that need an environment with a store of its own.
+#: Actions that need an environment with its own store.
 _OF_STORE = ("change_store", "try_store")
 
 
@@ -68,7 +68,7 @@ class EnvironmentsScreen(ListScreen):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        #: The environment whose workspaces are shown.
+        #: The environment whose workspaces are listed.
         self.shown: str | None = None
 
     def compose_content(self) -> Iterable[Widget]:
@@ -96,7 +96,7 @@ class EnvironmentsScreen(ListScreen):
 
     @property
     def workspace(self) -> Workspace | None:
-        """The selected workspace, while its table has the keys."""
+        """The selected workspace, while its table has the focus."""
         return self.workspaces.current if self.workspaces.has_focus else None
 
     @property
@@ -125,7 +125,7 @@ class EnvironmentsScreen(ListScreen):
         self.workspaces.reload()
 
     def _show_store(self, store: EnvironmentStore | None) -> None:
-        """The store that the selected environment brought along, above its workspaces."""
+        """The selected environment's own store, above its workspaces."""
         line = self.query_one("#own-store", Static)
         line.display = store is not None
         if store is not None:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.screens.base.frame import FrameScreen
 
-#: Names of models that the service is asked for at once; typing narrows further.
+#: Names of models that are requested at a time; typing narrows further.
 MOST = 100
 
 
 class ImportModels(WorkingForm[Place]):
-    """Imports models into the project's registry; the result is the workflow, whose log says what was left out."""
+    """Imports models into the project's registry; the result is the workflow, whose log lists the ones left out."""
 
     TITLE_TEXT = "Import models"
     OK = "Import"
@@ -57,14 +57,14 @@ class ImportModels(WorkingForm[Place]):
 
     @property
     def chosen(self) -> list[str]:
-        """The names that were given, with one that is typed and not added yet; none means all models."""
+        """The given names, with a typed one that is not added yet; none means all models."""
         names = self.query_one(Names)
         return list(dict.fromkeys(filter(None, [*names.given, names.left_over])))
 
     async def send(self) -> Place:
         from registry_tui.schemas.attached import AttachedImport
 
-        # The registry that the form names: refused when the workspace is synchronized with another one by now.
+        # The registry that the form names: refused if the workspace is synchronized with another one by now.
         request = AttachedImport(models=self.chosen, registry=self.project.registry_id)
         accepted = await self.program.client.import_attached(self.project.id, request)
         await self.follow(accepted.workflow, "Not everything was imported")
@@ -72,7 +72,7 @@ class ImportModels(WorkingForm[Place]):
 
 
 def open_form(screen: FrameScreen, project: Project) -> None:
-    """Opens the form; once the import has ended, its page, whose log says what was left out."""
+    """Opens the form; once the import has ended, its page, whose log lists the models left out."""
 
     def imported(place: Place | None) -> None:
         screen.program.look_now()

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Experiment
 
-#: Seconds between looks at the deployments while they are in view.
+#: Seconds between polls of the deployments while they are in view.
 EVERY = 2.0
 #: Actions on the selected deployment, and those on the project, by ID.
 OF_DEPLOYMENT = frozenset(action.id for action in ON_DEPLOYMENT)
 OF_EXPERIMENT = frozenset({"create", "mark", "restore", "deleted"})
-#: Words of actions that are about what the tab lists.
+#: Words of actions on the tab's list.
 ON_EXPERIMENT: Mapping[str, Any] = {
     "create": {"help": "Create an experiment"},
     "change": {"menu": "Rename experiment", "help": "Rename the selected experiment; its ID and its runs stay"},
@@ -116,7 +116,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         )
         self._show_facts(project, "", self.place.state.get("people"))
         self._show_deployments()
-        # Beside the list, which does not wait for them.
+        # In parallel with the list, which does not wait for them.
         self.ask(lambda: self._learn_facts(project), "facts")
 
     async def _learn_facts(self, project: Project) -> None:
@@ -246,7 +246,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
     # -- actions ------------------------------------------------------------------------------------
 
     def all_actions(self) -> list[Action]:
-        """What belongs to the other tab stays in the help, but not in the status line; words are those of the tab."""
+        """The other tab's actions stay in the help, but not in the status line; labels are those of the tab."""
         here = not self.is_mounted or self.tab == "experiments"
         hidden = ("credentials", "deployments", "create") if not here else ("deploy",)
         words = ON_EXPERIMENT if here else _ON_DEPLOYMENT_WORDS
@@ -256,12 +256,12 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         ]
 
     def _in_footer(self, action: Action) -> bool:
-        """Importing has room there where there is a server to import from."""
+        """Importing is in the status line if there is a server to import from."""
         return action.footer or (action.id == "import_models" and self._attached)
 
     @property
     def _attached(self) -> bool:
-        """Whether the project shows an MLflow server elsewhere."""
+        """Whether the project shows an external MLflow server."""
         return self.project is not None and self.project.attached_url is not None
 
     def concerned(self, action: str) -> object | None:
@@ -299,7 +299,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         return super().why_not(action)
 
     def _elsewhere(self, action: str) -> str | None:
-        """Why an action is not for a project that shows an MLflow server elsewhere, or None."""
+        """Why an action is not available in a project that shows an external MLflow server, or None."""
         if self.project is None or self.project.attached_url is None:
             return None
         if action == "delete_project":

@@ -1,4 +1,4 @@
-"""The part of a project's page that makes, renames, deletes and restores experiments, and shows deleted ones."""
+"""The part of a project's page that creates, renames, deletes and restores experiments, and shows deleted ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class ExperimentActions(ShowsDeleted):
-    """A list of experiments, of which those that are deleted can be shown instead."""
+    """A list of experiments that can show the deleted ones instead."""
 
     @property
     def nothing(self) -> Empty:
-        """What the list says when it is empty without a filter."""
+        """The text of the list when it is empty without a filter."""
         return Empty("No deleted experiments", ("H shows the others.",)) if self.deleted else super().nothing
 
     def experiments_why_not(self, action: str) -> str | None:
@@ -63,7 +63,7 @@ class ExperimentActions(ShowsDeleted):
         self.table.set_source(self.new_source(), (0, experiment.id))
 
     def fetch_experiments(self, name: str | None, order: str | None) -> Fetch[Any]:
-        """A function that fetches pages of the experiments that are shown."""
+        """A function that fetches pages of the displayed experiments."""
         client, project, deleted = self.client, self.place.args["project"], self.deleted
 
         async def fetch(token: str | None, backwards: bool) -> Any:

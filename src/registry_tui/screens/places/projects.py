@@ -60,7 +60,7 @@ class ProjectsScreen(ListScreen):
         return fetch
 
     async def prepare(self) -> None:
-        # Beside the list, which does not wait for what may be chosen.
+        # In parallel with the list, which does not wait for the choices.
         self.ask(self._offer_choices, "choices")
 
     async def _offer_choices(self) -> None:
@@ -112,7 +112,7 @@ class ProjectsScreen(ListScreen):
 
 
 def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable[[], None]) -> None:
-    """Says what goes and what stays; the name has to be typed."""
+    """Shows which data is deleted and which is kept; the name must be typed."""
     from registry_tui.screens.base.dialogs import Confirm
 
     lines = (
@@ -137,7 +137,7 @@ def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable
 
 
 def show_credentials(screen: FrameScreen, project: Project) -> None:
-    """Shows the exports that make stock MLflow code work in a project. The password is not on the screen."""
+    """Shows the exports that configure stock MLflow code for a project. The password is not on the screen."""
     from registry_tui.screens.base.viewer import View
 
     command = f'eval "$(registry-tui env --project {project.name})"'

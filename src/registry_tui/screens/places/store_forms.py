@@ -1,4 +1,4 @@
-"""Forms with the store of an environment: one that can try the store, and the one that changes how it is reached."""
+"""Forms with the store of an environment: one that can try the store, and the one that changes the access to it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class StoreForm(Form["Environment | StoreReport"]):
     """A form with the fields of a store, which can be tried before OK sends it."""
 
-    #: Whether the store is only tried by what is sent.
+    #: Whether sending only tries the store.
     trying = False
-    #: What was in the fields when what was found came.
+    #: The fields' values at the time of the findings.
     _found_with: tuple[object, ...] = ()
 
     @property
@@ -33,14 +33,14 @@ class StoreForm(Form["Environment | StoreReport"]):
         return self.query_one(StoreFields)
 
     def compose_progress(self) -> Iterable[Widget]:
-        """What was found when the store was tried, between the fields and the buttons."""
+        """The findings of trying the store, between the fields and the buttons."""
         found = Told("", id="found", classes="note", markup=False)
         found.display = False
         yield found
 
     @on(Button.Pressed, "#try")
     def _try(self) -> None:
-        """Tries the store with what is typed; nothing is made or changed."""
+        """Tries the store with the typed values; nothing is created or changed."""
         if self.busy:
             return
         if (why := self.store_fields.problem()) is not None:
@@ -75,7 +75,7 @@ class StoreForm(Form["Environment | StoreReport"]):
         self.fit()
 
     def check(self) -> None:
-        """What was found does not stay once something else is typed."""
+        """Hides the findings once the input changes."""
         super().check()
         found = self.query_one("#found")
         if found.display and self.values() != self._found_with:
@@ -96,11 +96,11 @@ def _lines(result: Environment | StoreReport) -> list[str]:
 
 
 class ChangeStore(StoreForm):
-    """Reaches an environment's own store in another way; nothing in it is touched."""
+    """Changes the access to an environment's own store; its content is not touched."""
 
     OK = "Change"
     WORK = "Changing the store"
-    # The first field would complain before anybody typed.
+    # The first field would complain before anything is typed.
     AUTO_FOCUS = ""
 
     def __init__(self, environment: Environment) -> None:
@@ -131,6 +131,6 @@ class ChangeStore(StoreForm):
 
 
 def made_said(environment: Environment) -> str:
-    """That an environment is there, and what is worth knowing about its store."""
+    """A message about a created environment, with the notes about its store."""
     notes = [] if environment.store is None else environment.store.notes
     return "\n".join([f"{environment.name} is there", *(safe(each.text, 300) for each in notes)])

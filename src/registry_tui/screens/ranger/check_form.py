@@ -1,4 +1,4 @@
-"""Asks whether the policies let somebody do something with a path, and which policy decides."""
+"""Checks whether the policies grant a user access to a path, and which policy decides."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _INDENT = 18
 
 
 class CheckForm(Form[Sequence["Verdict"]]):
-    """Stays open with the answer, so that the next question is a changed field and enter."""
+    """Stays open with the result, so that the next check is a changed field and enter."""
 
     OK = "Check"
-    #: Nothing is changed: leaving the form ends the question.
+    #: Nothing is changed: leaving the form cancels the request.
     SENDS = False
 
     def __init__(self, service: RangerService, definition: ServiceDefinition) -> None:
@@ -39,7 +39,7 @@ class CheckForm(Form[Sequence["Verdict"]]):
         self.service, self.definition = service, definition
         self.machine_users = MachineUsers()
         self._people = people_of(self, self.service, self.machine_users)
-        #: What the answer that is shown is about.
+        #: The values that the displayed result is about.
         self._answered: tuple[object, ...] | None = None
 
     def title_text(self) -> str:
@@ -62,13 +62,13 @@ class CheckForm(Form[Sequence["Verdict"]]):
         self.query_one("#answer").display = False
         self.query_one("#user").focus()
 
-    # -- what is asked ------------------------------------------------------------------------------
+    # -- the check ----------------------------------------------------------------------------------
 
     @on(Input.Changed)
     @on(TextArea.Changed)
     @on(Checkbox.Changed)
     def _asked_otherwise(self) -> None:
-        """An answer to another question does not stay."""
+        """Hides the result of another check."""
         if self._answered is not None and self.values() != self._answered:
             self._show(None)
 
@@ -112,10 +112,10 @@ class CheckForm(Form[Sequence["Verdict"]]):
         self._answered = asked
         return found
 
-    # -- what the policies say ----------------------------------------------------------------------
+    # -- the policies' verdict ----------------------------------------------------------------------
 
     def sent(self, result: Sequence[Verdict]) -> None:
-        """Shows the answer, unless the question was changed while it came."""
+        """Shows the result, unless the fields were changed meanwhile."""
         if self.values() != self._answered:
             self._show(None)
             return
@@ -147,7 +147,7 @@ class CheckForm(Form[Sequence["Verdict"]]):
         self.program.copy_text(text, lambda told: self.app.notify(f"{told}:\n{safe(text, 2_000)}", markup=False))
 
     def action_copy_code(self) -> None:
-        """Copies the command line that asks the same."""
+        """Copies the command line of the same check."""
         if (why := self.problem_of()) is not None:
             self.complain(f"not copied: {why}")
         else:

@@ -23,17 +23,17 @@ from registry_tui.wording.policies import CONDITIONS, people, permissions
 if TYPE_CHECKING:
     from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, RangerPolicy, RangerService, ServiceDefinition
 
-#: Cells before the people of a condition.
+#: Cells before the users of a condition.
 _INDENT = 20
 
 
 class ConditionList(OptionList):
-    """Every condition in a line or more, by kind; enter changes one, or adds one where there is none."""
+    """Every condition in a line or more, by kind; enter changes one, or adds one where there are none."""
 
     BINDINGS = box_bindings("conditions")
 
     class Changed(Message):
-        """A condition was added, changed or taken away."""
+        """A condition was added, changed or removed."""
 
     def __init__(self, service: RangerService, definition: ServiceDefinition, policy: RangerPolicy, *, id: str) -> None:
         super().__init__(id=id, compact=True, markup=False)
@@ -88,7 +88,7 @@ class ConditionList(OptionList):
         self._open(*self._chosen)
 
     def action_remove(self) -> None:
-        """Takes the selected condition away; the policy is changed only when the form is sent."""
+        """Removes the selected condition; the policy is changed only when the form is sent."""
         field, position = self._chosen
         if position is not None:
             del self.items[field][position]
@@ -115,7 +115,7 @@ class ConditionList(OptionList):
 
 
 class ConditionForm(Form["PolicyItem"]):
-    """Whom a condition is for, and the permissions that it is about."""
+    """The grantees of a condition, and its permissions."""
 
     SENDS = False
 
@@ -177,7 +177,7 @@ class ConditionForm(Form["PolicyItem"]):
         return () if self.item is None else self.item.accesses
 
     def _accesses(self) -> list[PolicyItemAccess]:
-        """What is ticked; what there was beside that stays, in its order."""
+        """The ticked permissions; others stay, in their order."""
         from registry_tui.schemas.ranger import PolicyItemAccess
 
         known = [access.name for access in self.definition.access_types]

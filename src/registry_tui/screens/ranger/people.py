@@ -1,4 +1,4 @@
-"""Who can be chosen in a policy's conditions: people, and the machine user of the environment's Model Registry."""
+"""The choices for a policy's conditions: users, and the machine user of the environment's Model Registry."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class MachineUsers:
-    """The machine users of an environment by their whole names; the last part of one names it too."""
+    """The machine users of an environment by their full names; the last part of one identifies it too."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def whole(self, name: str) -> str:
-        """The whole name of a machine user; any other name as it is."""
+        """The full name of a machine user; any other name unchanged."""
         return next((each for each in self.names if name == each.rpartition("_")[2]), name)
 
 
 def people_of(form: Form[Any], service: RangerService, machine_users: MachineUsers) -> Find:
-    """Machine users first, then everybody known here; asked for when the field is first used."""
+    """Machine users first, then all known users; requested when the field is first used."""
     environment = service.configs.get("environment")
 
     async def ask() -> Sequence[Choice]:

@@ -1,4 +1,4 @@
-"""The form of a policy: everything that Ranger keeps of it; what the form has no field for stays as it is."""
+"""The form of a policy: all its fields in Ranger; those without a field in the form stay unchanged."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 
 def texts_in(text: str) -> list[str]:
-    """The texts that were typed, one a line; spaces around them and empty lines do not count."""
+    """The typed texts, one a line; spaces around them and empty lines do not count."""
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 class PolicyForm(Form["RangerPolicy"]):
-    """Makes a policy, or changes one. Somebody else's change in between is noticed, and nothing typed is lost."""
+    """Creates a policy, or changes one. A concurrent change is noticed, and no input is lost."""
 
     OK = "Save"
     WORK = "Saving the policy"
 
     def __init__(self, service: RangerService, definition: ServiceDefinition, policy: RangerPolicy | None) -> None:
-        """Without a policy the form makes a new one."""
+        """Without a policy the form creates a new one."""
         from registry_tui.schemas.ranger import RangerPolicy
 
         super().__init__()
@@ -97,7 +97,7 @@ class PolicyForm(Form["RangerPolicy"]):
             yield Static(more, classes="hint", markup=False)
 
     def _resource_texts(self) -> Iterable[tuple[str, str]]:
-        """Each level's words and values; a new policy is about the environment's own places."""
+        """Each level's words and values; a new policy starts with the environment's own resources."""
         own = containers(self.definition, self.service) if self.new else {}
         for level in self.definition.resources:
             found = self.policy.resources.get(level.name)
@@ -125,10 +125,10 @@ class PolicyForm(Form["RangerPolicy"]):
     def on_mount(self) -> None:
         for each in self.query(".said"):
             each.display = False
-        # Most changes of a policy are about its people.
+        # Most changes of a policy are about its grantees.
         self.query_one("#name" if self.new else "#conditions").focus()
 
-    # -- what is typed ------------------------------------------------------------------------------
+    # -- input --------------------------------------------------------------------------------------
 
     @on(ConditionList.Changed)
     def _conditions_changed(self) -> None:
@@ -168,7 +168,7 @@ class PolicyForm(Form["RangerPolicy"]):
         ):
             text = self.query_one(f"#values-{number}", Lines).text
             there = self.policy.resources.get(level.name)
-            # What nobody touched stays as it is, also where spaces belong to a name.
+            # An unchanged value is kept verbatim, also where spaces belong to a name.
             kept = there is not None and text == before
             found[level.name] = PolicyResource(
                 values=there.values if there is not None and kept else texts_in(text),
@@ -186,7 +186,7 @@ class PolicyForm(Form["RangerPolicy"]):
         return [first.model_copy(update={name: value or None for name, value in typed.items()}), *rest]
 
     def filled(self) -> RangerPolicy:
-        """The policy as it is in the fields."""
+        """The policy from the fields."""
         labels = self.query_one("#labels", Input).value
         typed_labels = [each.strip() for each in labels.split(",") if each.strip()]
         return self.policy.model_copy(
@@ -209,10 +209,10 @@ class PolicyForm(Form["RangerPolicy"]):
             return await client.create_policy(policy)
         return await client.update_policy(self.policy.id or 0, policy, version=self.version)
 
-    # -- what the service says ----------------------------------------------------------------------
+    # -- the service's response ---------------------------------------------------------------------
 
     def failed(self, error: Exception) -> None:
-        """Shows each problem beside its field, and keeps everything that was typed."""
+        """Shows each problem next to its field, and keeps all input."""
         problems: Sequence[FieldProblem] = getattr(getattr(error, "problem", None), "errors", ())
         if any(each.field == "version" for each in problems):
             self.complain(f"{error}\nAsking for what it is now …")
@@ -228,7 +228,7 @@ class PolicyForm(Form["RangerPolicy"]):
             widget.update(safe(words, 1000) if "\n" not in words else "\n".join(safe(one) for one in words.split("\n")))
         if placed and "" not in placed:
             self.complain("Not saved: what is wrong stands below its field")
-            # Not while the fields take nothing, as they do until the request has ended.
+            # Not while the fields are disabled, which they are until the request has ended.
             self.call_later(partial(self._go_to, next(iter(placed))))
         else:
             super().failed(error)
@@ -238,7 +238,7 @@ class PolicyForm(Form["RangerPolicy"]):
         self.query_one(f"#said-{id}").scroll_visible(animate=False)
 
     def _place_of(self, problem: FieldProblem) -> tuple[str, str]:
-        """The field that a problem is about (none where the form has none), and what to write there."""
+        """The field that a problem is about (empty if the form has none), and the message for it."""
         name, _, rest = problem.field.partition(".")
         levels = [level.name for level in self.definition.resources]
         if name == "name":
@@ -255,7 +255,7 @@ class PolicyForm(Form["RangerPolicy"]):
         return "", problem.message
 
     async def _look_again(self) -> None:
-        """After somebody else's change: the next Save replaces what they made of the policy, knowingly."""
+        """After a concurrent change: the next Save knowingly replaces the other user's version."""
         found = await self.program.client.policies(self.service.name)
         now = next((each for each in found if each.id == self.policy.id), None)
         if now is None:
@@ -269,13 +269,13 @@ class PolicyForm(Form["RangerPolicy"]):
         )
 
     def _differences(self, now: RangerPolicy) -> str:
-        """Which parts of the policy are not as they were when the form was opened."""
+        """The parts of the policy that changed since the form was opened."""
         changed = changed_parts(self.policy, now)
         return f"Changed: {', '.join(changed)}." if changed else "It says the same as when the form was opened."
 
 
 def _said(field: str) -> Static:
-    """The line below a field for what the service says about it."""
+    """The line below a field for the service's message about it."""
     return Static("", id=f"said-{field}", classes="hint said -bad", markup=False)
 
 

@@ -1,4 +1,4 @@
-"""The policies of an environment's Ranger service, with a side panel that shows one whole."""
+"""The policies of an environment's Ranger service, with a side panel that shows one in full."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from registry_tui.schemas.ranger import RangerPolicy, RangerService, RangerSource, ServiceDefinition
 
 ENABLED = (("yes", "enabled"), ("no", "disabled"))
-#: Actions that change policies, which only their own Ranger can.
+#: Actions that change policies, which are possible in their own Ranger only.
 _CHANGES = frozenset({"create", "edit", "enable", "delete"})
-#: What the list is sorted by, of each sortable column.
+#: The sort key of each sortable column.
 _ORDERS: dict[str, Callable[[RangerPolicy], Any]] = {
     "name": lambda row: row.name.casefold(),
     "priority": lambda row: -row.policy_priority,
@@ -40,11 +40,11 @@ _ORDERS: dict[str, Callable[[RangerPolicy], Any]] = {
 
 
 class PoliciesScreen(PanelListScreen):
-    """The policies of the service that an environment has, by name."""
+    """The policies of an environment's service, by name."""
 
     SECTION = "environments"
     ACTIONS = POLICIES
-    # An outside Ranger's policies are the environment's: fetching them is an event of that.
+    # An external Ranger's policies are the environment's: fetching them is an event of that.
     CONCERNS = frozenset({"environment", "policy", "registry"})
     BINDINGS = bindings(POLICIES)
     CSS_PATH = "../../styles/ranger/policies.tcss"
@@ -75,7 +75,7 @@ class PoliciesScreen(PanelListScreen):
         super().__init__(place)
         self.service: RangerService | None = None
         self.definition: ServiceDefinition | None = None
-        #: Why the person may not see policies.
+        #: Why the user may not see policies.
         self.refusal: str | None = None
 
     def crumbs(self) -> tuple[Crumb, ...]:
@@ -228,7 +228,7 @@ class PoliciesScreen(PanelListScreen):
             self.refresh_data()
 
     def _chosen(self) -> list[RangerPolicy]:
-        """The marked policies, else the selected one, as the list shows them now."""
+        """The marked policies, else the selected one, in their current state in the list."""
         source = self.table.source
         now = {} if source is None else {self.key_of(row): row for row in source.loaded_rows()}
         return [now.get(self.key_of(row), row) for row in chosen(self.table)]
@@ -265,7 +265,7 @@ class PoliciesScreen(PanelListScreen):
                 try:
                     await client.delete_policy(row.id or 0)
                 except NotFound:
-                    # Somebody else deleted it meanwhile, or an earlier attempt did.
+                    # Another user deleted it meanwhile, or an earlier attempt did.
                     continue
 
         def answered(ok: bool | None) -> None:
@@ -283,7 +283,7 @@ class PoliciesScreen(PanelListScreen):
             try:
                 await send()
             finally:
-                # Some may be changed although another was refused.
+                # Some may have changed although another was refused.
                 if self.is_attached:
                     self.refresh_soon()
 
@@ -295,7 +295,7 @@ class PoliciesScreen(PanelListScreen):
 
 
 def _searched(policy: RangerPolicy) -> str:
-    """What the filter looks at."""
+    """The text that the filter searches."""
     parts = (policy.name, policy.description or "", paths(policy), everybody(policy), *policy.policy_labels)
     items = (*policy.allow_exceptions, *policy.deny_exceptions)
     excepted = (name for item in items for name in (*item.users, *item.groups, *item.roles))

@@ -21,12 +21,12 @@ _INDENT = 13
 
 
 def state_of(policy: RangerPolicy) -> Cell:
-    """Whether a policy counts at all."""
+    """Whether a policy is in effect at all."""
     return Cell("● enabled", "good") if policy.is_enabled else Cell("○ disabled", "dim")
 
 
 def panel(policy: RangerPolicy, definition: ServiceDefinition | None, room: int) -> Content:
-    """Everything about a policy in lines of `room` cells."""
+    """All details of a policy in lines of `room` cells."""
     parts: list[tuple[str, str]] = [(f"{beside(policy.name, room, 0)}\n", "bold"), styled(state_of(policy))]
     parts.append(("\n\n", ""))
     labels = {} if definition is None else {level.name: level.label for level in definition.resources}

@@ -1,4 +1,4 @@
-"""The outside Ranger Admin whose policies an environment obeys: its form, and what can be done with one."""
+"""The external Ranger Admin whose policies apply in an environment: its form, and the actions on one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from registry_tui.wording.text import safe
 if TYPE_CHECKING:
     from registry_tui.schemas.ranger import RangerService, RangerSource
 
-#: Seconds between questions: the usual, the least and the most.
+#: Seconds between polls: the default, the least and the most.
 _EVERY, _LEAST, _MOST = 30.0, 1.0, 3600.0
 
 
 def choices(source: RangerSource) -> list[MenuItem]:
-    """What can be done where an outside Ranger is obeyed."""
+    """The actions where an external Ranger is in use."""
     return [
         MenuItem("change", "Change it", None, "another address, other credentials"),
         MenuItem("show", "Show how it stands", None, "when it was asked, and what cannot be obeyed here"),
@@ -30,14 +30,14 @@ def choices(source: RangerSource) -> list[MenuItem]:
 
 
 def as_text(source: RangerSource) -> str:
-    """An outside Ranger whole, to be read."""
+    """An external Ranger in full, for reading."""
     differs = ["What cannot be obeyed here as it is meant there:", *(f"- {each}" for each in source.notes)]
     same = ["Everything can be obeyed here as it is meant there."]
     return "\n".join([*source_lines(source), "", *(differs if source.notes else same)])
 
 
 class SourceForm(Form["RangerService"]):
-    """Lets an environment obey a service of an outside Ranger, whose policies are fetched and enforced first."""
+    """Makes an environment use a service of an external Ranger, whose policies are fetched and enforced first."""
 
     OK = "Fetch"
     WORK = "Fetching the policies"
@@ -97,7 +97,7 @@ class SourceForm(Form["RangerService"]):
 
     @property
     def _keeps_password(self) -> bool:
-        """Whether the password that was given before goes with what is typed."""
+        """Whether the password given before is still valid for the current input."""
         now = self.source
         return now is not None and (now.url, now.user) == (self._entered("url"), self._entered("user"))
 
