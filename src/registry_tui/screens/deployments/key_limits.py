@@ -13,7 +13,7 @@ from registry_tui.screens.base.form import Form, row, whole
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import ApiKey, KeyLimits
 
-#: Of each limit its field, what it is called, and what stands there while nothing does.
+#: For each limit its field, its label, and the placeholder.
 _FIELDS = (
     ("per_second", "Requests a second", "no limit: 5, 0.5 …"),
     ("burst", "At once", "those of a second"),
@@ -23,7 +23,7 @@ _FIELDS = (
 
 
 def limit_fields(limits: KeyLimits | None = None) -> Iterable[Widget]:
-    """The fields, with limits that count now."""
+    """The fields, with the current limits."""
     for name, label, nothing in _FIELDS:
         value = None if limits is None else getattr(limits, name)
         text = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
@@ -31,7 +31,7 @@ def limit_fields(limits: KeyLimits | None = None) -> Iterable[Widget]:
 
 
 def limits_problem(form: Form[Any]) -> str | None:
-    """What is wrong with the limits that are typed; None when nothing is."""
+    """The problem with the typed limits; None if they are valid."""
     for name, label, _ in _FIELDS:
         typed = _typed(form, name)
         if not typed:
@@ -47,7 +47,7 @@ def limits_problem(form: Form[Any]) -> str | None:
 
 
 def limits_typed(form: Form[Any]) -> KeyLimits:
-    """The limits that are typed, once `limits_problem` finds nothing."""
+    """The typed limits, once `limits_problem` finds no problem."""
     from registry_tui.schemas.deployments import KeyLimits
 
     values = {name: typed for name, *_ in _FIELDS if (typed := _typed(form, name))}
@@ -55,7 +55,7 @@ def limits_typed(form: Form[Any]) -> KeyLimits:
 
 
 class LimitKey(Form["ApiKey"]):
-    """How many requests may be sent with a key."""
+    """Limits the number of requests with a key."""
 
     OK = "Set limits"
 

@@ -1,4 +1,4 @@
-"""API keys: made, shown once, listed, revoked."""
+"""API keys: created, shown once, listed, revoked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class KeysScreen(ListScreen):
-    """One's own API keys, newest first."""
+    """The user's own API keys, newest first."""
 
     SECTION = "deployments"
     ACTIONS = KEYS
@@ -112,7 +112,7 @@ class KeysScreen(ListScreen):
 
 
 def show_key(app: App[Any], made: NewApiKey) -> None:
-    """Shows a new key, which is seen only once."""
+    """Shows a new key, which is visible only once."""
     from registry_tui.screens.base.viewer import View
 
     note = f"The API key {made.api_key.name}. It is shown only now: copy it with c and keep it somewhere safe."
@@ -120,7 +120,7 @@ def show_key(app: App[Any], made: NewApiKey) -> None:
 
 
 class NewKey(NamedForDays["NewApiKey"]):
-    """What a key is for, how long it is good for, and how many requests may be sent with it."""
+    """The purpose of a key, its validity, and its limits of requests."""
 
     PLACEHOLDER = "what it is for: ci, dashboard …"
     AFTERWARDS = "the key is shown when it is there"
@@ -141,5 +141,5 @@ class NewKey(NamedForDays["NewApiKey"]):
         return await self.program.client.create_key(request)
 
     def answered_late(self, result: NewApiKey) -> None:
-        """The key is shown all the same: nobody can see it later."""
+        """The key is shown anyway: it cannot be seen later."""
         show_key(self.app, result)

@@ -1,4 +1,4 @@
-"""The logs of a deployment's replicas: followed live, filtered, kept; also of replicas that are gone."""
+"""The logs of a deployment's replicas: followed live, filtered, saved; also of removed replicas."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.deployments import ReplicaLogFile
 
-#: Lines that are kept of the log in view.
+#: Lines of the log in view that are kept.
 MAX_LINES = 10_000
-#: Lines that are asked for at once.
+#: Lines in one request.
 _AT_ONCE = 2000
 
 
 class ReplicaLogs(Vertical):
-    """One log at a time of those that the deployment has. The screen says when to look again."""
+    """One of the deployment's logs at a time. The screen calls `look` to poll."""
 
     def __init__(self, deployment: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class ReplicaLogs(Vertical):
         yield Log(id="log", max_lines=MAX_LINES, highlight=False)
 
     async def look(self, client: RegistryClient) -> None:
-        """Shows what the log in view has got since; raises RegistryError."""
+        """Shows the new lines of the log in view; raises RegistryError."""
         from registry_tui.client import NotFound
 
         self.files = await client.replica_logs(self._deployment)
@@ -68,13 +68,13 @@ class ReplicaLogs(Vertical):
         self._say_which()
 
     def show(self, name: str) -> None:
-        """Turns to a log, from its last lines on."""
+        """Switches to a log, from its last lines on."""
         self.shown, self._offset, self.lines = name, None, []
         self.query_one("#log", Log).clear()
         self._say_which()
 
     def show_next(self) -> None:
-        """Turns to the log after the one in view: those of replicas that serve first, then of the ones before."""
+        """Switches to the log after the one in view: those of serving replicas first, then of the ones before."""
         names = [file.name for file in self.files]
         if names:
             at = names.index(self.shown) if self.shown in names else -1

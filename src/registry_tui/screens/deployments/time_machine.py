@@ -1,4 +1,4 @@
-"""What a deployment served at a moment that somebody chooses, who let it, and what ran before and after."""
+"""The state of a deployment at a chosen time, who deployed it, and the runs before and after."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from registry_tui.wording.text import safe
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import ServedAt
 
-#: How a moment is written in the field.
+#: The format of a time in the field.
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
 
 
 class TimeMachine(Dialog[None]):
-    """Asks for a moment and says what served then, as `deployments at` does; it goes from change to change."""
+    """Asks for a time and shows the state then, as `deployments at` does; it goes from change to change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pageup", "earlier", "Earlier", show=False),
@@ -82,12 +82,12 @@ class TimeMachine(Dialog[None]):
         problem.display = bool(said)
 
     def _change_before(self) -> datetime | None:
-        """A moment at which what served before did."""
+        """The time at which the previous version began to serve."""
         before = None if self.found is None else self.found.before
         return None if before is None else before.began_at
 
     def _change_after(self) -> datetime | None:
-        """The moment at which what served next began."""
+        """The time at which the next version began to serve."""
         after = None if self.found is None else self.found.after
         return None if after is None else after.began_at
 
@@ -110,5 +110,5 @@ class TimeMachine(Dialog[None]):
 
 
 def _written(moment: datetime) -> str:
-    """The field has whole seconds; what began within one served at its end."""
+    """The field has whole seconds; a version that began within one served at its end."""
     return (moment + timedelta(seconds=1)).astimezone().strftime(_WRITTEN)

@@ -1,4 +1,4 @@
-"""Trying a deployment: a request to edit and send, and its answer beside it."""
+"""Trying a deployment: a request to edit and send, and its response next to it."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Request(TextArea):
 
 
 class TryRequest(Horizontal):
-    """The request on the left, or above; status, latency, replica and prediction beside it."""
+    """The request on the left, or above; status, latency, replica and prediction next to it."""
 
     def __init__(self, deployment: str, typed: str) -> None:
         super().__init__()
         self._deployment, self._typed = deployment, typed
-        #: A request for each protocol that the endpoint answers, which one is shown, and what was typed for each.
+        #: A request for each protocol of the endpoint, which one is shown, and the typed text for each.
         self._known: list[SuggestedRequest] = []
         self._shown = 0
         self._drafts: dict[int, str] = {}
         self._example = ""
         self.answer: TestAnswer | None = None
-        #: Since when an answer is waited for (`time.monotonic`).
+        #: Since when a response has been awaited (`time.monotonic`).
         self._since: float | None = None
 
     def compose(self) -> Iterable[Widget]:
@@ -59,7 +59,7 @@ class TryRequest(Horizontal):
         return self.query_one("#request", TextArea).text
 
     async def fill(self, client: RegistryClient) -> None:
-        """Begins with the model's own example, unless something is typed. Raises RegistryError."""
+        """Starts with the model's own example, unless something is typed. Raises RegistryError."""
         typed = self.request
         self._tell_how()
         suggestion = await client.deployment_example(self._deployment)
@@ -71,11 +71,11 @@ class TryRequest(Horizontal):
 
     @property
     def path(self) -> str:
-        """Where the endpoint takes the request that is shown."""
+        """The endpoint's path for the displayed request."""
         return self._known[self._shown].path if self._known else "/invocations"
 
     def other_protocol(self) -> str | None:
-        """Shows the request for the next protocol of the endpoint, as it was typed; or why there is none."""
+        """Shows the typed request for the next protocol of the endpoint; returns why there is none."""
         if len(self._known) < 2:
             return "the endpoint has an example for one protocol only"
         self._drafts[self._shown] = self.request
@@ -93,11 +93,11 @@ class TryRequest(Horizontal):
 
     @property
     def waits(self) -> bool:
-        """Whether a request was sent and has no answer yet."""
+        """Whether a request was sent and has no response yet."""
         return self._since is not None
 
     async def send(self, client: RegistryClient) -> None:
-        """Sends what is typed, and shows what came back; only when no answer is waited for."""
+        """Sends the typed request, and shows the response; call it only when no response is awaited."""
         from registry_tui.client import RegistryError
         from registry_tui.schemas.deployments import TestRequest
 
@@ -130,7 +130,7 @@ class TryRequest(Horizontal):
 
 
 def _pretty(body: str) -> str:
-    """JSON indented; other text as it is."""
+    """JSON indented; other text unchanged."""
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The form that creates a Model Registry: environments that cannot have one say why."""
+"""The form that creates a Model Registry; environments that cannot have one show the reason."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from registry_tui.wording.words import CLOUDS
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Environment
 
-#: What the service asks the account for.
+#: The entitlement that the service requires of the account.
 ENTITLEMENT = "ML_MODEL_REGISTRY"
 
 
 class CreateRegistry(WorkingForm[str]):
-    """Chooses an environment; Azure ones need an existing NFS directory and its protocol version.
+    """Takes an environment; Azure ones need an existing NFS directory and its protocol version.
 
     The result is the name of the registry, once it is provisioned.
     """
@@ -40,7 +40,7 @@ class CreateRegistry(WorkingForm[str]):
     def __init__(self) -> None:
         super().__init__()
         self.environments: list[Environment] = []
-        #: Why nobody can create one now.
+        #: Why no registry can be created now.
         self.refusal: str | None = None
 
     def compose_fields(self) -> Iterable[Widget]:
@@ -115,7 +115,7 @@ class CreateRegistry(WorkingForm[str]):
         hint.set_class(wrong is not None, "-bad")
 
     def tell(self, problem: str | None) -> None:
-        # The problem of the export is shown beside it.
+        # The problem of the export is shown next to it.
         super().tell(None if problem == self._nfs_problem() else problem)
 
     def _nfs_problem(self) -> str | None:

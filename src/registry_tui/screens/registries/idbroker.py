@@ -1,4 +1,4 @@
-"""The IDBroker mappings of an environment without RAZ: its roles, who has which, save and synchronize."""
+"""The IDBroker mappings of an environment without RAZ: its roles, their members, save and synchronize."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class ManageAccess(Form[str]):
-    """Overwrites the mappings, and synchronizes them unless that is unticked; the result says how that ended."""
+    """Overwrites the mappings, and synchronizes them unless that is unticked; the result is a sentence about the
+    outcome."""
 
     OK = "Save and Sync"
     WORK = "The synchronization"
@@ -62,7 +63,7 @@ class ManageAccess(Form[str]):
         self.tell(self.problem_of())
 
     def check(self) -> None:
-        # 24 lines have room only for what matters.
+        # 24 lines only fit the essential parts.
         self.query_one("#without").display = self._mapped() == ""
         super().check()
 
@@ -90,7 +91,7 @@ class ManageAccess(Form[str]):
         saved = await client.set_idbroker_mappings(request, version=self.version)
         self.version = saved.mappings_version
         if self.query_one("#sync", Tick).value:
-            # Asked for again, it runs again.
+            # A new intent: a repeated request synchronizes again.
             with Intent():
                 await client.sync_idbroker_mappings(self.environment)
         status = await client.idbroker_sync_status(self.environment)
@@ -99,7 +100,7 @@ class ManageAccess(Form[str]):
         return synchronized(status)
 
     def failed(self, error: Exception) -> None:
-        """What somebody else made of the mappings meanwhile is not overwritten unseen."""
+        """Another user's concurrent change of the mappings is not overwritten unseen."""
         problems = getattr(getattr(error, "problem", None), "errors", ())
         if any(each.field == "mappingsVersion" for each in problems):
             self.complain(f"{error}\nAsking for what they are now …")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def manage_access(screen: FrameScreen, environment: str, registry: str | None, *, raz_enabled: bool) -> None:
-    """Leads to the place of an environment: Ranger's policies, or IDBroker's mappings in a form.
+    """Opens the access settings of an environment: Ranger's policies, or IDBroker's mappings in a form.
 
     `registry`: the ID of its Model Registry.
     """

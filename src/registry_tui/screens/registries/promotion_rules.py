@@ -1,4 +1,4 @@
-"""The form of a registry's rules of promotion: who may move which aliases, which stages need an approval."""
+"""The form of a registry's rules of promotion: the users who may move each alias, the stages that need an approval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STAGES = tuple(stage for stage in Stage if stage is not Stage.NONE)
 
 
 class SetPromotionRules(Form["PromotionRules"]):
-    """Replaces all rules of a registry at once; they hold at every door from then on."""
+    """Replaces all rules of a registry at once; they apply in every interface from then on."""
 
     OK = "Set rules"
 

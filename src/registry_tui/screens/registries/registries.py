@@ -1,4 +1,4 @@
-"""The list of Model Registries: where the program begins. Imported before the first paint, so it stays light."""
+"""The list of Model Registries, the program's first page. Imported before the first paint, so it stays light."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _status(row: ModelRegistry) -> Cell:
 
 
 def _early_row(item: dict[str, Any]) -> Any:
-    """The fields of a registry that the columns show, without pydantic. Raises KeyError or ValueError."""
+    """The fields of a registry for the columns, without pydantic. Raises KeyError or ValueError."""
     from registry_tui.schemas.registry_status import NfsState, RegistryStatus
 
     names = ("id", "name", "environment_name", "cloud", "owner", "location")
@@ -100,14 +100,14 @@ class RegistriesScreen(ListScreen):
         try:
             rows = [_early_row(item) for item in answer["items"]]
         except (KeyError, TypeError, ValueError):
-            # A service of another version: its client says so.
+            # A service of another version: its client reports that.
             return
         source = PageCache(self.fetch_for(self.filters, self.order), self.key_of)
         source.begin(Rows(rows, total=len(rows)))
         self.table.set_source(source)
 
     async def prepare(self) -> None:
-        # Beside the list, which does not wait for what may be chosen.
+        # In parallel with the list, which does not wait for the choices.
         self.ask(self._offer_environments, "environments")
 
     async def _offer_environments(self) -> None:

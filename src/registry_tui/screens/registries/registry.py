@@ -72,7 +72,7 @@ class RegistryScreen(FrameScreen):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.registry: ModelRegistry | None = None
-        #: What each line of the details copies, by its option's ID.
+        #: The text to copy for each line of the details, by its option's ID.
         self.values: dict[str, str] = {}
 
     def compose_content(self) -> Iterable[Widget]:
@@ -102,7 +102,7 @@ class RegistryScreen(FrameScreen):
 
     @property
     def pane(self) -> ListPane | None:
-        """The list in view; the details are none."""
+        """The list in view; None for the details."""
         found = self.query_one(f"#{self.tab}").query(ListPane)
         return found.first() if found else None
 
@@ -124,7 +124,8 @@ class RegistryScreen(FrameScreen):
             await self._begin_to_try()
 
     async def _begin_to_try(self) -> None:
-        """Has the access tried behind what is shown; of a page that was left, what was found then is shown at once."""
+        """Starts the access check in the background; when a page is reopened, the earlier result is shown
+        immediately."""
         from registry_tui.client.remembered import NotRemembered, recalls
 
         if recalls():
@@ -134,7 +135,7 @@ class RegistryScreen(FrameScreen):
             self.ask(self._try_access, "access", again=False)
 
     async def _try_access(self) -> None:
-        """Has the machine user's access and the NFS tried, unless that was just done; what is known stays in view."""
+        """Checks the machine user's access and the NFS, unless that was just done; the known state stays in view."""
         tried = await self.client.storage_access(self.place.args["registry"])
         if self.registry is not None:
             known = {
@@ -160,7 +161,7 @@ class RegistryScreen(FrameScreen):
         self._show_pane()
         self.show_actions()
 
-    # -- what is shown ------------------------------------------------------------------------------
+    # -- display ------------------------------------------------------------------------------------
 
     def _show(self, registry: ModelRegistry) -> None:
         status = registry_status(registry.status, registry.status.label)
@@ -179,7 +180,7 @@ class RegistryScreen(FrameScreen):
     # -- actions ------------------------------------------------------------------------------------
 
     def all_actions(self) -> list[Action]:
-        """Those of other tabs stay in the help, but not in the status line."""
+        """The actions of other tabs stay in the help, but not in the status line."""
         tab = self.tab if self.is_mounted else "details"
         return [
             replace(action, footer=action.footer and tab in _TABS.get(action.id, (tab,)))
@@ -187,7 +188,7 @@ class RegistryScreen(FrameScreen):
         ]
 
     def concerned(self, action: str) -> object | None:
-        """The registry; under Models, delete is for the selected model."""
+        """The registry; under Models, delete applies to the selected model."""
         if self.registry is not None and action == "delete" and isinstance(self.pane, ModelsPane):
             model: object | None = self.pane.current
             return model
@@ -276,7 +277,7 @@ class RegistryScreen(FrameScreen):
         confirm_synchronize(self, self.registry)
 
     def do_delete(self) -> None:
-        """Deletes what is selected: the registry, or the model under Models."""
+        """Deletes the registry, or under Models the selected model."""
         assert self.registry is not None
         if isinstance(self.pane, ModelsPane):
             confirm_delete_model(self, self.pane.current)
@@ -287,7 +288,7 @@ class RegistryScreen(FrameScreen):
         self.program.open(Place("models", {"registry": self.place.args["registry"]}))
 
     def do_signing_keys(self) -> None:
-        """Those of its environment."""
+        """Shows those of its environment."""
         assert self.registry is not None
         self.program.open(Place("signing_keys", {"environment": self.registry.environment_name}))
 
@@ -370,7 +371,7 @@ class RegistryScreen(FrameScreen):
 
 
 def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
-    """Every field of the documented Details tab, and what ours has besides."""
+    """Every field of the documented Details tab, and our additional ones."""
     raz = "RAZ-enabled" if registry.raz_enabled else "without RAZ"
     fields = [
         ("Environment", f"{registry.environment_name} ({CLOUDS.get(registry.cloud, registry.cloud)}, {raz})"),
@@ -402,7 +403,7 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
 
 
 def _access(registry: ModelRegistry) -> str:
-    """Whether the machine user may use its prefix; when not, where the cloud's administrator lets it."""
+    """Whether the machine user may use its prefix; if not, where the cloud's administrator can grant it."""
     next_step = "p maps the machine user to the Data Access Role, @ shows where"
     if registry.raz_enabled:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def confirm_synchronize(screen: FrameScreen, registry: ModelRegistry) -> None:
-    """Lists each workspace with its present state, then each one's outcome."""
+    """Lists each workspace with its current state, then each one's outcome."""
 
     def ended(_: bool | None) -> None:
         screen.refresh_data()
@@ -39,7 +39,7 @@ def confirm_synchronize(screen: FrameScreen, registry: ModelRegistry) -> None:
 
 
 def confirm_delete(screen: FrameScreen, registry: ModelRegistry) -> None:
-    """Says what goes and what stays; the name has to be typed."""
+    """Shows which data is deleted and which is kept; the name must be typed."""
 
     def answered(choice: tuple[bool, bool] | None) -> None:
         if choice is not None:
@@ -78,7 +78,7 @@ def sync_line(sync: WorkspaceSync, label: str = "") -> Content:
 
 
 class Synchronize(WorkingForm[bool]):
-    """Confirms, follows the workflow in place, and stays to show what became of each workspace."""
+    """Confirms, follows the workflow in place, and stays to show the outcome of each workspace."""
 
     OK = "OK"
     WORK = "Synchronizing"
@@ -140,7 +140,7 @@ class Synchronize(WorkingForm[bool]):
 
 
 class DeleteRegistry(Dialog[tuple[bool, bool]]):
-    """Says what goes and what stays, counted. Gives (delete archives, force)."""
+    """Shows the numbers of deleted and kept objects. The result is (delete archives, force)."""
 
     def __init__(self, registry: ModelRegistry) -> None:
         super().__init__()
@@ -182,7 +182,8 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         self.query_one("#goes", Static).update(safe(f"Goes: everything in it. It could not be counted: {error}", 400))
 
     def show_counts(self, models: int | None, stored: str) -> None:
-        """Says what goes and what stays; `models` is None, and `stored` says so, while they are being counted."""
+        """Shows which objects are deleted and kept; while they are being counted `models` is None, and `stored` is a
+        text for that."""
         registry = self.registry
         held = "its registered models" if models is None else counted(models, "registered model")
         number = f" ({LOADING})" if models is None else ""

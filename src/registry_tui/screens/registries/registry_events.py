@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.operations import Event, LogLine
     from registry_tui.schemas.registries import ModelRegistry
 
-#: Seconds between looks for new lines while the chosen event's workflow runs.
+#: Seconds between polls for new lines while the chosen event's workflow runs.
 EVERY = 0.7
 #: Lines a page of the log.
 PAGE = 500
@@ -142,7 +142,7 @@ class EventsPane(ListPane):
             await self._follow(self.event)
 
     async def _follow(self, event: Event, *, begin: bool = False) -> None:
-        """Asks whether its workflow still runs, then for the lines so far: so none is missed at the end."""
+        """Requests whether its workflow still runs, then the lines so far: so none is missed at the end."""
         from registry_tui.client.errors import NotFound
 
         assert event.workflow_id is not None
@@ -163,11 +163,11 @@ class EventsPane(ListPane):
 
     @property
     def reading(self) -> bool:
-        """Whether the log lines have the keys."""
+        """Whether the log lines have the focus."""
         return self.log_table.has_focus
 
     def open_row(self, row: Event) -> None:
-        """Into the log lines; on a line, all of it."""
+        """Moves into the log lines; on a line, shows all of it."""
         if not self.reading:
             self.log_table.focus()
             return

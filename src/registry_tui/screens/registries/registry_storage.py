@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
     from registry_tui.schemas.storage import ArchiveUsage, StorageUsage
 
-#: Seconds after which a measurement is repeated when its tab is opened, and between looks while one is under way.
+#: Seconds after which a measurement is repeated when its tab is opened, and between polls during a measurement.
 FRESH, EVERY = 600.0, 0.5
 #: Archives that the confirmation lists by name.
 LISTED = 200
@@ -107,11 +107,11 @@ class StoragePane(ListPane):
         self.frame.ask(lambda: self._learn(FRESH), "storage")
 
     def measure(self) -> None:
-        """Measures again now."""
+        """Starts a new measurement."""
         self.frame.ask(lambda: self._learn(0), "measure")
 
     async def _learn(self, max_age: float | None) -> None:
-        """Asks for the totals, and again while they are measured; what was measured last stays in view meanwhile."""
+        """Requests the totals, and polls while they are measured; the last measurement stays in view meanwhile."""
         assert self.registry is not None
         from registry_tui.client import Conflict, Refused
 
@@ -119,7 +119,7 @@ class StoragePane(ListPane):
         try:
             self.usage = found = await self.frame.client.storage(self.registry.id, max_age=max_age)
         except (Conflict, Refused):
-            self.restart()  # which is refused too, and says why in place of the rows
+            self.restart()  # this is refused too, and the reason is shown in place of the rows
             return
         self.query_one("#totals", Static).update(_totals(found))
         if self.table.source is None:
@@ -153,7 +153,7 @@ class StoragePane(ListPane):
         if others:
             self.table.sorted_by = self.SORT
         super().restart()
-        if others:  # now that no row of the other kind is there any more
+        if others:  # now that there are no more rows of the other kind
             self.table.set_columns(columns)
 
     def open_row(self, row: Any) -> None:
@@ -179,7 +179,7 @@ class StoragePane(ListPane):
         return None
 
     def clean_up(self) -> None:
-        """Lists what would go, and asks."""
+        """Lists the objects to be deleted, and asks."""
         self.frame.opening(self._ask(), "clean-up")
 
     async def _ask(self) -> None:
@@ -219,7 +219,7 @@ class StoragePane(ListPane):
 
 
 def _totals(usage: StorageUsage) -> Content:
-    """Two lines: how much there is, and what is wrong with it or how far measuring is."""
+    """Two lines: the size, and the problem with it or the progress of measuring."""
     muted = "$foreground-muted"
     if usage.measured_at is None:
         so_far = f"Measuring, {counted(usage.seen, 'object')} so far …"
@@ -251,7 +251,7 @@ def _totals(usage: StorageUsage) -> Content:
 
 
 class ConfirmCleanUp(Dialog[bool]):
-    """Lists what goes. Gives whether versions without an archive go too."""
+    """Lists the objects to be deleted. The result is whether versions without an archive are deleted too."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class ConfirmCleanUp(Dialog[bool]):
         without: Sequence[ArchiveUsage],
         all_orphaned: int,
     ) -> None:
-        """`all_orphaned`: how many there are in all; one clean-up takes at most a thousand."""
+        """`all_orphaned`: their total number; one clean-up deletes at most a thousand."""
         super().__init__()
         self.registry, self.orphaned, self.without, self.all_orphaned = registry, orphaned, without, all_orphaned
 

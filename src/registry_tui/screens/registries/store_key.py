@@ -1,4 +1,4 @@
-"""The form with which a registry is given a key of its own for its environment's store, or is to forget it."""
+"""The form that gives a registry its own key for its environment's store, or removes it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _GIVE, _FORGET = "give", "forget"
 
 
 class ChangeStoreKey(Form["ModelRegistry"]):
-    """Gives a registry a key, which is tried first, or forgets the one that was given; the secret is masked."""
+    """Gives a registry a key, which is tried first, or removes the existing one; the secret is masked."""
 
     OK = "Give"
     WORK = "Changing the key"
-    # The first field would complain before anybody typed.
+    # The first field would complain before anything is typed.
     AUTO_FOCUS = ""
 
     def __init__(self, registry: ModelRegistry) -> None:
@@ -63,7 +63,7 @@ class ChangeStoreKey(Form["ModelRegistry"]):
 
     @property
     def forgets(self) -> bool:
-        """Whether the key that was given is to go."""
+        """Whether the existing key is to be removed."""
         chosen = self.query("#what")
         return bool(chosen) and chosen.first(Select).value == _FORGET
 
@@ -113,7 +113,7 @@ def _may_be_arn(text: str) -> bool:
 
 
 def key_said(registry: ModelRegistry) -> str:
-    """How the registry reaches its archives after the key was changed."""
+    """The registry's access to its archives after the key was changed."""
     key = registry.store_key
     if key is None or key.way == "environment":
         return f"{registry.name} uses the environment's credentials"

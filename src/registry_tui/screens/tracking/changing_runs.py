@@ -1,4 +1,4 @@
-"""Runs are renamed, tagged, annotated, deleted and restored: one or many."""
+"""Renaming, tagging, annotating, deleting and restoring one or many runs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NOTE = "mlflow.note.content"
 
 
 class EditRuns(Form[object]):
-    """Name, note and tags of one run; or what is the same in several, where an empty field changes nothing.
+    """Name, note and tags of one run; or the common ones of several, where an empty field changes nothing.
 
-    Tags whose text cannot be typed on one line are left as they are.
+    Tags whose text cannot be typed on one line stay unchanged.
     """
 
     def __init__(self, project: str, runs: Sequence[Run]) -> None:
@@ -75,7 +75,7 @@ class EditRuns(Form[object]):
         return "type a name, a note or tags" if request is None and self.one is None else None
 
     def request(self) -> RunsUpdate | None:
-        """The change, of the first run, or None when nothing is to be changed. Raises ValueError with what is wrong."""
+        """The change, for the first run, or None if there is no change. Raises ValueError with a message for people."""
         from registry_tui.schemas.tracking import MAX_NOTE, MAX_RUN_NAME, RunsUpdate
 
         name, note = self.query_one("#name", Input).value.strip(), self.query_one("#note", Lines).text
@@ -123,7 +123,7 @@ def edit_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then
 
 
 def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
-    """Asks before runs are deleted, and says what depends on them."""
+    """Asks before runs are deleted, and shows their dependents."""
     client, items = screen.client, [(run.id, run.name or run.id) for run in runs]
 
     async def delete(ids: list[str]) -> ItemChanges:

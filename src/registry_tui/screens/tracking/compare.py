@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Experiment, RunDetails
 
-#: Most cells of a key's column; on narrow terminals, where two runs have to fit.
+#: Maximum cells of a key's column; on narrow terminals, where two runs must fit.
 _OF_KEY = {"-wide": 34, "-narrow": 18}
-#: Cells of a run's column: at least, before another run has to leave, and at most.
+#: Cells of a run's column: at least, before another run is dropped, and at most.
 _OF_RUN = (16, 26)
 
 
 def compared(runs: Sequence[RunDetails], *, to_first: bool = False) -> list[Line]:
-    """Every attribute, param, metric and tag of the runs; what differs first in each kind.
+    """Every attribute, param, metric and tag of the runs; in each kind the differences first.
 
     `to_first` shows metrics as their difference to the first run.
     """
@@ -69,7 +69,7 @@ def _sorted(lines: Iterable[Line]) -> list[Line]:
 
 
 class CompareScreen(CurveScreen):
-    """A column a run."""
+    """A column for each run."""
 
     SECTION = "projects"
     ACTIONS = COMPARE
@@ -176,13 +176,13 @@ class CompareScreen(CurveScreen):
         table.set_source(PageCache(fetch, lambda line: f"{line.kind} {line.key}"), at)
 
     def do_equal(self) -> None:
-        """Shows or hides what is the same in all runs."""
+        """Shows or hides the lines that are equal in all runs."""
         self.all_lines = not self.all_lines
         self._show()
         self.flash("all lines" if self.all_lines else "only what differs")
 
     def do_difference(self) -> None:
-        """Metrics as the difference to the first run, or as they are."""
+        """Switches metrics between the difference to the first run and plain values."""
         self.to_first = not self.to_first
         self._show()
         self.flash("metrics: difference to the first run" if self.to_first else "metrics: values")

@@ -41,14 +41,13 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Experiment, Run
 
-#: The tag that names a nested run's parent.
-#: Pages of nested runs that are read to learn which runs are parents.
+#: The tag that names a nested run's parent. Pages of nested runs that are read to find the parents.
 PARENT_PAGES = 10
-#: Parents in such a page that are left out of the next question, and in all questions.
+#: Parents in such a page that are excluded from the next request, and in all requests.
 FEW_PARENTS, MANY_LEFT_OUT = 3, 12
-#: Terminals narrower than this show what the sign of models means in the help only.
+#: Terminals narrower than this explain the sign of models in the help only.
 LEGEND_FROM = 100
-#: Runs that are compared at once.
+#: Maximum number of runs that are compared.
 MAX_COMPARED = 20
 
 
@@ -73,15 +72,15 @@ class ExperimentScreen(RunListChanges):
         self.seen_params: Counter[str] = Counter()
         self.seen_metrics: Counter[str] = Counter()
         self.seen_tags: Counter[str] = Counter()
-        #: Keys of the columns that differ between runs seen since the list was asked for; whether one holds a model.
+        #: Keys of the columns that differ between runs seen since the list was loaded; whether one has a model.
         self.varying: set[str] = set()
         self.hold_models = False
-        #: Whether the list was asked for again and no run of it has come yet.
+        #: Whether the list was reloaded and none of its runs has arrived yet.
         self._renewed = True
-        #: Keys of the columns that a person chose; None: those that most runs have.
+        #: Keys of the columns that the user chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
-        #: The filter that was reported as wrong.
+        #: The filter that was reported as invalid.
         self._refused: str | None = None
         #: Whether nested runs are below their parents, and the runs known to have some.
         self.nested: bool = place.state.get("nested", False)
@@ -101,7 +100,7 @@ class ExperimentScreen(RunListChanges):
         Following(self).begin()
 
     def _open_with_default(self) -> None:
-        """The default view of this experiment, when it is not come back to."""
+        """Opens the default view of this experiment, unless the page is reopened from the history."""
         found = default_view(self.program.memory, self.place.args["experiment"])
         if found is not None:
             name, view = found
@@ -143,7 +142,7 @@ class ExperimentScreen(RunListChanges):
         )
 
     def _nothing(self) -> Empty:
-        """The text of an empty list: how to make runs."""
+        """The text of an empty list: how to create runs."""
         if self.filter_text:
             return Empty("Nothing matches", ("/ changes the filter; an empty one shows all runs.",))
         if self.deleted:
@@ -166,7 +165,7 @@ class ExperimentScreen(RunListChanges):
 
     @property
     def orders(self) -> list[str]:
-        """As of every list, also by columns that do not show, or not yet."""
+        """As in every list, also by columns that are not shown, or not yet."""
         return [
             f"-{field}" if down else field
             for key, down in self.table.sorted_by
@@ -199,7 +198,7 @@ class ExperimentScreen(RunListChanges):
         return fetch
 
     async def newest_run(self) -> Run | None:
-        """The one that began last, of those that the filter finds."""
+        """The most recently started one that matches the filter."""
         from registry_tui.schemas.tracking import RunSearch
 
         assert self.experiment is not None
@@ -220,7 +219,7 @@ class ExperimentScreen(RunListChanges):
         return PageCache(self._fetch(f"tags.`{PARENT_RUN}` = '{run}'"), self.key_of)
 
     def do_tree(self) -> None:
-        """Between all runs in one list, and nested runs below their parents."""
+        """Switches between all runs in one list, and nested runs below their parents."""
         self.nested = not self.nested
         if self.nested:
             self.work_on(self._learn_parents(), "parents")
@@ -228,7 +227,7 @@ class ExperimentScreen(RunListChanges):
         self.flash("nested runs below their parents: → opens, ← closes" if self.nested else "all runs in one list")
 
     async def _learn_parents(self) -> None:
-        """Which runs have nested ones, from the newest of those; MLflow cannot be asked for parents."""
+        """Finds the runs with nested ones, from the newest nested runs; MLflow has no query for parents."""
         nested = f"tags.`{PARENT_RUN}` IS NOT NULL"
         token: str | None = None
         left_out: set[str] = set()
@@ -268,7 +267,7 @@ class ExperimentScreen(RunListChanges):
         from registry_tui.client import WrongInput
 
         if isinstance(error, WrongInput):
-            # The list may be asked for again, e.g. after a resize; that is not reported again while somebody is typing.
+            # The list may be reloaded, e.g. after a resize; the error is not reported again while the user is typing.
             if self._refused == self.filter_text:
                 return
             self._refused = self.filter_text
@@ -401,7 +400,7 @@ class ExperimentScreen(RunListChanges):
     # -- several runs -------------------------------------------------------------------------------
 
     def do_compare(self) -> None:
-        # In the order of the list, as far as it is loaded; the rest behind.
+        # In the order of the list, as far as it is loaded; the rest after that.
         source = self.table.source
         shown = [] if source is None else [run.id for run in source.loaded_rows() if run.id in self.table.marked]
         marked = ",".join([*shown, *sorted(set(self.table.marked) - set(shown))])
@@ -416,11 +415,11 @@ class ExperimentScreen(RunListChanges):
     # -- views --------------------------------------------------------------------------------------
 
     def view_now(self) -> RunView:
-        """The present view, to be kept under a name."""
+        """The current view, to be kept under a name."""
         return RunView(self.filter_text, tuple(self.table.sorted_by), self.chosen, self.nested)
 
     def show_view(self, view: RunView) -> None:
-        """Shows a kept view."""
+        """Shows a saved view."""
         self.filter_text, self.chosen, self.nested = view.filter, view.columns, view.nested
         self.query_one("#filter", Input).value = view.filter
         self._complain("")
@@ -435,7 +434,7 @@ class ExperimentScreen(RunListChanges):
         open_views(self)
 
     def narrow(self, filter_: str) -> None:
-        """Filters by more: what was asked for already stays."""
+        """Adds a condition to the filter."""
         self.filter_text = f"{self.filter_text} and {filter_}" if self.filter_text else filter_
         self.query_one("#filter", Input).value = self.filter_text
         self.restart()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Artifact, Experiment, RunDetails
 
-#: What has the keys in each tab.
+#: The focused widget in each tab.
 _MAIN = {
     "overview": "#overview-scroll",
     "metrics": "#metric-names",
@@ -89,7 +89,7 @@ class RunScreen(CurveScreen):
         return tuple(crumbs)
 
     def focus_content(self) -> None:
-        """The keys go to what the tab shows."""
+        """Focuses the main widget of the tab."""
         main = _MAIN.get(self.query_one("#tabs", TabbedContent).active, "#overview-scroll")
         self.query_one(main).focus()
 
@@ -108,7 +108,7 @@ class RunScreen(CurveScreen):
     def curves_of(self, metric: str) -> list[tuple[str, str]]:
         return [(self.place.args["run"], metric)]
 
-    # -- what is shown ------------------------------------------------------------------------------
+    # -- display ------------------------------------------------------------------------------------
 
     def _show(self) -> None:
         run = self.run
@@ -147,7 +147,7 @@ class RunScreen(CurveScreen):
 
     @property
     def model_path(self) -> str | None:
-        """The model folder that is selected, or that holds what is selected."""
+        """The selected model folder, or the one that contains the selected entry."""
         return None if self.selected is None else self.artifacts.model_path
 
     @on(TabbedContent.TabActivated, "#tabs")
@@ -273,7 +273,7 @@ class RunScreen(CurveScreen):
         self.program.copy_text(self.place.args["run"] if entry is None else entry.path)
 
     def do_export(self) -> None:
-        """Saves what the tab lists, all of it."""
+        """Saves all rows of the tab."""
         from registry_tui.screens.base.save import ExportRows, file_name
 
         assert self.run is not None
@@ -282,7 +282,7 @@ class RunScreen(CurveScreen):
         self.app.push_screen(ExportRows(name, self._rows(tab)), self._exported)
 
     def _rows(self, tab: str) -> list[dict[str, object]]:
-        """Every row of a tab that lists something."""
+        """Every row of a tab with a list."""
         run = self.run
         if run is None or tab not in _LISTING:
             return []

@@ -1,4 +1,4 @@
-"""A run's artifacts: the tree of its folders with their sizes, and a preview of what is selected."""
+"""A run's artifacts: the tree of its folders with their sizes, and a preview of the selected one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from registry_tui.screens.base.download import DownloadForm
     from registry_tui.screens.base.frame import FrameScreen
 
-#: Folders of one listing whose sizes are asked for by themselves; of others when they are selected.
+#: Folders of one listing whose sizes are requested automatically; those of others when they are selected.
 MAX_MEASURED = 30
-#: Seconds that a preview may take before its place says that it is being loaded.
+#: Seconds that a preview may take before a loading message is shown in its place.
 PATIENCE = 0.2
 
 
@@ -43,9 +43,9 @@ class RunArtifacts(Horizontal):
         self.project, self.run = project, run
         #: Folders that were read, by path.
         self.folders: dict[str, ArtifactFolder] = {}
-        #: What is in folders and below, by path, once it was counted.
+        #: The totals of folders, by path, once they were counted.
         self.totals: dict[str, ArtifactTotals] = {}
-        #: The entry whose preview is being asked for.
+        #: The entry whose preview is being loaded.
         self._entry_wanted: Artifact | None = None
 
     def compose(self) -> Iterable[Widget]:
@@ -82,7 +82,7 @@ class RunArtifacts(Horizontal):
             await self._fill(root, "")
 
     def begin(self) -> None:
-        """The tab came into view: something is selected."""
+        """The tab came into view: selects an entry."""
         tree = self.tree_view
         if tree.root.children and tree.cursor_line < 0:
             tree.cursor_line = 0
@@ -119,7 +119,7 @@ class RunArtifacts(Horizontal):
         return Text.assemble(safe(entry.name, 80), (model, "bold"), (bytes_, "dim"))
 
     async def _measure_below(self, node: TreeNode[Any]) -> None:
-        """Lets the folders of a listing be counted, one after the other."""
+        """Requests the sizes of the folders of a listing, one after the other."""
         for child in [child for child in node.children if child.allow_expand][:MAX_MEASURED]:
             await self._measure(child)
 
@@ -129,7 +129,7 @@ class RunArtifacts(Horizontal):
         entry: Artifact | None = node.data
         if entry is None or entry.path in self.totals:
             return
-        with suppress(ServiceProblem):  # the folder went away, or cannot be counted now: it stands without a size
+        with suppress(ServiceProblem):  # the folder was removed, or cannot be counted now: it is shown without a size
             self.totals[entry.path] = await self.client.artifact_totals(self.project, self.run, entry.path)
             node.set_label(self._label(entry))
 
@@ -150,7 +150,7 @@ class RunArtifacts(Horizontal):
         self.frame.show_actions()
 
     def _say_loading(self, entry: Artifact) -> None:
-        """Shows that the selected artifact loads, in place of another one's preview."""
+        """Shows that the selected artifact is loading, in place of another one's preview."""
         if self._entry_wanted is entry:
             self.query_one(ArtifactPreview).say(f"{safe(entry.name, 80)}: {LOADING}")
 
@@ -197,12 +197,12 @@ class RunArtifacts(Horizontal):
         return dict(zip(names, await asyncio.gather(*heads), strict=True))
 
     def scroll_preview(self, pages: int = 0, *, across: int = 0) -> None:
-        """Moves the preview by about so many pages down, and half pages across; the tree keeps the keys."""
+        """Moves the preview by about so many pages down, and half pages across; the tree keeps the focus."""
         pane = self.query_one(ArtifactPreview)
         down, right = pages * max(1, pane.size.height - 2), across * max(1, pane.size.width // 2)
         pane.scroll_relative(x=right, y=down, animate=False)
 
-    # -- what is selected ---------------------------------------------------------------------------
+    # -- selection ----------------------------------------------------------------------------------
 
     @property
     def selected(self) -> Artifact | None:
@@ -212,7 +212,7 @@ class RunArtifacts(Horizontal):
 
     @property
     def model_path(self) -> str | None:
-        """The model folder that is selected, or that holds what is selected."""
+        """The selected model folder, or the one that contains the selected entry."""
         entry = self.selected
         if entry is None:
             return None

@@ -15,9 +15,9 @@ from registry_tui.wording.words import NOTHING, Cell, absolute, ago, duration, n
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
 
-#: How much sooner a column leaves that is the same in all runs.
+#: How much sooner a column is dropped that is the same in all runs.
 SAME = 10
-#: Params and metrics that have a column at first.
+#: Params and metrics that have a column by default.
 FIRST_PARAMS, FIRST_METRICS = 3, 4
 
 
@@ -32,13 +32,13 @@ def took(run: Run) -> str:
 NAME: Column[Any] = Column(
     "name", "Run", lambda row: row.name or row.id, 0, max_width=36, sort="attributes.run_name", keeps_end=True
 )
-#: The sign in front of the name of a run that holds a model; in plain mode it is an M.
+#: The sign in front of the name of a run with a model; in plain mode it is an M.
 MODEL_SIGN = "◆"
-#: The first column where some run holds a model.
+#: The first column where some run has a model.
 SIGNED_NAME: Column[Any] = replace(
     NAME, cell=lambda row: f"{MODEL_SIGN if row.holds_model else ' '} {row.name or row.id}", max_width=38
 )
-#: By the key that a person chooses them with.
+#: By the key that a user chooses them with.
 ATTRIBUTES: dict[str, Column[Any]] = {
     "attribute status": Column(
         "attribute status", "Status", lambda row: run_status(row.status), 1, min_width=10, sort="attributes.status"
@@ -56,7 +56,7 @@ ATTRIBUTES: dict[str, Column[Any]] = {
     ),
     "attribute id": Column("attribute id", "ID", lambda row: Cell(row.id, "dim"), 8),
 }
-#: Attributes shown before anybody chose, before and after the keys.
+#: Attributes shown by default, before and after the keys.
 FIRST_BEFORE, FIRST_AFTER = ("attribute status", "attribute started"), ("attribute took", "attribute user")
 
 
@@ -102,7 +102,7 @@ def first_columns(
 ) -> list[Column[Any]]:
     """The columns by default: attributes around the keys that most runs have.
 
-    Columns that are `varying` come before those that are the same in all runs, which also leave first.
+    Columns that are `varying` come before those that are the same in all runs, which are also dropped first.
     """
     columns = [
         *(ATTRIBUTES[key] for key in FIRST_BEFORE),
@@ -126,5 +126,5 @@ def _most(kind: str, counts: Counter[str], varying: Collection[str], limit: int)
 
 
 def shape(columns: Sequence[Column[Any]]) -> list[tuple[str, int, bool]]:
-    """What makes lists of columns different."""
+    """The properties that distinguish lists of columns."""
     return [(each.key, each.priority, each is SIGNED_NAME) for each in columns]

@@ -15,7 +15,7 @@ from registry_tui.wording.text import safe
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import DatasetInput
 
-#: MLflow's name for what a dataset was used for.
+#: MLflow's tag for a dataset's purpose.
 CONTEXT = "mlflow.data.context"
 MAX_DATASETS = 100
 MAX_COLUMNS = 100
@@ -44,12 +44,12 @@ def datasets_text(datasets: Sequence[DatasetInput], room: int) -> Content:
 def _read(text: str) -> Any:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):  # it is what somebody logged
+    except (ValueError, RecursionError):  # the user may have logged any text
         return text
 
 
 def _source(text: str) -> str:
-    """An address, or for data that code made: which file, at which commit."""
+    """An address, or for data from code: which file, at which commit."""
     source = _read(text)
     tags = source.get("tags") if isinstance(source, Mapping) else None
     if not isinstance(tags, Mapping):
@@ -66,7 +66,7 @@ def _pairs(value: Any) -> str:
 
 
 def _columns(schema: Any) -> str:
-    """Names and types; of other kinds of schema, all that they say."""
+    """Names and types; for other kinds of schema, all their values."""
     columns = schema.get("mlflow_colspec") if isinstance(schema, Mapping) else None
     if not isinstance(columns, list):
         return _pairs(schema)

@@ -1,4 +1,4 @@
-"""A list of runs looks again by itself: often while a run in view runs, now and then whether a new one has begun."""
+"""A list of runs polls by itself: often while a run in view runs, now and then for a new one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from registry_tui.screens.tracking.run_list import RunList
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
 
-#: Seconds between two looks while a run in view runs; over SSH so many times as long.
+#: Seconds between two polls while a run in view runs; multiplied over SSH.
 EVERY, OVER_SSH = 3.0, 3
-#: While none runs, only the newest run is asked for, each time so many looks have passed.
+#: While none runs, only the newest run is requested, once in so many polls.
 AT_REST = 5
-#: States of a run that will be another.
+#: States of a run that are not final.
 UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 
 
 class Following:
-    """Asks for what is in view again; the table repaints only what is different, and keeps cursor, marks and scroll."""
+    """Reloads the rows in view; the table repaints only the differences, and keeps cursor, marks and scroll."""
 
     def __init__(self, screen: RunList) -> None:
         self._screen = screen
         self._looks = 0
 
     def begin(self) -> None:
-        """Looks from now on, as long as the screen is there."""
+        """Polls from now on, for the lifetime of the screen."""
         slower = OVER_SSH if self._screen.program.preferences.over_ssh else 1
         Every(self._screen, EVERY * slower, self._look, group="look-again").begin()
 
@@ -55,7 +55,7 @@ class Following:
             await self._look_for_new()
 
     async def _look_for_new(self) -> None:
-        """One row, so that a list at rest costs next to nothing."""
+        """One row, so that polling an idle list costs next to nothing."""
         screen = self._screen
         newest = await screen.newest_run()
         source = screen.table.source

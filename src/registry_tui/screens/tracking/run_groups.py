@@ -16,13 +16,13 @@ from registry_tui.wording.words import number
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import RunGroup, RunGroups
 
-#: How groups can be ordered, by what a person chooses.
+#: The possible orders of groups, as the user chooses them.
 ORDERS = ("most runs", "value", "lowest", "mean", "highest")
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """The param that runs are grouped by, the metric that is shown of each group, and the order."""
+    """The param that runs are grouped by, the displayed metric of each group, and the order."""
 
     param: str
     metric: str | None
@@ -59,7 +59,7 @@ async def _show(screen: RunList, by: Grouping) -> None:
 
 
 def _list(screen: RunList, by: Grouping, grouped: RunGroups) -> None:
-    """Lists the groups under what can be changed about them."""
+    """Lists the groups below the options of the grouping."""
     groups = ordered(grouped.groups, by.order)
     items = [MenuItem("order", f"Order: {by.order} …")]
     if by.metric is not None:

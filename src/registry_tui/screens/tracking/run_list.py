@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunView:
-    """How a list of runs is shown. `columns`: None for those that most runs have."""
+    """The display of a list of runs. `columns`: None for those that most runs have."""
 
     filter: str = ""
     sort: tuple[tuple[str, bool], ...] = ()
@@ -55,13 +55,13 @@ class RunList(Asker, Protocol):
         """Runs it in a group."""
 
     async def newest_run(self) -> Run | None:
-        """The run that began last, of those that the filter finds."""
+        """The most recently started run that matches the filter."""
 
     def narrow(self, filter_: str) -> None:
         """Adds a condition to the filter."""
 
     def view_now(self) -> RunView:
-        """The present view, to keep under a name."""
+        """The current view, to keep under a name."""
 
     def show_view(self, view: RunView) -> None:
-        """Shows a kept view."""
+        """Shows a saved view."""

@@ -9,7 +9,7 @@ from registry_tui.screens.base.deleted_items import ShowsDeleted
 
 
 class RunListChanges(ShowsDeleted):
-    """A list of runs, of which those that are deleted can be shown instead."""
+    """A list of runs that can show the deleted ones instead."""
 
     def row_why_not(self, action: str, row: Any) -> str | None:
         if action == "restore" and not self.deleted:

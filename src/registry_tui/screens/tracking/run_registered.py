@@ -1,4 +1,5 @@
-"""The column of what runs were registered as. It is asked for beside the pages of runs, which do not wait for it."""
+"""The column of the versions registered from runs. It is loaded in parallel with the pages of runs, which do not wait
+for it."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 
 #: The key that the column is chosen with.
 REGISTERED = "attribute registered"
-#: Runs that the service is asked about at once.
+#: Runs in one request to the service.
 AT_ONCE = 100
-#: Runs that are remembered; then all are forgotten, so that long lists stay bounded.
+#: Maximum cached runs; when reached, the cache is cleared, so that long lists stay bounded.
 REMEMBERED = 20_000
 
 
@@ -23,7 +24,7 @@ class Registered:
     """The versions that were registered from runs, as far as known."""
 
     def __init__(self, ask: Callable[[list[str]], Awaitable[RunVersions]], known: dict[str, str]) -> None:
-        """`ask` answers about at most `AT_ONCE` runs; `known` keeps the words of each run, also for coming back."""
+        """`ask` takes at most `AT_ONCE` runs; `known` keeps the words of each run, also for coming back."""
         self._ask = ask
         self._words = known
         self._asked: set[str] = set()
@@ -32,19 +33,19 @@ class Registered:
 
     @property
     def any(self) -> bool:
-        """Whether a run seen was registered."""
+        """Whether any run seen was registered."""
         return any(self._words.values())
 
     def ask_again(self) -> None:
-        """Makes everything stale; what is known is shown until the answer is here."""
+        """Makes everything stale; the known values are shown until the response is here."""
         self._asked.clear()
 
     def unknown(self, runs: Iterable[Run]) -> list[str]:
-        """The IDs of runs that were not asked about."""
+        """The IDs of runs that were not requested yet."""
         return [run.id for run in runs if run.id not in self._asked]
 
     async def learn(self, runs: Sequence[str]) -> bool:
-        """Asks about runs; returns whether something changed since the last call. Raises as the client does."""
+        """Requests runs; returns whether something changed since the last call. Raises as the client does."""
         if len(self._words) > REMEMBERED:
             self._words.clear()
             self._asked.clear()

@@ -1,4 +1,4 @@
-"""Which columns of a list of runs differ from run to run: those are shown before what is the same in all of them."""
+"""The columns of a list of runs that differ from run to run: they are shown before those that are the same in all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
 
-#: Runs that are compared, from the first one on: enough to tell, and quick however long the list is.
+#: Runs that are compared, from the first one on: enough to decide, and fast for a list of any length.
 COMPARED = 400
 
 

@@ -16,25 +16,25 @@ from registry_tui.screens.tracking.run_list import RunList, RunView
 
 
 def views_of(memory: Any, experiment: str) -> dict[str, RunView]:
-    """The views kept for an experiment, by name; what is not understood is left out."""
+    """The saved views of an experiment, by name; invalid ones are left out."""
     kept = memory.get(f"views {experiment}", {})
     return {name: view for name, value in kept.items() if (view := _view(value)) is not None}
 
 
 def keep(memory: Any, experiment: str, views: Mapping[str, RunView]) -> None:
-    """Keeps an experiment's views."""
+    """Saves an experiment's views."""
     memory.set(f"views {experiment}", {name: asdict(view) for name, view in views.items()} or None)
 
 
 def default_view(memory: Any, experiment: str) -> tuple[str, RunView] | None:
-    """The view that an experiment is opened with, by name; None when there is none."""
+    """The default view of an experiment, by name; None if there is none."""
     name = memory.get(f"view {experiment}")
     view = views_of(memory, experiment).get(name) if isinstance(name, str) else None
     return None if view is None else (name, view)
 
 
 def make_default(memory: Any, experiment: str, name: str | None) -> None:
-    """Opens an experiment with a kept view from now on; None: as it was before."""
+    """Opens an experiment with a saved view from now on; None: without one."""
     memory.set(f"view {experiment}", name)
 
 
@@ -48,7 +48,7 @@ def _view(value: Any) -> RunView | None:
 
 
 def open_views(screen: RunList) -> None:
-    """Offers the kept views, to keep the present one, and to delete one."""
+    """Offers the saved views, saving the current one, and deleting one."""
     experiment = screen.place.args["experiment"]
     memory = screen.program.memory
     views = views_of(memory, experiment)

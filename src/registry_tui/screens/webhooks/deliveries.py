@@ -1,4 +1,4 @@
-"""A webhook: what was sent to it, and what waits."""
+"""A webhook: its sent and queued deliveries."""
 
 from __future__ import annotations
 

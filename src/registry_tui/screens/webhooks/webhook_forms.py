@@ -1,4 +1,4 @@
-"""Forms that make and change webhooks."""
+"""Forms that create and change webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVENTS = "*, version.ready, deployment.* …"
 
 
 def show_secret(app: App[Any], made: WebhookSecret) -> None:
-    """Shows a webhook's new secret, which is seen only once."""
+    """Shows a webhook's new secret, which is visible only once."""
     from registry_tui.screens.base.viewer import View
 
     note = (
@@ -30,19 +30,19 @@ def show_secret(app: App[Any], made: WebhookSecret) -> None:
 
 
 class _WebhookForm(Form[Result]):
-    """The rows that making and changing have in common."""
+    """The rows common to creating and changing."""
 
     def address_rows(self, url: str = "", events: Sequence[str] = ("*",)) -> Iterable[Widget]:
         yield row("Address", Input(url, compact=True, id="url", placeholder="https://hooks.example.com/registry"))
         yield row("Events", Input(", ".join(events), compact=True, id="events", placeholder=_EVENTS))
 
     def typed(self, name: str) -> str:
-        """What is in a field."""
+        """The text in a field."""
         return self.query_one(f"#{name}", Input).value.strip()
 
     @property
     def events(self) -> list[str]:
-        """The patterns that are typed."""
+        """The typed patterns."""
         return [part.strip() for part in self.typed("events").split(",") if part.strip()]
 
     def problem_of(self) -> str | None:
@@ -52,7 +52,7 @@ class _WebhookForm(Form[Result]):
 
 
 class CreateWebhook(_WebhookForm["WebhookSecret"]):
-    """Makes a webhook; its secret is shown once."""
+    """Creates a webhook; its secret is shown once."""
 
     TITLE_TEXT = "Create webhook"
     AFTERWARDS = "the secret is shown when it is there"
@@ -97,12 +97,12 @@ class CreateWebhook(_WebhookForm["WebhookSecret"]):
         return await self.program.client.create_webhook(request)
 
     def answered_late(self, result: WebhookSecret) -> None:
-        """The secret is shown all the same: nobody can see it later."""
+        """The secret is shown anyway: it cannot be seen later."""
         show_secret(self.app, result)
 
 
 class ChangeWebhook(_WebhookForm["Webhook"]):
-    """Another address, other events."""
+    """Changes the address or the events."""
 
     OK = "Change"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WebhooksScreen(ListScreen):
-    """Those of the environments that the person administers, and their own; those that hear of a model."""
+    """Those of the environments that the user administers, and their own; or those that are notified about a model."""
 
     SECTION = "environments"
     ACTIONS = WEBHOOKS
