@@ -29,7 +29,7 @@ from registry_tui.schemas.stages import Stage, StageStatus, purpose_of
 app = session.new_app("Approvals: whether a version may enter a stage. Who asks, who decides, and with which words.")
 rules = session.new_app("Rules of promotion: protected aliases, stages that need an approval.")
 
-#: Exit codes of `models wait-approved`, beside 1 for failures and 2 for wrong usage.
+#: Exit codes of `models wait-approved`, in addition to 1 for failures and 2 for wrong usage.
 REJECTED = 3
 TIMED_OUT = 4
 WITHDRAWN = 5

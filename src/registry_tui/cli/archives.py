@@ -1,4 +1,4 @@
-"""`models manifest`, `verify`, `scan`, `bom`, `search`, `diff`, `download`: what is stored of versions."""
+"""`models manifest`, `verify`, `scan`, `bom`, `search`, `diff`, `download`: the archives of versions."""
 
 from __future__ import annotations
 
@@ -266,10 +266,10 @@ def download(
 
 
 async def _download(client: RegistryClient, version: ModelVersion, into: Path) -> int:
-    """Puts the archive's files into a new folder, all of them or none; returns how many. A further call goes on with
-    what one that failed had fetched.
+    """Downloads the archive's files into a new folder, all or none; returns how many. Another call resumes a failed
+    download.
 
-    Raises RegistryError when the folder already exists, or when a file is not what the manifest says.
+    Raises RegistryError when the folder already exists, or when a file does not match the manifest.
     """
     status = output.Status()
     began: list[tuple[float, int]] = []

@@ -1,4 +1,4 @@
-"""`runs artifacts`: what a run left behind."""
+"""`runs artifacts`: the artifacts of runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = [
     Column[Artifact]("SIZE", lambda each: "folder" if each.is_folder else words.size(each.size), right=True),
     Column[Artifact]("PATH", lambda each: each.path),
 ]
-#: Bytes that `cat` asks for at a time.
+#: Bytes that `cat` requests at a time.
 CHUNK = 4 << 20
 #: HTTP's status when no byte is left (RFC 9110, 15.5.17).
 BEHIND_THE_END = 416
@@ -53,7 +53,7 @@ def _plain(path: str) -> str:
 
 
 async def _entries(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
-    """The entries of a folder; says which of the run's own are hidden by those of a logged model."""
+    """The entries of a folder; reports which of the run's own are hidden by those of a logged model."""
     folder = await client.artifacts(project, run, path)
     for name in folder.hidden:
         output.note(f"The run's own {name} is left out: the logged model {folder.logged_model_id} has the same path")
@@ -111,7 +111,7 @@ def get(
             try:
                 below = [entry.path for entry in await _tree(client, project, run, path) if not entry.is_folder]
             except NotFound:
-                below = []  # not a folder; if it is not a file either, the download says so
+                below = []  # not a folder; if it is not a file either, the download reports that
             if not below:
                 name = PurePosixPath(path).name
                 place = safe_target(into, name) if name and into.is_dir() else into
@@ -132,7 +132,7 @@ def get(
 
 
 def _require_free(places: Iterable[Path], overwrite: bool) -> None:
-    """Raises RegistryError for the first place that a file has, unless it may be replaced."""
+    """Raises RegistryError for the first path where a file exists, unless it may be replaced."""
     taken = None if overwrite else next((place for place in places if os.path.lexists(place)), None)
     if taken is not None:
         raise RegistryError(f"{taken} already exists", action="Choose another place, or add --overwrite")

@@ -1,4 +1,5 @@
-"""Questions to the person at the terminal: what is typed is read here alone, and only where somebody can answer."""
+"""Questions to the user at the terminal: the only place that reads typed input, and only from an interactive
+terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import typer
 
 
 def possible() -> bool:
-    """Whether somebody can answer: questions are written to stderr, and answers read from standard input."""
+    """Whether the user can answer: questions are written to stderr, and answers read from standard input."""
     return bool(sys.stdin and sys.stderr and sys.stdin.isatty() and sys.stderr.isatty())
 
 
@@ -18,9 +19,9 @@ def yes(question: str, *, default: bool = False) -> bool:
 
 
 def secret(question: str, option: str, instead: str = "", *, twice: bool = False) -> str:
-    """Asks for a secret, which is not shown as it is typed; `twice` to be sure of a new one.
+    """Asks for a secret, which is not shown as it is typed; `twice` to confirm a new one.
 
-    Raises BadParameter where nobody can answer; it names `option`, and what else can be given `instead`.
+    Raises BadParameter without an interactive terminal; the message names `option`, and the alternative `instead`.
     """
     if not possible():
         raise typer.BadParameter(f"nobody can be asked here: give it{instead}", param_hint=option)

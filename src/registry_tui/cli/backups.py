@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry_tui.service.backup.taking import Progress, Taken
     from registry_tui.service.stores.base import Bucket
 
-#: Where a passphrase may be, beside a file; no process that the platform starts gets it.
+#: The variable for a passphrase, as an alternative to a file; no process that the platform starts gets it.
 PASSPHRASE = "REGISTRY_TUI_BACKUP_PASSPHRASE"
 _OR_VARIABLE = f", or {PASSPHRASE}"
 
@@ -141,7 +141,7 @@ def restore(
     home = Home.resolve()
     choice = Choice(database) if database else None
     if choice is not None:
-        # What could not take the rows is refused before anything is done.
+        # A target that cannot take the rows is refused before anything is done.
         moving.require_place(choice)
     with _words():
         passphrase = _passphrase(passphrase_file)
@@ -304,7 +304,7 @@ def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False)
             else:
                 output.note(step.what)
     finally:
-        work.close()  # interrupted here, it goes back at once
+        work.close()  # interrupted here, it is rolled back immediately
     if as_json:
         print(json.dumps({"done": True, "rows": dict(done.rows), "before": str(done.before)}))
     else:
@@ -330,7 +330,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
 
 
 def _summary_of(place: BackupPlace, id_: str) -> dict[str, object]:
-    """One line of a list: of a manifest that is not kept, since each holds all of its objects."""
+    """A backup's line in a list; the manifest is not kept in memory, since it lists all of its objects."""
     from registry_tui.service.backup.sealing import DamagedBackup
 
     try:
@@ -340,7 +340,7 @@ def _summary_of(place: BackupPlace, id_: str) -> dict[str, object]:
 
 
 def _shown(work: Generator[Progress, None, _Result]) -> _Result:
-    """Does work and shows how far it is; its result."""
+    """Runs work and shows its progress; returns its result."""
     status = output.Status()
     try:
         while True:
@@ -358,7 +358,7 @@ def _shown(work: Generator[Progress, None, _Result]) -> _Result:
 
 
 def _store(place: str, reached: stores.Reached) -> Store:
-    """A backup's place; a folder is one of this machine, from where the command runs."""
+    """A backup's location; a folder is one of this machine, relative to the current directory."""
     return reached(place if "://" in place else str(Path(place).expanduser().absolute()))
 
 
@@ -376,7 +376,7 @@ def _require_usable(bucket: Bucket) -> None:
 
 @contextmanager
 def _words() -> Iterator[None]:
-    """Turns what a store answers into what the command line shows."""
+    """Turns a store's errors into errors of the command line."""
     from registry_tui.service.errors import ServiceError
 
     try:
@@ -392,7 +392,7 @@ def _passphrase(file: str | None) -> str:
 
 
 def _new_passphrase(file: str | None) -> str:
-    """A passphrase that a backup is to have; typed twice. Raises BadParameter for a short one."""
+    """A passphrase for a new backup; typed twice. Raises BadParameter for a short one."""
     from registry_tui.service.backup.sealing import SHORTEST
 
     if file is None and not os.environ.get(PASSPHRASE):

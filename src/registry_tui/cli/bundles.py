@@ -1,4 +1,4 @@
-"""`models export`, `models import`: versions that go where no network does, and models that come from elsewhere."""
+"""`models export`, `models import`: versions for networks without a connection, and models from elsewhere."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
     listed, target = folder / "requirements.txt", folder / "wheels"
     listed.write_bytes(content)
     command = [*_pip(), "download", "--only-binary", ":all:", "--disable-pip-version-check", "--no-input"]
-    # For the model's Python, whichever pip's own is.
+    # For the model's Python, whichever Python pip itself runs with.
     command += ["--python-version", await _python(client, version)]
     output.note("Fetching the wheels of its requirements")
     done = await asyncio.to_thread(
@@ -104,7 +104,7 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
 
 
 def _pip() -> list[str]:
-    """How pip is called: this environment's own where it has one, else the machine's. Raises RegistryError."""
+    """The command for pip: this environment's own where it has one, else the machine's. Raises RegistryError."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if (found := shutil.which("pip3") or shutil.which("pip")) is not None:
@@ -116,7 +116,7 @@ def _pip() -> list[str]:
 
 
 async def _python(client: RegistryClient, version: ModelVersion) -> str:
-    """The Python that the version was logged with, as its bill of materials says, or the one that runs here."""
+    """The Python version that the model was logged with, from its bill of materials, or the running one."""
     with suppress(NotFound):
         document = (await client.bom(version.registry_id, version.model_id, version.version)).document
         for each in document["components"]:
@@ -190,7 +190,7 @@ async def _import(
 
 
 async def _nothing_else(_version: ModelVersion) -> None:
-    """A folder brings nothing besides its files."""
+    """A folder has nothing to add to its files."""
 
 
 async def _import_bundle(
@@ -226,7 +226,7 @@ async def _import_bundle(
     files = {each.path: Upload(each.size, partial(bundle.open, each)) for each in layers}
 
     async def keep(made: ModelVersion) -> None:
-        """What lies beside the files. Done again, it is the same."""
+        """Stores the signatures and the card. Repeating it has no further effect."""
         here = (made.registry_id, made.model_id, made.version)
         for each in bundle.of_type(modelpack.SIGNATURE):
             try:
@@ -242,7 +242,7 @@ async def _import_bundle(
 
 
 def _bom(bundle: Bundle) -> tuple[dict[str, Any] | None, RunFacts]:
-    """The bill of materials, and what it says of the run. Raises RegistryError."""
+    """The bill of materials, and its facts about the run. Raises RegistryError."""
     manifests = bundle.of_type(modelpack.ARCHIVE_MANIFEST)
     for each in bundle.of_type(modelpack.BOM) if manifests else ():
         return read_bom(bundle.read(each), manifests[0].sha256)
@@ -250,7 +250,7 @@ def _bom(bundle: Bundle) -> tuple[dict[str, Any] | None, RunFacts]:
 
 
 def _card(bundle: Bundle) -> CardChange | None:
-    """The card that a person wrote. Raises RegistryError."""
+    """The card that a user wrote. Raises RegistryError."""
     for each in bundle.of_type(modelpack.CARD):
         try:
             return CardChange(text=bundle.read(each).decode())
@@ -263,11 +263,11 @@ def _card(bundle: Bundle) -> CardChange | None:
 
 
 async def _tell_differences(client: RegistryClient, made: ModelVersion, before: dict[str, Any]) -> None:
-    """What the bundle's bill of materials says otherwise than the one that was made here."""
+    """Reports the differences between the bundle's bill of materials and the one made here."""
     try:
         here = (await client.bom(made.registry_id, made.model_id, made.version)).document
     except NotFound:
-        return  # the workflow's log says why there is none
+        return  # the workflow's log has the reason for its absence
     for line in bom_difference(before, here):
         output.note(f"{line.kind} {line.name}: {line.one or 'none'} in the bundle, {line.other or 'none'} here")
 
@@ -305,13 +305,13 @@ async def _register(
         await session.wait(client, accepted.workflow)
     except RegistryError:
         if (await client.workflow(accepted.workflow.id)).status.finished:
-            # The workflow can be tried again by itself, and the same import starts over.
+            # The workflow can be retried by itself, and the same import starts over.
             await uploading.end(credentials, run)
         raise
     made = accepted.resource
     await keep(made)
     found = await client.version(made.registry_id, made.model_id, made.version)
-    await uploading.end(credentials, run)  # the last of all: what is killed behind it needs nothing more
+    await uploading.end(credentials, run)  # the last step: a process killed after it leaves nothing to clean up
     return found
 
 
@@ -319,7 +319,7 @@ async def _there(client: RegistryClient, project: str, request: RegisterModel) -
     """The oldest stored version of the model with the files of the import."""
     registry = (await client.project(project)).registry_id
     if registry is None:
-        return None  # what registers says what to do
+        return None  # registering reports the error with the fix
     with suppress(NotFound):
         listed = await client.versions(
             registry, request.name, status="READY", content=request.content, order_by="version", page_size=10

@@ -1,4 +1,4 @@
-"""`models card`: what a version is, for people, in Markdown."""
+"""`models card`: the description of a version for people, in Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`database`: where the platform keeps its rows."""
+"""`database`: the location of the platform's rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`demo`: something to look at.
+"""`demo`: example data to explore.
 
-Functions import what they need: Textual for `--play` only.
+Functions import their dependencies: Textual for `--play` only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def demo(
     try:
         (remove_demo if remove else load)(Home.resolve(), tell)
     except BaseExceptionGroup as group:
-        # Projects are loaded side by side: the first failure is reported.
+        # Projects are loaded in parallel: the first failure is reported.
         raise group.exceptions[0] from group
     finally:
         status.close()

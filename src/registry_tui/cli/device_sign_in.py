@@ -1,4 +1,4 @@
-"""A sign-in with a device code, as a person in a shell sees it."""
+"""A sign-in with a device code, on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from registry_tui.schemas.sign_in import DeviceCode, IdToken, Issuer
 
 
 def issuer_of(context: Context) -> Issuer | None:
-    """The issuer where people of a service sign in. Raises ServiceUnavailable, RegistryError."""
+    """The issuer that users of a service sign in at. Raises ServiceUnavailable, RegistryError."""
     from registry_tui.client.client import RegistryClient
 
     async def ask() -> Issuer | None:
@@ -19,14 +19,14 @@ def issuer_of(context: Context) -> Issuer | None:
             try:
                 return (await client.sign_in_ways()).issuer
             except (NotFound, Refused):
-                # A service of an older version asks for a token here.
+                # A service of an older version requires a token here.
                 return None
 
     return asyncio.run(ask())
 
 
 def token_of(context: Context, issuer: Issuer) -> str:
-    """The token that a service gives for a sign-in at its issuer; shows the code, and waits for the person.
+    """The token that a service returns for a sign-in at its issuer; shows the code, and waits for the user.
 
     Raises SignInFailed, ServiceUnavailable, Refused.
     """
@@ -49,7 +49,7 @@ def token_of(context: Context, issuer: Issuer) -> str:
 
 
 def _show(context: Context, issuer: Issuer, code: DeviceCode) -> None:
-    # What is allowed at the issuer is good for this service, which others could name as theirs.
+    # Shows both: a confirmation authorizes this service, and a service may name any issuer and client as its own.
     output.note(f"Signing in to {context.url} (client {issuer.client_id} at {issuer.url})")
     output.note(f"Open {code.verification_uri} in a browser, on any machine, and type the code there:")
     output.note(f"  {code.user_code}")
@@ -60,7 +60,7 @@ def _show(context: Context, issuer: Issuer, code: DeviceCode) -> None:
 
 
 def no_issuer(url: str) -> RegistryError:
-    """The error about a service where people sign in with tokens only."""
+    """The error about a service where users sign in with tokens only."""
     return RegistryError(
         f"People sign in to {url} with tokens only: it has no issuer",
         action=f"Sign in with a token: `registry-tui login {url}`; an administrator names one: `registry-tui oidc set`",

@@ -1,4 +1,4 @@
-"""`environments roles`: which roles users and groups have in an environment."""
+"""`environments roles`: the roles of users and groups in an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`environments`: clouds' corners, each with its object store, its workspaces and at most one Model Registry."""
+"""`environments`: parts of clouds, each with its object store, its workspaces and at most one Model Registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`events`: who did what, when, to which resource, with which outcome."""
+"""`events`: actions with their user, time, resource and outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`models evidence`: the folder that an auditor asks for."""
+"""`models evidence`: the folder for an auditor."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def restore(
 async def _ids_and_default(client: RegistryClient, project: str, named: list[str]) -> tuple[list[str], str]:
     """The IDs of experiments, and that of the project's default experiment.
 
-    A name that no experiment has stays, so that the answer tells of it.
+    An unknown name is kept, so that the response reports it.
     """
     found = []
     for name in named:

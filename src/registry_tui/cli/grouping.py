@@ -1,4 +1,4 @@
-"""Groups of commands: their lists say the whole first sentence of each, and wrong usage gets a plain message."""
+"""Groups of commands: their lists have the whole first sentence of each, and wrong usage gets a plain message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WHOLE = 10_000
 
 
 class CommandGroup(TyperGroup):
-    """What every group of commands does."""
+    """The common behaviour of all groups of commands."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Lists the commands, each with the first sentence of its help."""
@@ -23,7 +23,7 @@ class CommandGroup(TyperGroup):
             formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Finds the command that is meant; for one that there is not, names what looks like it."""
+        """Finds the command by name; for an unknown one, suggests similar names."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
             like = get_close_matches(args[0], known)
@@ -32,7 +32,7 @@ class CommandGroup(TyperGroup):
         return found
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command. A value that does not fit gets a message of ours, not that of Typer's schema."""
+        """Runs the command. An invalid value gets our own message, not that of Typer's schema."""
         from pydantic import ValidationError
 
         from registry_tui.wording.mistakes import said

@@ -1,4 +1,4 @@
-"""`idbroker`: mappings of environments without RAZ, which decide what machine users reach."""
+"""`idbroker`: mappings of environments without RAZ, which decide the access of machine users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry_tui.wording.idbroker import parsed, synchronized
 
 app = session.new_app("IDBroker: mappings of machine users to roles, in environments without RAZ.")
 
-#: Ends of a synchronization that leave the object store as it was.
+#: Outcomes of a synchronization that leave the object store unchanged.
 _NOT_DONE = (SyncStatus.FAILED, SyncStatus.REJECTED, SyncStatus.TIMEDOUT)
 
 
@@ -117,7 +117,7 @@ def status(environment: session.EnvironmentArgument, as_json: session.JsonOption
 
 
 def _end(found: IdBrokerSyncStatus, asked: bool) -> None:
-    """A synchronization that was asked for and failed is an error."""
+    """A failed synchronization is an error if it was requested."""
     if asked and found.global_status in _NOT_DONE:
         output.note(synchronized(found))
         raise typer.Exit(1)

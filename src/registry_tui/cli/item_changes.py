@@ -1,4 +1,4 @@
-"""Shared parts of commands about several runs or experiments: asking before, and reporting each item's outcome."""
+"""Shared parts of commands about several runs or experiments: the confirmation, and reporting each item's outcome."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def confirm(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Asks before items are deleted, with their number, the first names, and what depends on them."""
+    """Asks before items are deleted, with their number, the first names, and their dependents."""
     count = counted(len(named), noun) if len(named) > 1 else f"the {noun}"
     more = ", …" if len(named) > _LISTED else ""
     shown = ", ".join(output.cell(each) for each in named[:_LISTED])
@@ -46,7 +46,7 @@ def change(
     *,
     as_json: bool,
 ) -> None:
-    """Changes items, however many, and prints the outcome."""
+    """Changes any number of items, and prints the outcome."""
     changes = session.ask(lambda client: in_parts(ids, lambda part: ask(client, part)))
     report(changes, done, noun, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""`keys`: API keys with which deployments are called."""
+"""`keys`: API keys for calling deployments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lineage` of each noun: what it came from and what depends on it, as a tree, as JSON, or as a graph for Graphviz."""
+"""`lineage` of each noun: its origins and its dependents, as a tree, as JSON, or as a graph for Graphviz."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logged_models = session.new_app("Models that runs of a project logged.")
 def print_lineage(
     ref: Callable[[RegistryClient], Awaitable[str]], depth: int, each: int, as_json: bool, as_dot: bool
 ) -> None:
-    """Asks for the lineage of what `ref` finds, and prints it."""
+    """Requests the lineage of the reference that `ref` returns, and prints it."""
     if as_json and as_dot:
         raise typer.BadParameter("give one of --json and --dot")
 
@@ -42,7 +42,7 @@ def print_lineage(
 
 
 def named(kind: str, *parts: str) -> Callable[[RegistryClient], Awaitable[str]]:
-    """A reference that needs no question."""
+    """A reference that needs no request."""
 
     async def ref(client: RegistryClient) -> str:
         return reference(kind, *parts)

@@ -1,6 +1,6 @@
-"""Options of `up` and `serve` that let other machines in.
+"""Options of `up` and `serve` that open the platform to other machines.
 
-Functions import what they need, so that the help and errors of a missing extra come without the platform.
+Functions import their dependencies, so that the help and errors of a missing extra come without the platform.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def choose(
     plain_http: bool,
     new_certificate: bool,
 ) -> Listening | None:
-    """What the options say; None without --listen. Raises CannotListen, BadParameter."""
+    """The options' choice; None without --listen. Raises CannotListen, BadParameter."""
     if listen is None:
         if certificate or key or names or plain_http or new_certificate:
             raise typer.BadParameter("this needs --listen HOST:PORT", param_hint="--listen")
@@ -71,7 +71,7 @@ def choose(
 
 
 def keep(home: Home, chosen: Listening, *, new_certificate: bool = False) -> bool:
-    """Keeps the choice for this start; returns whether a running service has to start again. Raises CannotListen."""
+    """Stores the choice for this start; returns whether a running service must restart. Raises CannotListen."""
     from registry_tui.platform import server_certificate
 
     before = listening.load(home)
@@ -98,7 +98,7 @@ def _service_runs(home: Home) -> bool:
 
 
 def describe(home: Home) -> str:
-    """Where the platform listens and how to sign in; empty where it does not."""
+    """Where the platform listens and how to sign in; empty where it does not listen."""
     where = listening.load(home)
     if where is None:
         return ""

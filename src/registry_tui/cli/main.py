@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
-Functions import what they need, so that a command starts quickly.
+Functions import their dependencies, so that a command starts quickly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
 if TYPE_CHECKING:
     from registry_tui.schemas.base import FieldProblem
 
-#: Set to anything: an unexpected error shows where it came from.
+#: If set to any value, an unexpected error shows its traceback.
 DEBUG_VARIABLE = "REGISTRY_TUI_DEBUG"
 
 #: Noun or verb, and the module and attribute of its typer application or command function.
@@ -83,7 +83,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
 class LazyGroup(CommandGroup):
-    """Imports a command's module when that command is asked for, so that each starts with little."""
+    """Imports a command's module when that command is used, so that each starts with little."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -156,7 +156,7 @@ def root(
     if data_dir:
         os.environ[ENVIRONMENT_VARIABLE] = os.path.abspath(os.path.expanduser(data_dir))  # noqa: PTH100, PTH111 not resolved
     if data_dir:
-        # What was typed last goes before what the shell exports.
+        # Typed options override exported variables.
         os.environ.pop("REGISTRY_TUI_CONTEXT", None)
     if context_name:
         os.environ["REGISTRY_TUI_CONTEXT"] = context_name
@@ -181,7 +181,7 @@ def _use_key(key: str) -> None:
 
 
 def run() -> None:
-    """Runs the command line and turns every failure into words and an exit code."""
+    """Runs the command line and turns every failure into a message and an exit code."""
     from registry_tui.platform.errors import PlatformError
     from registry_tui.platform.extras import missing_of
 
@@ -194,7 +194,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader is gone, so there is nothing to report.
+        # The reader closed the pipe, so there is nothing to report.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
@@ -217,7 +217,8 @@ def run() -> None:
 
 
 def _open_closed_outputs() -> None:
-    """Opens what a shell closed (`>&-`), to nowhere: the next file or socket would get what is printed."""
+    """Opens descriptors closed by the shell (`>&-`) to the null device: the next file or socket would get the
+    output."""
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -228,14 +229,14 @@ def _open_closed_outputs() -> None:
 
 
 def _problems(error: Exception) -> list[FieldProblem]:
-    """Which fields of a request the service found wrong."""
+    """The fields of a request that the service found invalid."""
     from registry_tui.client.errors import ServiceProblem
 
     return error.problem.errors if isinstance(error, ServiceProblem) else []
 
 
 def fail(message: str, action: str | None = None, request_id: str | None = None) -> None:
-    """Says what failed and what to do on stderr, and exits with 1."""
+    """Prints the error and how to fix it on stderr, and exits with 1."""
     from registry_tui.wording.text import safe_lines
 
     print(f"registry-tui: {safe_lines(message)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`deployments manifest`: what a deployment serves, for Kubernetes."""
+"""`deployments manifest`: a deployment as manifests for Kubernetes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from registry_tui.schemas.people import User
 
 
 class Shell(StrEnum):
-    """A shell whose completion is known."""
+    """A shell with known completion."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -22,7 +22,7 @@ class Shell(StrEnum):
 
 
 async def _who(client: RegistryClient) -> tuple[User, str]:
-    """The person, and how this machine's clock differs from the service's."""
+    """The user, and how this machine's clock differs from the service's."""
     return await client.whoami(), client.clock.difference
 
 

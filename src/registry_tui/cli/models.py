@@ -133,7 +133,7 @@ def list_(
                 except (Conflict, NotFound) as error:
                     if registry:
                         raise
-                    # One that is being made or removed does not hide the models of others.
+                    # A registry that is being created or removed does not hide the models of others.
                     output.note(f"{error.message}; its models are left out")
                     page = Page(items=[])
                 items += page.items

@@ -1,4 +1,4 @@
-"""`oidc`: the OpenID provider where people sign in, as the administrator sets it."""
+"""`oidc`: the OpenID provider for signing in, as configured by the administrator."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The output of commands: tables for people, JSON for scripts. Data goes to stdout, everything else to stderr.
 
-Text from outside is shown, never obeyed: control characters never reach the terminal, except in JSON, which escapes
-them itself.
+Text from outside is made safe: control characters never reach the terminal, except in JSON, which escapes them itself.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from registry_tui.terminal.preferences import load_preferences
 from registry_tui.wording import text, words
 
 Item = TypeVar("Item")
-#: Items asked for at a time; also what a table's widths are measured on.
+#: Items requested at a time; also the rows that a table's widths are measured from.
 PAGE = 200
-#: Cells of a flexible column on a terminal that is too narrow.
+#: Minimum cells of a flexible column on a narrow terminal.
 NARROWEST = 12
 
 
@@ -36,7 +35,7 @@ NARROWEST = 12
 class Column(Generic[Item]):
     """A column of a table: its title, and how to get its value from an item.
 
-    Numbers stand to the right; flexible columns are cut first where the terminal is narrow.
+    Numbers are right-aligned; flexible columns are cut first where the terminal is narrow.
     """
 
     title: str
@@ -112,14 +111,14 @@ async def print_list(
 
 
 def with_links(shown: str) -> str:
-    """The text with addresses as links on a terminal that has them, unless the settings say otherwise."""
+    """The text with addresses as links on a terminal that supports them, unless disabled in the settings."""
     if "://" not in shown or not sys.stdout.isatty():
         return shown
     return linked(shown) if load_preferences(Home.resolve()).links else shown
 
 
 class Table:
-    """Aligned columns, whose widths come from the first rows; what is printed into a pipe is never cut."""
+    """Aligned columns, with widths from the first rows; output into a pipe is never cut."""
 
     def __init__(self, columns: Sequence[Column[Any]]) -> None:
         self.columns = columns
@@ -188,7 +187,7 @@ def _json(value: object, indent: int | None) -> str:
 
 
 def write(data: str) -> None:
-    """Writes to stdout; a reader that went away ends the command quietly."""
+    """Writes to stdout; a closed pipe ends the command quietly."""
     try:
         sys.stdout.write(data)
     except BrokenPipeError:
@@ -199,7 +198,7 @@ def write(data: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Writes bytes to stdout as they are."""
+    """Writes bytes to stdout unchanged."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -208,7 +207,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def flush() -> None:
-    """Sends what was written on its way."""
+    """Flushes stdout."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -216,7 +215,7 @@ def flush() -> None:
 
 
 def _reader_is_gone() -> NoReturn:
-    # Python flushes once more at its end; that has to go somewhere.
+    # Python flushes once more at its end, which needs a valid target.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(0)
 
@@ -227,7 +226,7 @@ def note(message: str) -> None:
 
 
 class Status:
-    """One line on stderr that tells how far something is: rewritten on a terminal, a line a change elsewhere."""
+    """One line on stderr with the progress: rewritten on a terminal, a line for each change elsewhere."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -251,7 +250,7 @@ class Status:
             self._last = key or shown
 
     def close(self) -> None:
-        """Takes the line away, so that what follows starts on a clean one."""
+        """Clears the line, so that the next output starts on a clean one."""
         if self._live and self._last:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
         self._last = ""

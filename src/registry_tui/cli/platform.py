@@ -1,6 +1,6 @@
 """`up`, `down`, `status`, `logs`, `restart`: the platform of one home.
 
-Functions import what they need, so that the help and errors of a missing extra come without the platform.
+Functions import their dependencies, so that the help and errors of a missing extra come without the platform.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def start(
     new_certificate: bool = False,
     database: str | None = None,
 ) -> None:
-    """Starts the platform with progress, listening as `chosen`; None leaves that as it is."""
+    """Starts the platform with progress, listening as `chosen`; None leaves that unchanged."""
     _tell(_up(home, chosen, new_ports, new_certificate, database), as_json)
 
 
 def _up(
     home: Home, chosen: Listening | None, new_ports: bool, new_certificate: bool, database: str | None
 ) -> Iterator[PartProgress]:
-    """Starts the platform; a missing one is reported as any other failure."""
+    """Starts the platform; a missing extra is reported like any other failure."""
     extras.require("platform")
     from registry_tui.platform import lifecycle
     from registry_tui.platform.database_choice import Choice
@@ -124,7 +124,7 @@ def restart(part: Annotated[Part, typer.Argument(help="Which part.")], as_json: 
 
 
 def _tell(progress: Iterator[PartProgress], as_json: bool) -> None:
-    """Shows each change of a part; as lines of JSON a failure is the last line as well as the exit code."""
+    """Shows each change of a part; with JSON lines, a failure is the last line in addition to the exit code."""
     began = time.monotonic()
     try:
         for one in progress:
@@ -224,7 +224,7 @@ def logs(
 
 
 def _follow(path: Path) -> None:
-    """Prints what is added to a file, also after it was rotated, until interrupted."""
+    """Prints lines added to a file, also after it was rotated, until interrupted."""
     file = path.open(encoding="utf-8", errors="replace")
     file.seek(0, 2)
     while True:

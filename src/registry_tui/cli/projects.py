@@ -1,4 +1,4 @@
-"""`projects` and their collaborators; `env`, which lets stock MLflow code work in a project."""
+"""`projects` and their collaborators; `env`, which configures stock MLflow code for a project."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLLABORATORS = [
     Column[Collaborator]("USER", lambda each: each.user),
     Column[Collaborator]("ROLE", lambda each: each.role),
 ]
-#: Variables that would lead MLflow's client elsewhere, or make it sign in another way, in spite of the exports.
+#: Variables that would redirect MLflow's client, or change its authentication, despite the exports.
 ELSEWHERE = frozenset(
     {
         "MLFLOW_REGISTRY_URI",
@@ -192,7 +192,7 @@ def env(
     """
     credentials = session.ask(lambda client: client.credentials(project))
     address = urlsplit(credentials.tracking_uri)
-    # A proxy reads what goes through it without TLS, the password or token too.
+    # A proxy reads unencrypted traffic, including the password or token.
     readable = [address.hostname] if address.scheme == "http" and address.hostname else []
     exports = {**without_proxy(besides=readable), **credentials.as_exports()}
     if as_json:

@@ -1,4 +1,4 @@
-"""`models promote`: a version goes on into another registry."""
+"""`models promote`: copying a version into another registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ranger`: services and policies of RAZ-enabled environments, which decide what machine users reach."""
+"""`ranger`: services and policies of RAZ-enabled environments, which decide the access of machine users."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ServiceOption = Annotated[
     str,
     typer.Option("--service", "-s", help="The service.", autocompletion=session.completes(_service_names)),
 ]
-#: For commands about a policy that exists.
+#: For commands about an existing policy.
 ServiceOfPolicyOption = Annotated[
     str | None,
     typer.Option(
@@ -339,5 +339,5 @@ def _with_people(policy: RangerPolicy, added: list[str], removed: list[str]) -> 
 
 
 def _last(name: str) -> str:
-    """The last part of a machine user's name, by which it is known too."""
+    """The last part of a machine user's name, which identifies it too."""
     return name.rpartition("_")[2]

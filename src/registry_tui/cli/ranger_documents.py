@@ -1,4 +1,4 @@
-"""Policies and roles of Ranger that are given as JSON."""
+"""Policies and roles of Ranger given as JSON."""
 
 from __future__ import annotations
 

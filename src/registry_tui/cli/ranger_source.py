@@ -1,4 +1,4 @@
-"""`ranger source`: the outside Ranger that an environment obeys, instead of policies of its own."""
+"""`ranger source`: the external Ranger that an environment uses, instead of its own policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line's reference, made from the commands: `python -m registry_tui.cli.reference > docs/cli.md`."""
+"""The command line's reference, generated from the commands: `python -m registry_tui.cli.reference > docs/cli.md`."""
 
 from __future__ import annotations
 

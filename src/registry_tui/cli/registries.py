@@ -68,7 +68,7 @@ MODELS = [
 
 
 def _access(found: ModelRegistry) -> str:
-    """Whether the machine user may use its storage, and how to let it."""
+    """Whether the machine user may use its storage, and how to grant that."""
     return registry_access_said(found, f"`registry-tui registries grant-storage {found.name}` grants it")
 
 
@@ -108,7 +108,7 @@ def _print(found: ModelRegistry, as_json: bool) -> None:
 
 
 async def _finish(client: RegistryClient, accepted: Accepted[ModelRegistry], wait: bool, as_json: bool) -> None:
-    """Waits if wanted, then prints the registry as it is now; of started work, the workflow's ID goes to stderr."""
+    """Waits if wanted, then prints the registry's current state; the ID of a started workflow goes to stderr."""
     if wait:
         await session.wait(client, accepted.workflow)
         _print(await client.registry(accepted.resource.id), as_json)
@@ -150,7 +150,7 @@ def show(registry: session.RegistryArgument, as_json: session.JsonOption = False
 
 
 async def _tried(client: RegistryClient, registry: str) -> ModelRegistry:
-    """A registry whose machine user's access and NFS were just tried."""
+    """A registry after checking its machine user's access and NFS."""
     await client.storage_access(registry)
     return await client.registry(registry)
 
@@ -289,7 +289,7 @@ def forget_key(registry: session.RegistryArgument, as_json: session.JsonOption =
 
 
 async def _measured(client: RegistryClient, registry: str, max_age: float | None) -> StorageUsage:
-    """Waits until nothing is being measured; says how far it is. Raises RegistryError when measuring failed."""
+    """Waits until no measurement is running, with progress. Raises RegistryError when measuring failed."""
     status = output.Status()
     try:
         found = await client.storage(registry, max_age=max_age)

@@ -1,4 +1,4 @@
-"""`rules`: the conditions that a version has to meet before it is deployed, promoted or given an alias."""
+"""`rules`: the conditions that a version must meet before it is deployed, promoted or given an alias."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def check(
 
 
 def _problems(version: ModelVersion) -> list[str]:
-    """Why a version could not be deployed, whatever the rules say."""
+    """Why a version could not be deployed, regardless of the rules."""
     named = f"{version.model_name} v{version.version}"
     if version.status is not VersionStatus.READY:
         return [f"{named} is {version.status.value}: {version.status_message or 'its archive is not stored yet'}"]

@@ -21,7 +21,7 @@ from registry_tui.wording import words
 app = session.new_app("Runs of a project: what was trained, with which parameters, and how well.")
 app.add_typer(artifacts.app, name="artifacts")
 
-#: Metrics shown when none are chosen: those that most runs of the first page have.
+#: Metrics shown by default: those that most runs of the first page have.
 SHOWN_METRICS = 4
 RunArgument = Annotated[str, typer.Argument(help="ID of the run.")]
 POINTS = [

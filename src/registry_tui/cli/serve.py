@@ -1,6 +1,6 @@
 """`serve`: the platform for other machines, in the foreground.
 
-Functions import what they need, so that the help and errors of a missing extra come without the platform.
+Functions import their dependencies, so that the help and errors of a missing extra come without the platform.
 """
 
 from __future__ import annotations

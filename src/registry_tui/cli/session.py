@@ -1,4 +1,4 @@
-"""Shared parts of commands: one client a command, options, waiting for workflows, asking before a deletion."""
+"""Shared parts of commands: one client for each command, options, waiting for workflows, confirming a deletion."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Runs a coroutine with a client of the chosen service, whose clock counts from then on."""
+    """Runs a coroutine with a client of the chosen service, whose clock is used from then on."""
     clocks.follow()
 
     async def answer() -> Answer:
@@ -60,7 +60,7 @@ def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> An
 
 
 def build(make: Callable[..., Made], **fields: Any) -> Made:
-    """What a schema makes of a command's options. A wrong value is wrong usage, reported in the schema's words."""
+    """A schema's object from a command's options. An invalid value is wrong usage, reported in the schema's words."""
     try:
         return make(**fields)
     except ValidationError as error:
@@ -68,7 +68,7 @@ def build(make: Callable[..., Made], **fields: Any) -> Made:
 
 
 def text_from(file: str, option: str) -> str:
-    """A file's text, or with - that of standard input."""
+    """A file's text, or with - from standard input."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
     except OSError as error:
@@ -78,7 +78,7 @@ def text_from(file: str, option: str) -> str:
 
 
 def secret_from(file: str, option: str) -> str:
-    """A secret from a file, or with - from standard input, without the end of its line."""
+    """A secret from a file, or with - from standard input, without its line end."""
     text = text_from(file, option)
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
@@ -90,7 +90,7 @@ def secret_from(file: str, option: str) -> str:
 
 
 def completes(names: Callable[[RegistryClient], Awaitable[Iterable[str]]]) -> Callable[[str], list[str]]:
-    """Completes names that the service knows; silent when it does not answer."""
+    """Completes names from the service; returns none when it does not respond."""
 
     def completion(incomplete: str) -> list[str]:
         async def found() -> list[str]:
@@ -181,7 +181,7 @@ VersionArgument = Annotated[int, typer.Argument(min=1, help="Number of the versi
 
 
 def tags(given: list[str] | None) -> list[Tag]:
-    """Tags from `key=value`s. A key that comes twice stays twice: the service refuses it."""
+    """Tags from `key=value`s. A duplicate key is kept: the service refuses it."""
     found = []
     for each in given or []:
         key, equals, value = each.partition("=")
@@ -197,7 +197,7 @@ ExpiresOption = Annotated[
 
 
 def expiry(given: str | None) -> dict[str, Any]:
-    """The end of a key or token from `2027-01-31` or a number of days, as the fields of what asks for one."""
+    """The expiry of a key or token from `2027-01-31` or a number of days, as the fields of a request for one."""
     days = int(given[:6]) if given is not None and given.isdecimal() else None
     return {"expires_at": future(given) if days is None else None, "days": days}
 
@@ -222,7 +222,7 @@ def moment(given: str | None) -> datetime | timedelta | None:
 
 
 async def by_the_service(client: RegistryClient, given: datetime | timedelta | None) -> datetime | None:
-    """The moment that `moment` read; how long ago counts by the service's clock."""
+    """The moment that `moment` read; a relative one by the service's clock."""
     if not isinstance(given, timedelta):
         return given
     if client.elsewhere and not client.clock.known:
@@ -230,11 +230,11 @@ async def by_the_service(client: RegistryClient, given: datetime | timedelta | N
     return client.clock.now() - given
 
 
-# -- what is meant ----------------------------------------------------------------------------------
+# -- references -------------------------------------------------------------------------------------
 
 
 async def registry_for_model(client: RegistryClient, registry: str | None, model: str) -> str:
-    """The registry to look for a model in: the given one, or the only one that holds it."""
+    """The registry to look for a model in: the given one, or the only one that has it."""
     if registry is not None:
         return registry
     held: list[tuple[str, str]] = []
@@ -245,7 +245,7 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
             await client.model(id_, model)
         except NotFound:
             continue
-        except Conflict as error:  # one that is being made or removed does not hide the model of another
+        except Conflict as error:  # a registry that is being created or removed does not hide the model of another
             unknown = error
             continue
         held.append((id_, name))
@@ -264,15 +264,16 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
     return held[0][0]
 
 
-# -- asking and waiting -------------------------------------------------------------------------------
+# -- confirming and waiting ---------------------------------------------------------------------------
 
 
-#: References to what goes (`contracts/lineage_refs.py`), or what finds one.
+#: References to the deleted objects (`contracts/lineage_refs.py`), or a function that finds one.
 About = str | Sequence[str] | Callable[[RegistryClient], Awaitable[str]]
 
 
 def confirm_deletion(question: str, about: About, *, yes: bool, dry_run: bool) -> None:
-    """As `confirm`, and says before what depends on what goes; when that is not known, it says so and asks as well.
+    """As `confirm`, after printing the dependents of the deleted objects; if they are unknown, prints that and asks
+    anyway.
 
     With `dry_run` it prints that, and ends the command.
     """
@@ -310,7 +311,7 @@ def confirm_deletion(question: str, about: About, *, yes: bool, dry_run: bool) -
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Asks before something is lost. Where nobody can answer, --yes has to be given."""
+    """Asks before data is lost. Without an interactive terminal, --yes is required."""
     if yes:
         return
     if not asking.possible():
@@ -341,7 +342,7 @@ async def wait(client: RegistryClient, workflow: Workflow) -> Workflow:
 
 
 def progress_line(workflow: Workflow) -> str:
-    """How far a workflow is, in one line."""
+    """A workflow's progress, in one line."""
     parts = [
         f"{workflow.kind.value} {workflow.resource_name}: {workflow.step or workflow.status.value}"
         f" ({min(workflow.steps_done + 1, len(workflow.steps))} of {len(workflow.steps)})"

@@ -1,4 +1,4 @@
-"""`signing keys`, `models signature`, `models sign`: who signed versions, and whose signatures count."""
+"""`signing keys`, `models signature`, `models sign`: the signers of versions, and the trusted keys."""
 
 from __future__ import annotations
 

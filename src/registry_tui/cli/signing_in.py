@@ -1,4 +1,4 @@
-"""`login`, `logout`, `contexts`: services elsewhere, and who one is there."""
+"""`login`, `logout`, `contexts`: remote services, and the user's account there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from registry_tui.schemas.base import Schema
 
 app = session.new_app("Contexts: services that you signed in to, and this machine's own.")
 
-#: Holds the token for `login`, where nobody can be asked.
+#: The variable with the token for `login`, without an interactive terminal.
 TOKEN_VARIABLE = "REGISTRY_TUI_TOKEN"
 
 
@@ -79,11 +79,11 @@ def login(
     if name == LOCAL or not contexts.NAME.fullmatch(name):
         raise typer.BadParameter(f"1 to 64 letters, digits and . _ : -, and not {LOCAL}", param_hint="--name")
     trusted, pinned = _trust(url, fingerprint, authority) if parts.scheme == "https" else ("", "")
-    # Where a token is given, nothing is asked; where it is to be typed, the certificate is asked about first.
+    # With a given token there are no questions; if it is to be typed, the certificate is confirmed first.
     typed = not (oidc or token_stdin or TOKEN_VARIABLE in os.environ)
     token = "" if oidc or typed else _token(token_stdin)
     if pinned:
-        # In place of the file of a context of this name only once the sign-in was good.
+        # Replaces the file of a context of this name only after a successful sign-in.
         into = contexts.private_folder() / f".{contexts.pinned_file(name).name}.new"
         write_private(into, pinned)
         trusted = str(into)
@@ -114,7 +114,7 @@ async def _who(context: Context) -> tuple[str, str]:
 
 
 def _address(given: str) -> str:
-    """The URL without a path. HTTP is for this machine alone."""
+    """The URL without a path. HTTP is allowed for this machine only."""
     url = given if "://" in given else f"https://{given}"
     parts = urlsplit(url)
     try:
@@ -129,7 +129,8 @@ def _address(given: str) -> str:
 
 
 def _trust(url: str, fingerprint: str | None, authority: Path | None) -> tuple[str, str]:
-    """The file to check the certificate with, and the certificate (PEM) to pin; both empty: what this machine trusts.
+    """The file to verify the certificate with, and the certificate (PEM) to pin; both empty: this machine's trust
+    store.
 
     Raises UntrustedCertificate, ServiceUnavailable, OSError.
     """
@@ -154,7 +155,7 @@ def _trust(url: str, fingerprint: str | None, authority: Path | None) -> tuple[s
         try:
             tls.check(url)
         except CertificateOfAnotherTime:
-            # Whoever signed it is trusted: comparing fingerprints would mend nothing.
+            # Its signer is trusted: comparing fingerprints would not help.
             raise
         except UntrustedCertificate:
             _ask_about(url, shown)
@@ -175,7 +176,7 @@ def _ask_about(url: str, shown: str) -> None:
 
 
 def _sign_in(context: Context, oidc: bool) -> str:
-    """The token from a sign-in at the service's issuer, or as it is typed by somebody who prefers that."""
+    """The token from a sign-in at the service's issuer, or typed, if the user prefers that."""
     issuer = device_sign_in.issuer_of(context) if oidc or asking.possible() else None
     if oidc and issuer is None:
         raise device_sign_in.no_issuer(context.url)

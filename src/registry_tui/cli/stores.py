@@ -1,4 +1,4 @@
-"""Options that say where a store is and how to sign in there, and trying one."""
+"""Options for a store's address and credentials, and trying it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ EncryptionOption = Annotated[Encryption, typer.Option("--encryption", help="S3: 
 KmsOption = Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")]
 
 
-#: Makes a store of an address, with the options that a command got.
+#: Creates a store from an address, with the options that a command got.
 Reached = Callable[[str], Store]
 
 
@@ -82,7 +82,7 @@ def described(
     encryption: EncryptionOption = Encryption.BUCKET,
     kms_key: KmsOption = "",
 ) -> Store:
-    """The store that an address and these options mean; its secret is read from a file or from standard input."""
+    """The store for an address and these options; its secret is read from a file or from standard input."""
     secret = "" if secret_file is None else _secret(secret_file)
     known = session.build(
         StoreSettings,
@@ -105,7 +105,8 @@ def described(
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of a store, before `--json`; its parameter `reached` makes a store of an address."""
+    """Adds the options of a store to a command, before `--json`; its parameter `reached` creates a store from an
+    address."""
     of_store = inspect.signature(described).parameters.values()
     hints = get_type_hints(described, include_extras=True) | get_type_hints(command, include_extras=True)
     options = [each for each in of_store if each.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -196,7 +197,7 @@ def _print(report: StoreReport | EnvironmentStore, uri: str, problems: Sequence[
 
 
 def found_there(problems: Sequence[StoreProblem]) -> dict[str, object]:
-    """The rows of what a trial found."""
+    """The rows of a trial's findings."""
     return {
         f"{'problem' if each.fatal else 'note'} {number}": f"{each.text}\n{each.action}" if each.action else each.text
         for number, each in enumerate(problems, 1)

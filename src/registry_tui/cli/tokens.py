@@ -1,4 +1,4 @@
-"""`tokens`: with which people show the service who they are."""
+"""`tokens`: the credentials of users of the service."""
 
 from __future__ import annotations
 

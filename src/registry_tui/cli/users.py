@@ -1,4 +1,4 @@
-"""`users`: the people of this installation."""
+"""`users`: the users of this installation."""
 
 from __future__ import annotations
 

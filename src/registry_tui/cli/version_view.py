@@ -1,4 +1,4 @@
-"""A version with all that is known of it, as commands print it."""
+"""A version with all its details, as commands print it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry_tui.wording import words
 
 
 def print_version(found: ModelVersion, as_json: bool) -> None:
-    """Prints a version with all that is known of it."""
+    """Prints a version with all its details."""
     origin, promoted = found.origin, found.origin.promoted_from
     places = (origin.environment_name, origin.workspace_name, origin.project_name, origin.experiment_name)
     fields = {

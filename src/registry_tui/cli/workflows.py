@@ -1,4 +1,4 @@
-"""`workflows`: long work, which goes on whatever happens to the terminal."""
+"""`workflows`: long work, which continues independently of the terminal."""
 
 from __future__ import annotations
 
