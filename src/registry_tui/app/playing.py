@@ -74,7 +74,7 @@ class Playing(KeptKeys, Watching):
         else:
             await super().on_event(event)
 
-    # -- the user's keys ------------------------------------------------------------------------------
+    # -- the user's keys ----------------------------------------------------------------------------
 
     def _control(self, key: str) -> None:
         if key == "space":

@@ -264,7 +264,7 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
     return held[0][0]
 
 
-# -- confirming and waiting ---------------------------------------------------------------------------
+# -- confirming and waiting -------------------------------------------------------------------------
 
 
 #: References to the deleted objects (`contracts/lineage_refs.py`), or a function that finds one.

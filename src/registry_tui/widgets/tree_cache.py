@@ -213,7 +213,7 @@ class TreeCache(Generic[Row]):
         cache._open.remove(closed)
         return -closed.below.height
 
-    # -- positions of rows ---------------------------------------------------------------------------
+    # -- positions of rows --------------------------------------------------------------------------
 
     @property
     def _inserted(self) -> int:
