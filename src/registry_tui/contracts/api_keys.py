@@ -31,7 +31,7 @@ def id_of(text: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """A text for logs, events and answers: without the secret of a key or token that somebody put into an address."""
+    """A text for logs, events and responses: without the secret of a key or token that somebody put into an address."""
     return _WHOLE.sub(r"\1_…", text)
 
 

@@ -52,7 +52,10 @@ def _expected(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _listed(folder: Path, prefix: str, advance: Callable[[], None]) -> Iterator[str]:
-    """The paths of the files below a folder. Names come with their kinds: a server of NFS is not asked for each."""
+    """The paths of the files below a folder.
+
+    Names come with their kinds, without a request to an NFS server for each.
+    """
     try:
         with os.scandir(folder) as found:
             entries = list(found)

@@ -1,4 +1,4 @@
-"""Bodies that pass piece by piece: how long a server waits for a client that stands still, and for how many."""
+"""Streamed bodies: how long a server waits for a stalled client, and for how many."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Send = Callable[[_Message], Awaitable[None]]
 
 
 class Unread(OSError):
-    """A client does not take the answer."""
+    """A client does not take the response."""
 
 
 def in_time(receive: _Receive, seconds: float, stalled: Callable[[], Exception]) -> _Receive:
@@ -52,7 +52,7 @@ def in_time(receive: _Receive, seconds: float, stalled: Callable[[], Exception])
 
 
 def taken_in_time(send: _Send, seconds: float) -> _Send:
-    """ASGI's `send` that raises Unread when a client takes nothing of an answer for so many seconds."""
+    """ASGI's `send`, which raises Unread when a client takes nothing of a response for so many seconds."""
 
     async def next_message(message: _Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)

@@ -32,7 +32,7 @@ class Carried:
     python: str
     requirements: Sequence[str]
     constraints: Sequence[str]
-    #: Folders of archives beside the model, relative to it.
+    #: Folders of archives next to the model, relative to it.
     folders: Sequence[str] = ()
     indexes: Sequence[str] = field(default=(), repr=False)
     signature: str = ""

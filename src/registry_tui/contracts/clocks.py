@@ -1,4 +1,4 @@
-"""The service's clock, as its answers show it: ages and durations count on it, also where this machine's is wrong."""
+"""The service's clock, from the `Date` of its responses: ages and durations use it, in case this machine's is wrong."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from registry_tui.contracts.counts import counted
 SAME = timedelta(minutes=1)
 #: From this on somebody is to know that they differ.
 TELLING = timedelta(minutes=5)
-#: `Date` has whole seconds: it may be that much earlier than the moment it stands for.
+#: `Date` has whole seconds: it may be that much earlier than the actual moment.
 _WHOLE = 1.0
 
 
 class Clock:
-    """A service's clock; this machine's until an answer shows another time."""
+    """A service's clock; this machine's until a response shows another time."""
 
     def __init__(self) -> None:
         #: Seconds by which the service's clock may be ahead of this machine's: at least, and at most.
         self._least, self._most = 0.0, 0.0
-        #: Whether an answer had the time.
+        #: Whether a response had the time.
         self.known = False
 
     def note(self, date: str, asked: float, answered: float) -> None:

@@ -19,7 +19,7 @@ def event(text: str) -> bytes:
 
 
 def error(data: Mapping[str, Any]) -> bytes:
-    """The last event of an answer that failed in the middle."""
+    """The last event of a response that failed in the middle."""
     return b"data: " + json.dumps(data).encode() + _ERROR_END
 
 

@@ -60,6 +60,6 @@ def conflict(paths: Iterable[str]) -> tuple[str, str] | None:
 
 
 def folders_of(path: str) -> list[str]:
-    """The folders that a path lies in, the outermost first: `a/b/c` lies in `a` and `a/b`."""
+    """The folders that contain a path, the outermost first: `a/b/c` is in `a` and `a/b`."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]

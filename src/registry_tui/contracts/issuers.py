@@ -12,7 +12,7 @@ WAYS, BY_ID_TOKEN = "/api/v1/sign-in", "/api/v1/sign-in/id-token"
 NEW_CODE, BY_CODE = "/api/v1/sign-in/device-code", "/api/v1/sign-in/device-token"
 #: RFC 8628, 3.4.
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-#: Seconds for an answer of an issuer, and bytes that it may have.
+#: Seconds to wait for a response of an issuer, and its most bytes.
 PATIENCE, MOST_BYTES = 10.0, 1 << 20
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 

@@ -17,7 +17,7 @@ Thing = TypeVar("Thing")
 _SAME, _BEGINS, _WORD, _WITHIN, _SPREAD = range(5)
 #: The worst rank: the letters are in order, but not together.
 SPREAD = _SPREAD
-#: Stands in `like_patterns` before a letter that would mean something else there.
+#: Escapes a letter with a special meaning in `like_patterns`.
 ESCAPE = "\\"
 
 

@@ -37,7 +37,7 @@ class RouteError(ValueError):
 
 @dataclass(frozen=True)
 class Location:
-    """Where an artifact path lies in the object store; archives are only for reading."""
+    """The place of an artifact path in the object store; archives are read-only."""
 
     workspace: str
     bucket: str
@@ -46,7 +46,7 @@ class Location:
     #: Of an archive: the registry's MLflow workspace and the model's ID.
     registry: str | None = None
     model_id: str | None = None
-    #: Whether it lies in its environment's own store, which only the service reaches.
+    #: Whether it is in its environment's own store, which only the service reaches.
     outside: bool = False
     #: Of artifacts: the folder of the whole project, which `key` begins with.
     folder: str = ""
@@ -112,9 +112,9 @@ class RegistryRoute:
     prefix: str
     #: Whether they lie in the environment's own store, which only the service reaches.
     outside: bool = False
-    #: Whether the service is asked before an alias names another version: its environment has rules about that.
+    #: Whether to ask the service before an alias moves to another version: its environment has rules about that.
     alias_rules: bool = False
-    #: Aliases and MLflow stages about which the service has to be asked first.
+    #: Aliases and MLflow stages that require asking the service first.
     guarded_aliases: Sequence[str] = ()
     guarded_stages: Sequence[str] = ()
 
@@ -179,7 +179,7 @@ class Routes:
         return found[0]
 
     def locate(self, path: str) -> Location:
-        """Where an artifact path of MLflow's proxy lies. Raises RouteError."""
+        """The location of an artifact path of MLflow's proxy. Raises RouteError."""
         parts = [part for part in path.split("/") if part]
         if parts and (problem := file_paths.problem("/".join(parts))):
             raise RouteError(f"An artifact's path {problem}: {path[-100:]!r}")

@@ -16,7 +16,7 @@ WEIGHTS = "application/vnd.cncf.model.weight.v1.raw"
 WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
 DOCUMENT = "application/vnd.cncf.model.doc.v1.raw"
 CODE = "application/vnd.cncf.model.code.v1.raw"
-#: The archive's `manifest.json`, a version as the API answers it, a signature, a wheel, and its bill of materials.
+#: The archive's `manifest.json`, a version in the API's format, a signature, a wheel, and its bill of materials.
 ARCHIVE_MANIFEST = "application/vnd.registry-tui.manifest.v1+json"
 VERSION = "application/vnd.registry-tui.version.v1+json"
 SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from registry_tui.contracts.permissions import Action
 
-#: Operations that need nobody's name.
+#: Operations for anonymous callers.
 FOR_NOBODY = frozenset({"health", "sign_in_ways", "sign_in", "new_device_code", "sign_in_with_device_code"})
 
 _BY_ACTION: Mapping[Action, str] = {

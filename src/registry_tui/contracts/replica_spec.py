@@ -12,7 +12,8 @@ from pathlib import Path
 class Limits:
     """Bytes of a request's body, seconds of a request, requests that may wait.
 
-    Of an answer in pieces, `seconds` are those until the first and between two, `stream_seconds` those of all.
+    For a streamed response, `seconds` is the timeout until the first piece and between two, `stream_seconds` that of
+    the whole.
     """
 
     body_bytes: int = 64 * 1024 * 1024
@@ -40,11 +41,11 @@ class ReplicaSpec:
     threads: int = 1
     #: Whether requests that wait together share one call of the model: `auto`, `on` or `off`.
     batching: str = "auto"
-    #: Whether NaN and infinities are answered as null.
+    #: Whether NaN and infinities become null in responses.
     strict_json: bool = False
     #: Where the model's files are read from, for people; empty where there is one place for them only.
     files: str = ""
-    #: Whether that is a folder of an NFS, whose server may not answer.
+    #: Whether that is a folder of an NFS, whose server may not respond.
     shared: bool = False
     #: The SHA-256 of the archive's manifest there, whose folder others might replace; empty: not compared.
     manifest_sha256: str = ""
@@ -101,7 +102,7 @@ def files_file(spec: Path) -> Path:
 
 
 def files_beside(spec: Path) -> tuple[Path, ...]:
-    """Everything that is written beside a replica's spec."""
+    """All files next to a replica's spec."""
     return (
         reason_file(spec),
         unread_file(spec),

@@ -1,4 +1,4 @@
-"""How MLflow's server answers the service's searches of runs: the JSON of `schemas.base.Page[schemas.tracking.Run]`.
+"""MLflow's server's response to the service's searches of runs: the JSON of `schemas.base.Page[schemas.tracking.Run]`.
 
 The service sends it on as it is, since reading and writing it again takes as long as the search.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 #: The route, below `/api/2.0/mlflow/`.
 PATH = "registry-tui/runs"
-#: Runs in one answer at most. Beyond `SMALL_PAGE` runs, an answer ends where it has more than `MOST_VALUES` metrics,
+#: Most runs in one response. Beyond `SMALL_PAGE` runs, a response ends where it has more than `MOST_VALUES` metrics,
 #: params and tags, or more than `MOST_CHARACTERS` in their keys and texts, so that experiments with thousands of
 #: metrics or with long params take no more memory than others.
 MOST_RUNS = 10_000

@@ -56,7 +56,7 @@ def is_simple(content_type: str) -> bool:
 
 
 def _is_here(host: str, hosts: Collection[str]) -> bool:
-    """Whether a `Host` header names this machine. Browsers ask no name server for names below localhost.
+    """Whether a `Host` header names this machine. Browsers resolve names below localhost without a name server.
 
     Of other names only this machine's own and `hosts` do, also of those without a dot: in a network where names are
     given out, a page can have one.
@@ -73,7 +73,7 @@ def _is_here(host: str, hosts: Collection[str]) -> bool:
 
 
 def _own_names() -> tuple[str, str]:
-    """This machine's host name, whole and without its domain. No name server is asked."""
+    """This machine's host name, whole and without its domain. Without a name server."""
     whole = socket.gethostname()
     return whole, whole.partition(".")[0]
 

@@ -136,7 +136,7 @@ async def serve(home: Home, port: int, number: int) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(gateway.changed.wait(), LOOK_EVERY)
     looking.cancel()
-    # The other process goes on to accept from the same sockets.
+    # The other process keeps accepting from the same sockets.
     listeners.release_all()
     await leave(gateway, [runner, *ports.runners])
     await asyncio.to_thread(request_log.close)

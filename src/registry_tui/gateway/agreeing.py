@@ -1,4 +1,4 @@
-"""Whether two versions of a model gave the same answer: numbers within a tolerance, everything in its order."""
+"""Whether two versions of a model agree in their responses: numbers within a tolerance, everything in its order."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.request_log import RequestLog
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
-#: Answers that pass from a replica to the caller with these headers.
+#: Headers of a replica's response that are passed on to the caller.
 PASSED = ("content-type", "retry-after", "inference-header-content-length")
 #: Headers of a call that the replica sees: the body's type, and the accepted types of responses.
 SENT_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
@@ -47,12 +47,12 @@ WRAPPING = 64 * 1024
 LARGE = 256 << 10
 
 
-#: Set when the gateway is about to end: answers then ask callers to connect again, which leads to the next process.
+#: Set when the gateway is about to end: responses then make callers reconnect, which leads to the next process.
 LEAVING = web.AppKey("leaving", asyncio.Event)
 
 
 class Gateway:
-    """Answers for all deployments that `routes` names."""
+    """Responds for all deployments in `routes`."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Gateway:
     # -- callers ------------------------------------------------------------------------------------
 
     async def model(self, request: web.Request) -> web.Response:
-        """The documented call: `{"accessKey": …, "request": …}`, answered with `success`, `response`, `replica`."""
+        """The documented call: `{"accessKey": …, "request": …}`; the response has `success`, `response`, `replica`."""
         routes = self.routes.current()
         named = request.query.get("accessKey")
         if named:
@@ -408,7 +408,7 @@ async def _leaving(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 def _wrapped(answered: Answered, limits: Mapping[str, str]) -> web.Response:
-    """A replica's answer as the documented call has it."""
+    """A replica's response in the format of the documented call."""
     ok = answered.status == 200
     # The body is JSON already: it is put in as it is, so that no digit changes.
     if "json" in answered.headers.get("content-type", "") and answered.body.strip():

@@ -1,4 +1,4 @@
-"""Paths of OpenAI's protocol that replicas answer, and refusals as its clients read them."""
+"""Paths of OpenAI's protocol that replicas support, and refusals in its format."""
 
 from __future__ import annotations
 

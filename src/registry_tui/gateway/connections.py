@@ -1,4 +1,4 @@
-"""The gateway's connections: bounded in number and time, and malformed requests answered without repeating them.
+"""The gateway's connections: bounded in number and time, and responses to malformed requests that do not repeat them.
 
 aiohttp limits neither the time of a request's head nor the number of connections, and logs malformed requests with
 their bytes, which may hold an access key or an API key.
@@ -93,7 +93,7 @@ class Runner(web.AppRunner):
 
 
 def _without_unmet(handler: Handler) -> Handler:
-    """Answers expectations that cannot be met: aiohttp would do so before any middleware, in words of its own."""
+    """Responds to expectations that cannot be met: aiohttp would do so before any middleware, in words of its own."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if (refusal := heads.unmet(request)) is None:
@@ -220,7 +220,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answers a request that cannot be read; nothing of it is logged or sent back."""
+        """Responds to a malformed request; nothing of it is logged or sent back."""
         logger.info("refused a malformed request: %s", type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer was sent already")

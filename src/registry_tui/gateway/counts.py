@@ -1,4 +1,4 @@
-"""The counts of the gateway's processes: each keeps its own in a file, and sums up all when asked.
+"""The counts of the gateway's processes: each keeps its own in a file, and sums up all on request.
 
 A process writes its counts to its file before it reports them. A restarted process continues from there, so no reported
 total ever decreases.

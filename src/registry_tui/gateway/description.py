@@ -37,7 +37,7 @@ def finished(body: bytes, route: Route) -> bytes:
 
 
 def page() -> web.Response:
-    """The page: one file, which asks nobody but its own address and knows nothing before it has a key."""
+    """The page: one file, which connects only to its own address and has no data before it has a key."""
     text, policy = _page()
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
     return web.Response(text=text, content_type="text/html", headers=headers)

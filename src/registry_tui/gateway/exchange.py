@@ -1,6 +1,6 @@
 """Connections to replicas on unix sockets, and to clusters: one request after the other on each.
 
-Answers are read by a compiled parser.
+Responses are read by a compiled parser.
 
 A general HTTP client takes longer for its own work than a small model takes to predict.
 """
@@ -20,7 +20,7 @@ from registry_tui.contracts.gateway_routes import Replica
 
 #: Seconds for which a connection is kept that nothing is sent on: less than the replica keeps it.
 KEPT_SECONDS = 60.0
-#: Bytes of an answer that wait here until the caller takes them.
+#: Bytes of a response that are buffered until the caller takes them.
 AHEAD = 256 << 10
 
 
@@ -29,11 +29,11 @@ class Refused(Exception):
 
 
 class Broken(Exception):
-    """The connection ended before the answer was whole."""
+    """The connection ended before the response was complete."""
 
 
 class Exchange(asyncio.Protocol):
-    """A connection, and the answer that is under way on it."""
+    """A connection, and the response in progress on it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -54,13 +54,13 @@ class Exchange(asyncio.Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The answer's, by their names in small letters."""
+        """The response's headers, by their names in lower case."""
         return self._headers
 
     # -- asking ------------------------------------------------------------------------------------
 
     async def send(self, head: bytes, body: bytes | None) -> None:
-        """Sends a request, and waits for the head of its answer. Raises Broken."""
+        """Sends a request, and waits for the head of its response. Raises Broken."""
         self._parser = httptools.HttpResponseParser(self)
         self._headers, self._chunks, self._ahead = {}, [], 0
         self._head = self._whole = False
@@ -71,7 +71,7 @@ class Exchange(asyncio.Protocol):
             await self._wait()
 
     async def whole(self) -> bytes:
-        """The whole body of the answer. Raises Broken."""
+        """The whole body of the response. Raises Broken."""
         pieces = [piece async for piece in self.pieces()] if not self._whole else self._chunks
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -114,7 +114,7 @@ class Exchange(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self._parser is None:  # nothing was asked
+        if self._parser is None:  # no request was sent
             self.close()
             return
         try:
@@ -163,7 +163,7 @@ class Connections:
         self._kept: list[Exchange] = []
 
     async def take(self, *, new: bool = False) -> Exchange:
-        """A connection that nothing is under way on. Raises Refused."""
+        """An idle connection. Raises Refused."""
         loop = asyncio.get_running_loop()
         while self._kept and not new:
             kept = self._kept.pop()
@@ -186,7 +186,7 @@ class Connections:
         return exchange
 
     def give_back(self, exchange: Exchange, *, keep: bool) -> None:
-        """Keeps a connection for the next request, or closes it: when the answer was not read to its end, too."""
+        """Keeps a connection for the next request, or closes it: also when the response was not read to its end."""
         if keep and exchange.usable:
             exchange.kept_since = asyncio.get_running_loop().time()
             self._kept.append(exchange)
@@ -222,7 +222,7 @@ def head_for(replica: Replica, method: str, path: str, headers: Mapping[str, str
 
 
 def answered_by(replica: Replica, exchange: Exchange) -> str:
-    """The name of the replica that answered. Raises Broken for a response of the cluster itself."""
+    """The name of the replica that responded. Raises Broken for a response of the cluster itself."""
     if not replica.in_cluster:
         return replica.name
     name = exchange.headers.get(REPLICA_HEADER.lower())

@@ -28,7 +28,7 @@ def is_utf8(text: str) -> bool:
 
 
 def unmet(request: web.BaseRequest) -> Refusal | None:
-    """The refusal of a request that expects something other than to be asked for its body (RFC 9110, 10.1.1)."""
+    """The refusal of a request with an expectation other than `100-continue` (RFC 9110, 10.1.1)."""
     expected = request.headers.get("Expect", "")
     if request.version < HttpVersion11 or expected.lower() in ("", "100-continue"):
         return None

@@ -12,7 +12,7 @@ from registry_tui.gateway.exchange import Broken, Connections, Refused, answered
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between looks, and those that an answer may take. Replicas answer this from their event loop.
+#: Seconds between checks, and the timeout of a response. Replicas respond from their event loop.
 LOOK_EVERY, ANSWER_SECONDS = 2.0, 2.0
 
 
@@ -24,7 +24,7 @@ class Health:
         self._connections: dict[str, Connections] = {}
 
     async def look(self, routes: Iterable[Route]) -> None:
-        """Asks the replicas of deployments that have several: where there is one only, nobody else could answer."""
+        """Checks the replicas of deployments with several: where there is only one, no other could take over."""
         replicas = {each.socket: each for route in routes if len(route.replicas) > 1 for each in route.replicas}
         for socket in self._connections.keys() - replicas.keys():
             self._connections.pop(socket).close()

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _PLACE = struct.Struct("<12s4xddqqqq")
 #: Bytes by which the file grows: 256 keys.
 _GROWS = 256 * _PLACE.size
-#: How often a place is asked for that the other process holds, which takes a microsecond; then it is counted without.
+#: Attempts to get a place locked by the other process, each a microsecond; then it is counted without.
 _TRIES = 200
 _DAY = 86_400
 
@@ -89,7 +89,7 @@ class KeyLimits:
         self._alone: dict[str, _Counts] = {}
 
     def take(self, key: Key, now: float | None = None, clock: float | None = None) -> dict[str, str]:
-        """Counts one request of a key; the answer's headers, none for a key without limits. Raises OverLimit.
+        """Counts one request of a key; returns the response's headers, none for a key without limits. Raises OverLimit.
 
         `now` is seconds since 1970, `clock` monotonic seconds since the machine started.
         """

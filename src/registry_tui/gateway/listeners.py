@@ -1,8 +1,8 @@
 """The listening sockets that all processes of the gateway share.
 
 Connections that wait to be accepted belong to the socket, not to a process. Each process holds a copy of every
-listening socket, and one that starts asks the others for theirs before it opens a port. So the queue outlives any one
-process: the other one accepts the waiting connections.
+listening socket, and a new process gets the others' before it opens a port. So the queue outlives any one process: the
+other one accepts the waiting connections.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Listeners:
         self._guard = threading.Lock()
 
     def start(self, port: int) -> socket.socket:
-        """Opens the first port, then answers the other processes. Returns a socket to accept from. Raises OSError."""
+        """Opens the first port, then serves the other processes. Returns a socket to accept from. Raises OSError."""
         with self._only_one():
-            # The process that had this number before may still live: it is asked before its address is taken over.
+            # The process that had this number before may still live: get its socket before taking over its address.
             opened = self._open(port)
             path = self._home.gateway_listeners_sockets[self._number]
             path.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A process that does not answer keeps its socket; this one then gets one of its own beside it.
+        # A process that does not respond keeps its socket; this one then gets one of its own next to it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((LOOPBACK, port))
         listener.listen(BACKLOG)

@@ -1,4 +1,4 @@
-"""How many requests are under way at each replica, summed over all processes of the gateway."""
+"""The number of requests in progress at each replica, summed over all processes of the gateway."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SharedLoad:
         self._own[_slot(socket)] += change
 
     def of(self, socket: str) -> int:
-        """Requests under way at a replica."""
+        """Requests in progress at a replica."""
         slot = _slot(socket)
         return self._own[slot] + sum(other.of(slot) for other in self._others.values())
 

@@ -1,4 +1,4 @@
-"""Paths of the Open Inference Protocol (v2) that replicas answer."""
+"""Paths of the Open Inference Protocol (v2) that replicas support."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def told(request: web.BaseRequest) -> web.Response:
 
 
 def shared(answer: Any, origin: str) -> None:
-    """Lets the page of an origin read an answer."""
+    """Lets the page of an origin read a response."""
     answer.headers.update(shown_to(origin))
 
 

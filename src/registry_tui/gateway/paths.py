@@ -1,4 +1,4 @@
-"""The paths of an endpoint that a replica answers, over all protocols."""
+"""The paths of an endpoint that a replica supports, over all protocols."""
 
 from __future__ import annotations
 

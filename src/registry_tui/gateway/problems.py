@@ -35,9 +35,9 @@ def document(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 def response(refusal: Refusal, request_id: str = "", path: str = "") -> web.Response:
-    """The answer to a refused request; `request_id` is a new one unless given.
+    """The response to a refused request; `request_id` is a new one unless given.
 
-    `path` was asked for: below `v2` and `v1`, the reason is also in `error`, where clients of the protocols read it.
+    `path` is the request's: below `v2` and `v1`, the reason is also in `error`, where clients of the protocols read it.
     """
     request_id = request_id or str(uuid.uuid4())
     headers = {"X-Request-ID": request_id, **refusal.headers}

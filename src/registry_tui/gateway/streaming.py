@@ -1,4 +1,4 @@
-"""Passing on answers in pieces (server-sent events) as they come."""
+"""Passes on streamed responses (server-sent events) piece by piece."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.problems import document, reason_for
 from registry_tui.gateway.upstream import Pieces, ReplicasDied, TookTooLong
 
-#: Proxies in front must not wait for the whole answer either (nginx reads this one).
+#: Proxies in front must not wait for the whole response either (nginx reads this one).
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -67,5 +67,5 @@ async def pass_on(
 
 
 def _data(refusal: Refusal, request_id: str, path: str) -> Mapping[str, Any]:
-    """An error as the clients that read such answers find it."""
+    """An error in the format of the clients that read such responses."""
     return {**document(refusal, request_id), "error": refusal.detail, **reason_for(path, refusal)}

@@ -1,4 +1,4 @@
-"""Passing a request to a replica: the one with the fewest under way; another one when it dies."""
+"""Passes a request to a replica: the one with the fewest in progress; another one when it dies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry_tui.gateway.exchange import Broken, Connections, Exchange, Refused
 from registry_tui.gateway.health import Health
 from registry_tui.gateway.load import SharedLoad
 
-#: Seconds for which a replica that refused a connection is asked last.
+#: Seconds for which a replica that refused a connection is tried last.
 AVOIDED = 0.5
 #: Replicas that a request may be given to when they die with it: the first and one more. A large request may be why
 #: it died, for want of memory: those of more bytes cost nobody else a second replica.
@@ -23,7 +23,7 @@ TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 @dataclass(frozen=True)
 class Answered:
-    """A replica's answer, whole or in pieces, with its headers by their names in small letters."""
+    """A replica's response, complete or in pieces, with its headers by their names in lower case."""
 
     status: int
     body: bytes
@@ -35,7 +35,7 @@ class Answered:
 
 
 class Pieces:
-    """An answer that a replica is still making; it counts as under way there until it is closed."""
+    """A response that a replica is still making; it counts as in progress there until it is closed."""
 
     def __init__(self, exchange: Exchange, seconds: float, end: Callable[[], None]) -> None:
         self._exchange, self._seconds, self._end = exchange, seconds, end
@@ -56,7 +56,7 @@ class Pieces:
             yield piece
 
     def close(self) -> None:
-        """Ends the connection where the answer was not read to its end, so that the replica stops."""
+        """Ends the connection if the response was not read to its end, so that the replica stops."""
         self._end()
 
 
@@ -69,7 +69,7 @@ class ReplicasDied(Exception):
 
 
 class TookTooLong(Exception):
-    """The replica did not answer in time."""
+    """The replica did not respond in time."""
 
 
 class Upstream:
@@ -95,7 +95,7 @@ class Upstream:
         headers: Mapping[str, str] | None = None,
         seconds: float,
     ) -> Answered:
-        """The answer of one of the replicas. Raises NoReplica, ReplicasDied, TookTooLong.
+        """The response of one of the replicas. Raises NoReplica, ReplicasDied, TookTooLong.
 
         A prediction changes nothing, so that a request may go to a second replica when the first one died with it,
         unless the request is large.
@@ -180,7 +180,7 @@ class Upstream:
         )
 
     async def keep_only(self, sockets: set[str]) -> None:
-        """Closes the connections to replicas that are gone, once nothing is under way there."""
+        """Closes the connections to replicas that are gone, once they are idle."""
         for socket in [each for each in self._connections if each not in sockets and not self._under_way[each]]:
             self._connections.pop(socket).close()
             self._avoided.pop(socket, None)

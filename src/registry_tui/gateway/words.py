@@ -1,10 +1,10 @@
-"""Why a deployment does not answer, in the words that the gateway, the service and so all clients use."""
+"""Why a deployment does not respond, in the words that the gateway, the service and so all clients use."""
 
 from __future__ import annotations
 
 
 def unanswered(name: str, state: str, *, has_replicas: bool) -> tuple[str, str]:
-    """A sentence, and the remedy. `has_replicas`: processes are kept running for it, though none answers now."""
+    """A sentence, and the remedy. `has_replicas`: processes are kept running for it, though none responds now."""
     if state == "failed":
         return (
             f"The deployment {name} has failed",

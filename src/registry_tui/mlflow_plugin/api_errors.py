@@ -1,6 +1,6 @@
 """Every error of MLflow's API as JSON with `error_code` and `message`, which all of its clients read.
 
-MLflow itself answers some as bare text or HTML, and "Permission denied" for a missing resource: its auth app looks for
+MLflow itself returns some as bare text or HTML, and "Permission denied" for a missing resource: its auth app looks for
 the permission before a handler looks for the resource.
 """
 
@@ -25,7 +25,7 @@ from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread,
 from registry_tui.contracts.counts import counted
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, REACHED_HEADER, WORKSPACE_HEADER, Asked, answering
 
-#: For answers without a code. Only names that MLflow 2.14 knows: its client fails at any other.
+#: For responses without a code. Only names that MLflow 2.14 knows: its client fails at any other.
 _CODES = {
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
@@ -67,7 +67,7 @@ class Stalled(MlflowException):  # type: ignore[misc]
 class ApiErrors:
     """The outermost part of MLflow's server.
 
-    It waits for so many `seconds` for the next piece of a body, and `unread` for a client to take one of an answer.
+    It waits for so many `seconds` for the next piece of a body, and `unread` for a client to take one of a response.
 
     `explain` returns the error that a 403 stands for, or None when it is a plain refusal. It runs in a thread.
     `hosts` returns names under which this machine is known besides its own.
@@ -101,7 +101,7 @@ class ApiErrors:
             await _json_error(HTTPStatus.FORBIDDEN, refusal)(scope, receive, send)
             return
         if not _is_basic(headers.get("authorization")) and not scope["path"].startswith(_MODEL_GATEWAY):
-            # MLflow answers 500 to other schemes. Without the header, it asks for name and password.
+            # MLflow answers 500 to other schemes. Without the header, it requires name and password.
             del headers["authorization"]
         workspace = headers.get(WORKSPACE_HEADER, "").strip()
         length = headers.get("content-length", "")
@@ -124,10 +124,10 @@ class ApiErrors:
                 if not held_back.answered:
                     await error_response(error)(scope, receive, send)
             except Unread:
-                pass  # uvicorn breaks off an answer that is not finished
+                pass  # uvicorn aborts an unfinished response
 
     async def _replace(self, request: Asked, scope: Scope, start: Message, body: bytes) -> Response | None:
-        """The answer in place of an error that MLflow gave, or None when its own will do."""
+        """The response that replaces MLflow's error, or None to keep it."""
         if request.stalled is not None:  # MLflow answers 500 where its code reads the body itself
             return error_response(request.stalled)
         status = start["status"]
@@ -155,7 +155,7 @@ class _HeldBack:
         self._send = send
         self._start: Message | None = None
         self._body = bytearray()
-        #: Whether the answer was begun.
+        #: Whether the response was begun.
         self.answered = False
 
     async def send(self, message: Message) -> None:
@@ -182,7 +182,7 @@ class _HeldBack:
 
 
 def error_response(error: MlflowException) -> Response:
-    """The answer that MLflow gives to an error of its own."""
+    """The response that MLflow gives to an error of its own."""
     # The rest of a body that stands still would keep the connection.
     headers = {"Connection": "close"} if isinstance(error, Stalled) else None
     return Response(error.serialize_as_json(), error.get_http_status_code(), headers, media_type="application/json")

@@ -69,7 +69,7 @@ class Buckets:
             return self._repositories[bucket]
 
     def _key(self) -> AccessKey:
-        """Asked for each request: uploads go on while the key is replaced."""
+        """Called for each request: uploads continue while the key is replaced."""
         return self._secrets.current().object_store_mlflow
 
 

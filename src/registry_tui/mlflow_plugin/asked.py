@@ -1,4 +1,4 @@
-"""The request under way, for our code around MLflow's two apps (FastAPI and Flask)."""
+"""The current request, for our code around MLflow's two apps (FastAPI and Flask)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _asked: ContextVar[Asked | None] = ContextVar("registry_tui_asked", default=None
 
 
 def asked() -> Asked | None:
-    """The request under way; None outside requests."""
+    """The current request; None outside requests."""
     return _asked.get()
 
 

@@ -1,4 +1,4 @@
-"""Our facts stay on the server: clients never see tags under `mlflow_tags.PREFIX`, in any answer or by any filter.
+"""Our facts stay on the server: clients never see tags under `mlflow_tags.PREFIX`, in any response or by any filter.
 
 Only the service's own account reads and searches them.
 """
@@ -16,7 +16,7 @@ from registry_tui.schemas.mlflow_tags import PREFIX
 
 
 def install() -> None:
-    """Takes our tags out of models and versions where MLflow turns them into answers.
+    """Takes our tags out of models and versions where MLflow turns them into responses.
 
     Every handler (REST, GraphQL, and the auth app when it refills a page) does that with `to_proto`. The store's own
     methods go on seeing every tag.

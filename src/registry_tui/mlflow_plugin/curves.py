@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from registry_tui.mlflow_plugin.identity import is_administrator
 
-#: The service knows it by this path, below MLflow's own.
+#: The service calls this path, below MLflow's own.
 PATH = "/api/2.0/mlflow/registry-tui/metric-curve"
 MAX_BUCKETS = 5000
 

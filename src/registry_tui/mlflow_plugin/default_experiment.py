@@ -1,7 +1,7 @@
-"""Experiment 0 in every project: the one that clients use when nobody chose any.
+"""Experiment 0 in every project: the default of clients that chose none.
 
 MLflow has one experiment 0, in its own workspace `default`. In every other workspace, 0 means the workspace's own
-*Default*; answers show its real ID. Once chosen it stays, also when it is renamed or deleted, as MLflow's does.
+*Default*; responses show its real ID. Once chosen it stays, also when it is renamed or deleted, as MLflow's does.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class DefaultExperiments:
             return str(found)
 
     def make_all(self) -> None:
-        """Makes it in every project. One that cannot be made now is made when somebody asks for it."""
+        """Makes it in every project. One that cannot be made now is made on its first request."""
         for workspace in load_routes(self._routes).projects:
             try:
                 self.of(workspace)
@@ -174,7 +174,7 @@ class ExperimentZero:
         else:
             changed = _in_message(message, ask)
             if path.endswith(_CREATE_RUN) and not any(message.get(name) for name in ("experiment_id", "experimentId")):
-                # As MLflow's store does, which is asked only after its auth app looked for the ID.
+                # As in MLflow's store, which is called only after its auth app looked for the ID.
                 changed, message["experiment_id"] = True, ask()
         return message if changed else None
 

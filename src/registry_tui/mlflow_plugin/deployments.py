@@ -145,7 +145,7 @@ class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
     def predict_stream(
         self, deployment_name: str | None = None, inputs: Any = None, endpoint: str | None = None
     ) -> NoReturn:
-        """Raises MlflowException: answers in pieces come from the endpoint alone, which wants an API key."""
+        """Raises MlflowException: only the endpoint streams responses, and it requires an API key."""
         raise requests.unsupported(
             'requests to try have one answer: send yours with "stream": true and an API key to the endpoint_url'
         )
@@ -175,7 +175,7 @@ class RegistryDeployments(BaseDeploymentClient):  # type: ignore[misc]
         return _endpoint(self.get_deployment(endpoint))
 
     def _ask(self, question: Callable[[RegistryClient], Awaitable[Answer]]) -> Answer:
-        """Asks in a thread of its own, as a notebook has an event loop already."""
+        """Runs the request in a thread of its own, as a notebook has an event loop already."""
 
         async def answer() -> Answer:
             async with _client(str(self.target_uri)) as client:

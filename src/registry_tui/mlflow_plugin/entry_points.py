@@ -1,8 +1,8 @@
 """The entry points of `pyproject.toml` that MLflow loads.
 
-MLflow loads them while it is itself being imported, in every process, so nothing of MLflow is imported before a
-scheme of ours is really used. The platform's own server uses `registry-tui://registry` and `registry-tui://artifacts`;
-everywhere else `registry-tui://HOST:PORT/PROJECT` is a platform that is asked over the network.
+MLflow loads them while it is itself being imported, in every process, so nothing of MLflow is imported before a scheme
+of ours is really used. The platform's own server uses `registry-tui://registry` and `registry-tui://artifacts`;
+everywhere else `registry-tui://HOST:PORT/PROJECT` is a platform reached over the network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from registry_tui.mlflow_plugin.elsewhere.store import RegistryStore
     from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
-#: Where this process was asked to sign in. MLflow's servers put their own database into that variable.
+#: The tracking URI at this process's start. MLflow's servers put their own database into that variable.
 _TRACKING_URI_AT_START: Final = os.environ.get(TRACKING_URI_AT_START) or os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def open_store(store_uri: str | None = None) -> EnvironmentRegistryStore | RegistryStore:
-    """The registry store of the platform's server, or for every other address one that asks a platform."""
+    """The registry store of the platform's server, or for every other address one that calls a platform."""
     if store_uri is None or store_uri == REGISTRY_STORE:
         from registry_tui.mlflow_plugin.store import open_store as open_
 

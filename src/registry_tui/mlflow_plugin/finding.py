@@ -28,9 +28,9 @@ from registry_tui.mlflow_plugin.visibility import seen, sight_of_request
 from registry_tui.platform.databases import without_nul
 from registry_tui.schemas import mlflow_tags as tags_
 
-#: The service knows it by this path, below MLflow's own.
+#: The service calls this path, below MLflow's own.
 PATH = "/api/2.0/mlflow/registry-tui/find"
-#: Letters that are searched for, and things of each kind in an answer.
+#: Characters of the searched text, and results of each kind in a response, at most.
 MAX_TEXT, MAX_LIMIT = 200, 1000
 #: An ID is found by its first letters, from so many on.
 _ID_LETTERS = 6
@@ -44,9 +44,9 @@ def install(app: Flask) -> None:
 
 
 def _answer() -> Response | tuple[Response, int]:
-    """The best matches of each kind that is asked for, in the workspaces that are named for it.
+    """The best matches of each requested kind, in the workspaces named for it.
 
-    Models are those that the person sees in whose name the service asks (`visibility.py`).
+    Models are those visible to the person on whose behalf the service calls (`visibility.py`).
     """
     if not is_administrator():
         return jsonify({"error_code": "PERMISSION_DENIED", "message": "Ask the service."}), HTTPStatus.FORBIDDEN

@@ -18,7 +18,7 @@ _RESOURCES = ("registered_model", "prompt")
 def install(auth: Any) -> None:
     """Makes `mlflow.server.auth` grant nothing by name, and deletes the grants of earlier versions.
 
-    Raises MlflowException when its database does not answer.
+    Raises MlflowException when its database does not respond.
     """
     unwanted = auth.set_can_manage_registered_model_permission
     for route in [route for route, handler in auth.AFTER_REQUEST_HANDLERS.items() if handler is unwanted]:

@@ -15,7 +15,7 @@ CREATE_VERSION = "/mlflow/model-versions/create"
 
 def current_user() -> str | None:
     """The user of this request; None outside a request or before the password was checked."""
-    if not has_request_context():  # uploads and downloads of artifacts, which FastAPI answers
+    if not has_request_context():  # uploads and downloads of artifacts, which FastAPI handles
         current = asked()
         return None if current is None or current.user is None else str(current.user.username)
     user = getattr(g, "mlflow_authenticated_user", None)

@@ -34,7 +34,7 @@ _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
 
 #: Names that clients may call this server by.
 ALLOWED_HOSTS = f"{LOOPBACK},{LOOPBACK}:*,localhost,localhost:*"
-#: Seconds that requests under way get after SIGTERM.
+#: Seconds that requests in progress get after SIGTERM.
 _GRACE_SECONDS = 5
 
 

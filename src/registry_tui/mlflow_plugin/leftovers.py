@@ -59,7 +59,7 @@ def mark(session: Session, workspace: str, user: str, name: str | None) -> None:
 
 
 def clear(session: Session, workspace: str, name: str) -> None:
-    """Takes away a model that was left behind, because somebody makes one of its name."""
+    """Removes a model that was left behind, because somebody makes one of its name."""
     if _hold(session, workspace, name, is_left_behind()):
         session.delete(session.get(SqlRegisteredModel, (workspace, name)))
 

@@ -2,7 +2,7 @@
 
 `tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
 with the installed MLflow. Without one of these names the server would answer wrongly, so a newer MLflow that lacks one
-needs changes here first: its own name beside the old one, chosen by which of them is there.
+needs changes here first: its own name next to the old one, chosen by which of them exists.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
     def _get_active_workspace(self) -> str:
         return self.registry_workspace()
 
-    # MLflow's store asks these two for the rows of the present workspace, in every query.
+    # MLflow's store calls these two for the rows of the current workspace, in every query.
 
     def _get_query(self, session: Session, model: Any) -> Any:
         return super()._get_query(session, model).filter(*self.row_conditions(model))
@@ -262,7 +262,7 @@ class OneFileRepository(ArtifactRepository):  # type: ignore[misc]
 
 
 class KeyedRepository(S3ArtifactRepository):  # type: ignore[misc]
-    """MLflow's own S3 repository with a client that asks for its key with each request."""
+    """MLflow's own S3 repository with a client that gets its key for each request."""
 
     def __init__(self, uri: str, key: Callable[[], AccessKey]) -> None:
         super().__init__(uri)

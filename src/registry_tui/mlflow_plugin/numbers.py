@@ -1,6 +1,6 @@
 """Version numbers that were once issued under a name, kept when the name's model is gone.
 
-One table of ours beside MLflow's own; MLflow's migrations and checks pass it by.
+One table of ours besides MLflow's own; MLflow's migrations and checks ignore it.
 """
 
 from __future__ import annotations

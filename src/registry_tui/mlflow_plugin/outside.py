@@ -27,7 +27,7 @@ from registry_tui.mlflow_plugin.service_calls import INTERNAL, said, service
 from registry_tui.mlflow_plugin.store_errors import no_artifact
 
 _CHUNK = 1 << 20
-#: Seconds between two pieces of a file; the service gives up on a store that does not answer sooner.
+#: Seconds between two pieces of a file; the service gives up sooner on a store that does not respond.
 _PATIENCE = httpx.Timeout(120.0, connect=5.0)
 #: Seconds until a store has put the parts of a large file together.
 _UPLOAD_PATIENCE = httpx.Timeout(600.0, connect=5.0)
@@ -174,7 +174,7 @@ class OutsideFiles:
         timeout: httpx.Timeout = _PATIENCE,
         missing: int | None = None,
     ) -> Iterator[httpx.Response]:
-        """Asks the service. With the status `missing` the caller gets the answer, and no error is raised."""
+        """Calls the service. For the status `missing` the caller gets the response, and no error is raised."""
         try:
             with (
                 service(self.socket, timeout) as client,

@@ -119,7 +119,7 @@ class OwnedStore(SeenStore):
             "before": before,
             "after": stage,
         }
-        # The owner of a model needs nobody's word while no rule is about the stage.
+        # The owner of a model needs no consent while no rule is about the stage.
         if user != change["owner"] or stage in route.guarded_stages:
             ask(self._service_socket(), "PUT", "promotion/stage", _UNANSWERED.format("stage", stage), json=change)
         return change
@@ -187,7 +187,7 @@ class OwnedStore(SeenStore):
         notify(self._service_socket(), "POST", "pending-versions")
 
     def _require_admitted(self, name: str, version: str, alias: str) -> None:
-        """The service has asked its rules before it calls here itself."""
+        """The service has checked its rules before it calls here itself."""
         registry = self._routes().registries.get(self.registry_workspace())
         if registry is not None and registry.alias_rules:
             ask(

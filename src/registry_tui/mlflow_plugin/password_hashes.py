@@ -1,4 +1,4 @@
-"""How MLflow's auth app stores passwords here: by a fast hash, since nobody chose them.
+"""How MLflow's auth app stores passwords here: by a fast hash, since they are generated.
 
 Every password has 256 random bits, made by the service: by HMAC-SHA256 from the installation's seed, or by `secrets`;
 `hooks.py` lets nobody else set one. A slow hash protects passwords that can be guessed. MLflow's takes 60 ms of a

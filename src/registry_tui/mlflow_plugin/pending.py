@@ -18,7 +18,7 @@ PATIENCE = 60.0
 #: Requests that may wait at the same time. Each holds one of the server's 40 threads.
 MOST_WAITING = 12
 
-#: Seconds after which a waiting request looks again although nobody reported a change.
+#: Seconds after which a waiting request checks again although no change was reported.
 _LOOK_AGAIN = 5.0
 
 

@@ -77,7 +77,7 @@ def _set(auth: Any) -> Response | tuple[Response, int]:
 
 
 def _remove(auth: Any) -> Response | tuple[Response, int]:
-    """Takes away every role that a project gave, in its own workspace and in registries."""
+    """Removes every role that a project gave, in its own workspace and in registries."""
     if not is_administrator():
         return _refused(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED", "Ask the service.")
     project = _asked().get("project")

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from registry_tui.mlflow_plugin.identity import is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import deleted_runs, remove_logged_model, remove_run, tracking_store
 
-#: The service knows them by these paths, below MLflow's own.
+#: The service calls these paths, below MLflow's own.
 DELETED_PATH = "/api/2.0/mlflow/registry-tui/deleted-runs"
 PURGE_PATH = "/api/2.0/mlflow/registry-tui/purge-runs"
 #: Runs of one request.

@@ -1,4 +1,4 @@
-"""Renaming of registered models: in one transaction, and with an answer in words when the name is taken."""
+"""Renames registered models: in one transaction, and with a clear error when the name is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of runs as JSON, as the service answers them."""
+"""Pages of runs as JSON, in the service's format."""
 
 from __future__ import annotations
 

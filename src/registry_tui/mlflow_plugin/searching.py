@@ -88,7 +88,7 @@ def _version_has(table: Any, *conditions: Any) -> Any:
 
 
 def _in_stage(value: str) -> Any:
-    """Whether a version stands in a stage of ours: by MLflow's own where it has one, else by the tag while both agree.
+    """Whether a version is in a stage of ours: by MLflow's own where it has one, else by the tag while both agree.
 
     The tag is the JSON of `service.promotion.stages.StoredStage`, which begins with the stage.
     """
@@ -120,6 +120,6 @@ def _searched(value: str) -> str:
 
 
 def _contains(column: Any, text: str) -> Any:
-    """Whether a column contains a text in any case. SQLite knows the two cases of ASCII letters only."""
+    """Whether a column contains a text, ignoring case. SQLite folds the case of ASCII letters only."""
     ways = {text, text.lower(), text.upper(), text.title()}
     return or_(*(column.icontains(way, autoescape=True) for way in sorted(ways)))

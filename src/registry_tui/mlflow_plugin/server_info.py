@@ -18,7 +18,7 @@ _NOT_OFFERED = (SERVER_INFO_MULTIPART_UPLOADS_ENABLED, SERVER_INFO_MULTIPART_DOW
 
 
 def install(*modules: ModuleType) -> None:
-    """Has MLflow's modules answer so."""
+    """Makes MLflow's modules return that."""
     for module in modules:
         if not hasattr(module, "build_server_info_payload"):
             raise RuntimeError(f"{module.__name__} of this MLflow says otherwise what its server can")

@@ -1,4 +1,4 @@
-"""The service's answers to the plugin, over its socket: questions that may refuse a change, and notices."""
+"""Calls of the service over its socket: checks that may refuse a change, and notices."""
 
 from __future__ import annotations
 

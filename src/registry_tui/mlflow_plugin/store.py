@@ -1,7 +1,7 @@
 """MLflow's registry store, answering for a project with its environment's Model Registry.
 
 Every call comes in a project's MLflow workspace. Models and versions live in the registry's own MLflow workspace; the
-service's account may also ask there directly.
+service's account may also call there directly.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class EnvironmentRegistryStore(OwnedStore):
     # -- which registry -----------------------------------------------------------------------
 
     def registry_workspace(self) -> str:
-        """The registry's MLflow workspace for the project that asks. Raises MlflowException."""
+        """The registry's MLflow workspace for the requesting project. Raises MlflowException."""
         asking, routes = self.asking_workspace(), self._routes()
         registry = routes.registry_of(asking)
         if registry is None:
@@ -209,7 +209,7 @@ class EnvironmentRegistryStore(OwnedStore):
         local_model_path: str | None = None,
         model_id: str | None = None,
     ) -> ModelVersion:
-        # Of a copy of another registry's version the service has asked everything, and gives its facts as tags.
+        # For a copy of another registry's version the service has checked everything, and passes its facts as tags.
         promoted = is_promoted(source) and is_administrator()
         project = None if promoted else self._asking_project()
         if copied_version(source):
@@ -296,7 +296,7 @@ class EnvironmentRegistryStore(OwnedStore):
     def _find_source(
         self, project: ProjectRoute, source: str, run_id: str | None, model_id: str | None
     ) -> tuple[Source, dict[str, Any]]:
-        """Where the model lies, and its `schemas.models.Origin`. Raises MlflowException."""
+        """The model's place, and its `schemas.models.Origin`. Raises MlflowException."""
         tracking = tracking_store()
         if copied := copied_version(source):
             return self._find_copied(*copied)

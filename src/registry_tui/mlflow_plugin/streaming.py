@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from boto3.s3.transfer import TransferConfig
 
-#: Bytes of a part, and the parts under way at the same time: together, the memory of an upload.
+#: Bytes of a part, and the parts in progress at the same time: together, the memory of an upload.
 _PART_BYTES, _PARTS_AT_ONCE = 8 << 20, 4
 _MAX_PARTS = 10_000
 #: Bytes of a piece of a file that is read.
@@ -32,7 +32,7 @@ class ArrivingFile:
             self._take(await self._next())
 
     def read(self, size: int = -1) -> bytes:
-        """As many bytes as are asked for, fewer only at the end."""
+        """As many bytes as requested, fewer only at the end."""
         while not self._ended and (size < 0 or len(self._left) < size):
             try:
                 piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
@@ -71,7 +71,7 @@ def send(client: Any, bucket: str, key: str, file: ArrivingFile, size: int | Non
 
 
 async def drained(pieces: AsyncIterable[bytes]) -> None:
-    """Reads the rest of a body that was refused: a client that is still sending would not see the answer."""
+    """Reads the rest of a refused body: a client that is still sending would not see the response."""
     async for _ in pieces:
         pass
 

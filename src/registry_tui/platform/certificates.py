@@ -1,4 +1,4 @@
-"""Certificates with which the object store's own servers know each other, and let nobody else in (mutual TLS).
+"""Certificates with which the object store's own servers authenticate each other, and nobody else (mutual TLS).
 
 Settings: `weed scaffold -config=security`.
 """

@@ -64,7 +64,7 @@ _PERSONAL = (
     # Secrets of a person that no part needs.
     "REGISTRY_TUI_BACKUP_PASSPHRASE",
 )
-#: Addresses that are never asked through a proxy.
+#: Addresses that are never reached through a proxy.
 _LOCAL = (LOOPBACK, "localhost", "::1")
 
 

@@ -52,7 +52,7 @@ class Context:
 
 
 def default_name(url: str) -> str:
-    """The name of a context that nobody names: the service's host and port."""
+    """The default name of a context: the service's host and port."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}".removesuffix(":None").replace("[", "").replace("]", "")
 

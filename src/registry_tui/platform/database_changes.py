@@ -66,7 +66,7 @@ class PostgresqlChanges(DatabaseChanges):
         self._connection: psycopg.Connection[Any] | None = None
 
     def stamp(self) -> Stamp:
-        """The mark, or one that was never there while the server does not answer."""
+        """The mark, or a unique one while the server does not respond."""
         # The driver is loaded where it is used.
         import psycopg
 

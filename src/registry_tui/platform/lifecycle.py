@@ -132,7 +132,7 @@ def up(
             ends = bool(info.pid) and endings.is_ending(home, part, info.pid)
             if ends:
                 supervisor.stop_part(home, program)
-            # Also beside a process that supervisord started again by itself: the reason is its predecessor's.
+            # Also next to a process that supervisord restarted by itself: the reason is its predecessor's.
             endings.works(home, part)
             if ends or not info.running:
                 supervisor.start_part(home, program)
@@ -169,7 +169,7 @@ def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
 
 
 def _listens(home: Home, info: supervisor.ProcessInfo) -> bool:
-    """Whether this very process made the socket that its callers connect to; it does so once it can answer."""
+    """Whether this very process made the socket that its callers connect to; it does so once it can respond."""
     path = (home.run if info.name in GATEWAYS else home.replicas) / f"{info.name}.sock"
     age = processes.uptime(info.pid) if info.pid else None
     try:
@@ -195,7 +195,7 @@ def _free_ports(home: Home, fresh: bool, besides: Collection[str] = (), *, keep:
     except PortTaken:
         if not first:
             raise
-        # Somebody was quicker; nothing knows these ports yet.
+        # Another command was quicker; nothing uses these ports yet.
         ports = choose_ports(home, fresh=True)
         require_free(ports)
     return ports
@@ -227,7 +227,7 @@ def down(home: Home) -> list[str]:
 
 @contextmanager
 def stopped(home: Home, *, unfinished: bool = False) -> Iterator[None]:
-    """Around work on the files of a platform that does not run, and that nobody starts meanwhile.
+    """Locks a stopped platform for work on its files, so that nobody starts it meanwhile.
 
     `unfinished`: also of a home that is being restored or upgraded. Raises StillRunning, Busy, HomeUnusable.
     """
@@ -252,7 +252,7 @@ def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartP
     if not home.root.exists():
         raise SupervisorUnavailable("The platform is not running", action="Start it with `registry-tui up`")
     with _only_one(home), _words(home):
-        # One after the other: the gateway's other process goes on to answer callers.
+        # One after the other: the gateway's other process keeps answering callers.
         for program in supervisor.programs_of(part):
             supervisor.stop_part(home, program)
             endings.works(home, part)

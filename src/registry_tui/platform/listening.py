@@ -149,7 +149,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # An empty password: OpenSSL would ask the terminal for that of an encrypted key.
+        # An empty password: OpenSSL would prompt for that of an encrypted key.
         context.load_cert_chain(certificate, key, password="")
     except FileNotFoundError as error:
         missing = next((path for path in (certificate, key) if not path.exists()), certificate)

@@ -12,8 +12,9 @@ from registry_tui.platform.secrets import Secrets
 
 
 class MlflowAccount(httpx.Auth):
-    """Signs in with the password of `secrets` as it is now; one that MLflow refuses is tried with the other of the two
-    passwords of a rotation that is under way.
+    """Signs in with the current password of `secrets`.
+
+    If MLflow refuses it, the other of the two passwords of a rotation in progress is tried.
     """
 
     def __init__(self, secrets: Secrets, home: Home | None = None) -> None:

@@ -1,6 +1,6 @@
 """The mounts of this machine, from a mountinfo file (proc_pid_mountinfo(5)): where an NFS is mounted, and how.
 
-Reading the file asks no server, so that it answers also while an NFS does not.
+Reading the file involves no server, so it works also while an NFS does not respond.
 """
 
 from __future__ import annotations

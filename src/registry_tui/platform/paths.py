@@ -19,7 +19,7 @@ PART_VARIABLE = "REGISTRY_TUI_PART"
 #: A unix socket's path holds at most 107 bytes on Linux (`sun_path`, unix(7)).
 MAX_SOCKET_PATH = 107
 
-#: The gateway's processes, as supervisord knows them: each alone can do all of its work.
+#: The gateway's processes, by their names in supervisord: each alone can do all of its work.
 GATEWAYS = ("gateway", "gateway-2")
 
 
@@ -182,7 +182,7 @@ class Home:
         return self.run / "service.sock"
 
     def socket_of(self, process: str) -> Path:
-        """The socket of one of the service's processes; `service` is the one that clients ask."""
+        """The socket of one of the service's processes; clients use that of `service`."""
         return self.run / f"{process}.sock"
 
     @property
@@ -197,17 +197,17 @@ class Home:
 
     @property
     def gateway_sockets(self) -> list[Path]:
-        """Where the service asks each process of the gateway for its counts."""
+        """The sockets from which the service gets the counts of each process of the gateway."""
         return [self.run / f"{name}.sock" for name in GATEWAYS]
 
     @property
     def gateway_listeners_sockets(self) -> list[Path]:
-        """Where a process of the gateway asks each other one for its listening sockets."""
+        """The sockets from which a process of the gateway gets the listening sockets of the others."""
         return [self.run / f"{name}-ports.sock" for name in GATEWAYS]
 
     @property
     def gateway_load_files(self) -> list[Path]:
-        """The requests under way at each replica, as each process of the gateway counts them."""
+        """The requests in progress at each replica, as each process of the gateway counts them."""
         return [self.run / f"{name}.load" for name in GATEWAYS]
 
     @property
@@ -264,7 +264,7 @@ class Home:
     def require_own_sockets(self) -> None:
         """Raises PermissionError where another user made the folder of the sockets, whose program would answer there.
 
-        The administrator of the machine may use anybody's home. Without the folder nothing answers.
+        The administrator of the machine may use anybody's home. Without the folder nothing responds.
         """
         with suppress(FileNotFoundError):
             if not self._run_is_inside:

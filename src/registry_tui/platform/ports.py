@@ -102,7 +102,7 @@ def is_free(port: int) -> bool:
 def require_free(ports: Ports, besides: Collection[str] = (), patience: float = 5.0) -> None:
     """Raises PortTaken when another program listens on one of these ports, `besides` those of the given parts.
 
-    Where nobody is seen to listen, it waits: the kernel closes the sockets of a process that was killed a moment later.
+    Without a visible listener, it waits: the kernel closes the sockets of a killed process a moment later.
     """
     from registry_tui.platform.processes import holder_of_port  # psutil: the terminal program alone goes without it
 

@@ -1,6 +1,6 @@
 """Whether a server of PostgreSQL takes logins: a question of the protocol's first message, with a time limit.
 
-libpq's own question (`PQping`) has no time limit, psycopg asks it while all threads stand still, and it counts a server
+libpq's own check (`PQping`) has no timeout, psycopg runs it while all threads are blocked, and it counts a server
 without a free connection among those that take logins.
 """
 
@@ -11,11 +11,11 @@ import struct
 import time
 from typing import Protocol
 
-#: Seconds that a server gets for its answer.
+#: Seconds that a server gets to respond.
 PATIENCE = 5.0
 #: The version of the protocol that every server speaks.
 _PROTOCOL = 3 << 16
-#: Bytes of an answer that are looked at.
+#: Bytes of a response that are read.
 _MOST = 1 << 13
 #: SQLSTATEs of a server that looks at logins: a wrong user, password or kind of connection, a missing database.
 _LOGIN = ("28", "3D")
@@ -100,7 +100,7 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def _code_of(answer: bytes) -> str | None:
-    """The code of a message that is an error; empty for one that asks for the login."""
+    """The code of an error message; empty for a request for the login."""
     if answer[:1] == b"R":
         return ""
     if answer[:1] != b"E":

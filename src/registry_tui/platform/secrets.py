@@ -50,7 +50,7 @@ class Secrets:
     mlflow_flask_secret: str = field(default_factory=_token)
     #: Derives each person's MLflow password (HMAC-SHA256 of the user name), so that none is stored twice.
     user_password_seed: str = field(default_factory=_token)
-    #: Derives keys for answers to repeated requests; a rotation leaves it, so that repetitions get their answers.
+    #: Derives keys for responses to repeated requests; a rotation keeps it, so that repetitions get their responses.
     idempotency_seed: str = field(default_factory=_token)
     #: Encrypts the private keys that sign versions; a rotation keeps it, as each of these keys is replaced separately.
     signing_seed: str = field(default_factory=_token)

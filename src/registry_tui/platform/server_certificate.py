@@ -1,4 +1,4 @@
-"""The certificate with which the platform answers other machines where nobody gave one: made once, then kept."""
+"""The platform's default certificate for other machines: made once, then kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry_tui.platform.listening import EVERYWHERE, CannotListen, Listening
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 
-#: Clients pin it, so that it is made again only where somebody asks for that.
+#: Clients pin it, so it is made again only on request.
 LIFETIME = timedelta(days=3650)
 #: Clocks of clients may be this much behind.
 EARLIER = timedelta(days=2)

@@ -53,7 +53,7 @@ class Space:
 
 
 def space_of(folder: Path) -> Space:
-    """The disk that a folder lies on. Raises OSError."""
+    """The disk of a folder. Raises OSError."""
     found = shutil.disk_usage(folder)
     return Space(folder, found.free, found.total)
 

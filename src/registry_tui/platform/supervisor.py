@@ -155,7 +155,7 @@ def launched(command: Sequence[str], folder: Path, log: IO[bytes], variables: Ma
 
 
 def start(home: Home) -> None:
-    """Starts supervisord; its parts stay stopped until they are asked for. Raises PartFailed, OSError."""
+    """Starts supervisord; its parts stay stopped until they are requested. Raises PartFailed, OSError."""
     configure(home)
     home.supervisor_socket.unlink(missing_ok=True)
     home.supervisor_pid.unlink(missing_ok=True)
@@ -216,7 +216,7 @@ def part_info(known: Mapping[str, ProcessInfo], part: str) -> ProcessInfo:
 
 
 def start_part(home: Home, part: str) -> None:
-    """Asks for a part to be started, and does not wait. Raises SupervisorUnavailable."""
+    """Requests the start of a part, and does not wait. Raises SupervisorUnavailable."""
     _ignoring(home, "supervisor.startProcess", part, False)
 
 
@@ -251,7 +251,7 @@ def _removed(home: Home, name: str) -> bool:
 
 
 def shutdown(home: Home) -> None:
-    """Asks supervisord to stop all parts and itself; does not wait. Raises SupervisorUnavailable."""
+    """Makes supervisord stop all parts and itself; does not wait. Raises SupervisorUnavailable."""
     try:
         _call(home, "supervisor.shutdown")
     except xmlrpc.client.Fault:

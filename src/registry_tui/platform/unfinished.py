@@ -1,4 +1,4 @@
-"""A home that is half restored or half upgraded: nothing starts there, and nobody is let in.
+"""A home that is half restored or half upgraded: nothing starts there, and nobody is admitted.
 
 Only the standard library is imported, so that every part may use it.
 """

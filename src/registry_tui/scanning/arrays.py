@@ -1,6 +1,6 @@
 """Arrays as joblib writes them: an instance with the size of the array, and the array's bytes behind it.
 
-joblib's reader trusts that instance (`joblib/numpy_pickle.py: NumpyArrayWrapper.read_array`) and goes on behind the
+joblib's reader trusts that instance (`joblib/numpy_pickle.py: NumpyArrayWrapper.read_array`) and continues behind the
 array. Only instances with exactly joblib's own fields are accepted: if the scan and joblib went on at different places,
 the scan would read other opcodes than those executed.
 """

@@ -21,7 +21,7 @@ from registry_tui.scanning import pickles
 from registry_tui.scanning.findings import Finding, Grade
 from registry_tui.scanning.readings import Opcodes, Reading
 
-#: Part of every scan that is kept; a scan by an older one may be asked for again.
+#: Part of every stored scan; scans by an older version may be repeated.
 VERSION = 4
 #: Bytes of a file that are read whole; of larger ones the head decides.
 MAX_FILE = 256 * 1024 * 1024

@@ -30,7 +30,7 @@ TUPLES: Mapping[str, int] = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def claims_more(opcode: str, stream: io.BytesIO) -> bool:
-    """Whether the argument goes on behind the end, where no reader finds another opcode."""
+    """Whether the argument extends beyond the end, where no reader finds another opcode."""
     size, start = LENGTHS.get(opcode, 0), stream.tell()
     claimed = int.from_bytes(stream.read(size), "little")
     stream.seek(start)

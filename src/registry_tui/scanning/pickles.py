@@ -4,8 +4,8 @@ Only exact pairs of module and name are known (`known_imports.txt`, made by `doc
 some may be called with arguments: others are made without arguments (`object.__reduce_ex__`), and would open a path
 given as one. Anything that the opcodes alone do not decide is a problem, never ignored.
 
-A file with arrays that joblib put between the opcodes (`arrays.py`) is read in three ways, since nobody knows which of
-these readers will load it: joblib, joblib before it aligned arrays, and Python's own, which takes arrays for opcodes.
+A file with arrays that joblib put between the opcodes (`arrays.py`) is read in three ways, since any of these readers
+may load it: joblib, joblib before it aligned arrays, and Python's own, which takes arrays for opcodes.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class _Machine:
         return len(self._stack) > 1 and self._stack[-2] is not _MARK and self._stack[-2][0] == "wrapper"
 
     def _pass_array(self, stream: io.BytesIO) -> None:
-        """Goes on behind the array of the wrapper that gets its state, which becomes the array."""
+        """Continues behind the array of the wrapper that gets its state, which becomes the array."""
         state = self._pop()
         wrapper: arrays.Wrapper = self._top()[1]
         found = None if wrapper.built else arrays.layout(state)

@@ -122,7 +122,7 @@ class ApprovalRule(_Rule):
 
     @property
     def asked_for(self) -> str:
-        """The purpose that an approval must have been asked for."""
+        """The required purpose of an approval."""
         first = next((each for each in self.purposes if each is not Purpose.ALIAS), Purpose.DEPLOY)
         return self.purpose or first.value
 
@@ -221,7 +221,7 @@ class RulesCheck(Schema):
 
     @property
     def refused(self) -> list[Finding]:
-        """The findings that stand in the way."""
+        """The findings that refuse."""
         return [each for each in self.findings if each.verdict is Verdict.REFUSED]
 
 

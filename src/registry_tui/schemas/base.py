@@ -14,7 +14,7 @@ MAX_PAGE_SIZE = 1000
 
 
 class Schema(BaseModel):
-    """A frozen value. Unknown fields are refused in requests by `RequestSchema`, ignored in answers."""
+    """A frozen value. Unknown fields are refused in requests by `RequestSchema`, ignored in responses."""
 
     model_config = ConfigDict(frozen=True)
 

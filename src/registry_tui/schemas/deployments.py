@@ -60,7 +60,7 @@ class Batching(StrEnum):
 
 
 def _batching(value: Any) -> Any:
-    """Older answers and clients have a truth value: whether it was allowed."""
+    """Older responses and clients have a boolean: whether it was allowed."""
     return {True: Batching.AUTO, False: Batching.OFF}[value] if isinstance(value, bool) else value
 
 
@@ -302,7 +302,7 @@ class ServedAt(Schema):
 
 
 class SuggestedRequest(Schema):
-    """A request in one of the protocols that an endpoint answers: JSON text for a path of the endpoint."""
+    """A request in one of an endpoint's protocols: JSON text for a path of the endpoint."""
 
     protocol: str
     path: str
@@ -325,7 +325,7 @@ class DeploymentSuggestion(Schema):
     example_from: str = ""
     #: Whether it is the one that the model was logged with.
     example_is_logged: bool = False
-    #: Of a deployment whose replicas answer: a request for each protocol that its description has an example of.
+    #: For a deployment with ready replicas: a request for each protocol with an example in its description.
     requests: list[SuggestedRequest] = []
     requirements: list[str] = []
     warnings: list[str] = []
@@ -344,7 +344,7 @@ class TestRequest(RequestSchema):
 
 
 class TestAnswer(Schema):
-    """A deployment's answer; `body` is the replica's answer as text."""
+    """A deployment's response; `body` is the replica's response as text."""
 
     __test__ = False
 
@@ -369,7 +369,7 @@ class ReplicaLogFile(Schema):
 
 
 class ReplicaLog(Schema):
-    """Lines of a replica's log, oldest first; `next_offset` goes on behind them."""
+    """Lines of a replica's log, oldest first; `next_offset` is where the next ones begin."""
 
     lines: list[str]
     next_offset: int
@@ -428,7 +428,7 @@ class ApiKey(Schema):
 
 
 class NewApiKey(Schema):
-    """The only answer that holds the key itself."""
+    """The only response with the key itself."""
 
     api_key: ApiKey
     key: str

@@ -105,4 +105,4 @@ class IdBrokerSyncStatus(CdpSchema):
 
 
 class CdpEmpty(CdpSchema):
-    """An answer without fields."""
+    """A response without fields."""

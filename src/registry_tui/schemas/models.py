@@ -166,7 +166,7 @@ class ManifestEntry(Schema):
 
 
 class Manifest(Schema):
-    """The content of an archive; stored beside it as `manifest.json`."""
+    """The content of an archive; stored next to it as `manifest.json`."""
 
     format: int = 1
     model_id: str

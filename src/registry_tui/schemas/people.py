@@ -61,7 +61,7 @@ class User(Schema):
     roles: list[RolesHeld] = []
     #: When one of the person's tokens was used last.
     last_used_at: datetime | None = None
-    #: The projects that the person works in; empty unless oneself or the administrator asks.
+    #: The person's projects; empty unless the person or the administrator requests them.
     projects: list[ProjectHeld] = []
 
 

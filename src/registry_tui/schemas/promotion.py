@@ -15,7 +15,7 @@ MAX_COMMENT = 2000
 
 
 class ProtectedAlias(RequestSchema):
-    """An alias that only these people, and members of these groups, may set, move or take away."""
+    """An alias that only these people, and members of these groups, may set, move or delete."""
 
     alias: str = Field(min_length=1, max_length=255)
     users: list[str] = Field(default=[], max_length=1000)
@@ -56,7 +56,7 @@ class StageEntry(Schema):
 
 
 class VersionPromotion(RequestSchema):
-    """Asks for a copy of a version in another registry."""
+    """Requests a copy of a version in another registry."""
 
     #: Name or ID of the registry.
     to: str = Field(min_length=1, max_length=250)
@@ -89,7 +89,7 @@ class ApprovalDecision(RequestSchema):
 
 
 class Approval(Schema):
-    """A question whether a version may go on, and its answer."""
+    """A request for approval of a version, and the decision."""
 
     id: str
     registry_id: str

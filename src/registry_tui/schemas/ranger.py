@@ -211,7 +211,7 @@ class TagPolicies(RangerSchema):
 
 
 class ServicePolicies(RangerSchema):
-    """All that a plugin needs to decide about one service: the answer of Ranger's download call."""
+    """All data that a plugin needs to decide about one service: the response of Ranger's download call."""
 
     service_id: int | None = None
     service_name: str
@@ -269,7 +269,7 @@ class RoleGrant(RangerSchema):
 
 
 class RangerDone(RangerSchema):
-    """Ranger's answer to a change that returns nothing else."""
+    """Ranger's response to a change that returns nothing else."""
 
     status_code: int = 0
 
@@ -285,7 +285,7 @@ class RangerRoles(RangerSchema):
 
 
 class RangerPage(RangerSchema):
-    """A page of a list, as Ranger's newer calls answer it."""
+    """A page of a list, in the format of Ranger's newer calls."""
 
     start_index: int = 0
     page_size: int = 0
@@ -304,7 +304,7 @@ class TaggedResource(RangerSchema):
 
 
 class ServiceTags(RangerSchema):
-    """Which resources of a service bear which tags: the answer of Ranger's call for tags."""
+    """The tags of a service's resources: the response of Ranger's call for tags."""
 
     service_name: str = ""
     tag_version: int | None = None

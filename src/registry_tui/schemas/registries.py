@@ -163,7 +163,7 @@ class ModelRegistry(Schema):
     version: str
     #: The workflow that is changing it now, if one is.
     workflow_id: str | None = None
-    #: None where it was not counted: in lists, and while MLflow does not answer.
+    #: None where it was not counted: in lists, and while MLflow does not respond.
     model_count: int | None = None
     workspaces: list[WorkspaceSync] = []
 
@@ -197,7 +197,7 @@ class RegistryCreate(RequestSchema):
 
 
 class RegistryDelete(RequestSchema):
-    """`force` goes on after errors and over deployed versions; `delete_archives` also removes stored archives."""
+    """`force` continues after errors and over deployed versions; `delete_archives` also removes stored archives."""
 
     force: bool = False
     delete_archives: bool = False

@@ -29,7 +29,7 @@ class RegistryStatus(StrEnum):
 
     @property
     def live(self) -> bool:
-        """Whether the registry answers: it was installed and is not being taken away."""
+        """Whether the registry responds: it was installed and is not being removed."""
         return self in (
             RegistryStatus.INSTALLATION_FINISHED,
             RegistryStatus.MODIFY_STARTED,
@@ -63,5 +63,5 @@ class NfsState(StrEnum):
 
     @property
     def label(self) -> str:
-        """The words people read: NFS not mounted, NFS does not answer, …"""
+        """The words for people: NFS not mounted, NFS does not answer, …"""
         return f"NFS {self.value}"

@@ -46,5 +46,5 @@ class SearchAnswer(Schema):
     items: list[Found]
     #: Kinds of which at least one more matches.
     more: list[FoundKind] = []
-    #: Kinds that could not be searched, since MLflow's server does not answer.
+    #: Kinds that could not be searched, since MLflow's server does not respond.
     not_searched: list[FoundKind] = []

@@ -30,12 +30,12 @@ class Issuer(Schema):
     #: Separated by spaces; `openid` is among them.
     scopes: str = "openid profile"
     authority: Authority = ""
-    #: Whether the client has a secret, which only the service knows: it then asks for device codes itself.
+    #: Whether the client has a secret, which only the service knows: it then requests device codes itself.
     confidential: bool = False
 
 
 class SignInWays(Schema):
-    """How people sign in here, beside with a token that they have."""
+    """The ways to sign in here, besides with an existing token."""
 
     issuer: Issuer | None = None
 

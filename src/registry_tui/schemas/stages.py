@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a version stands in its life, in SageMaker's words; `NONE` until it is set."""
+    """The stage of a version's life, in SageMaker's words; `NONE` until it is set."""
 
     NONE = "None"
     PROPOSAL = "Proposal"

@@ -178,7 +178,7 @@ def uri_of(store: Store) -> str:
 
 
 def endpoint_of(store: Store) -> str:
-    """The address that is asked; empty for the cloud's own, and for a directory."""
+    """The address to connect to; empty for the cloud's own, and for a directory."""
     return "" if isinstance(store, DirectoryStore) else store.address.endpoint
 
 

@@ -20,7 +20,7 @@ class ChangeKind(StrEnum):
 
 
 class Change(Schema):
-    """One change with its details. `id` is where a reader goes on after a break."""
+    """One change with its details. `id` is where a reader resumes after a break."""
 
     id: str
     kind: ChangeKind

@@ -1,4 +1,4 @@
-"""Experiments, runs and artifacts, as MLflow knows them."""
+"""Experiments, runs and artifacts of MLflow."""
 
 from __future__ import annotations
 

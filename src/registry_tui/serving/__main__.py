@@ -72,7 +72,7 @@ def main() -> None:
         spec = ReplicaSpec.load(path)
         _note_start(starts_file(path))
         os.environ.update({name: str(spec.threads) for name in _THREADS})
-        # As `mlflow models serve` sets it: models may ask whether they serve.
+        # As `mlflow models serve` sets it: models may check whether they serve.
         os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
         os.environ.update(spec.environment)
         with _going_on(spec, reason) as advance:
@@ -177,7 +177,7 @@ def load(spec: ReplicaSpec, folder: Path) -> PyFuncModel:
 
 
 def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
-    """Answers requests on the spec's socket until SIGTERM."""
+    """Serves requests on the spec's socket until SIGTERM."""
     # As in `load`, which has imported MLflow by now.
     import mlflow
     import uvicorn
@@ -237,7 +237,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         date_header=False,
         ws="none",
         timeout_keep_alive=75,
-        # Requests that are under way at SIGTERM have the time that they have otherwise.
+        # Requests in progress at SIGTERM have their usual timeout.
         timeout_graceful_shutdown=round(spec.limits.seconds) + 1,
         backlog=BACKLOG,
     )
@@ -295,7 +295,7 @@ def _warm_up(model: Any, example: bytes | None, shortcuts: Shortcuts) -> None:
 
 
 def _listen(path: Path) -> socket.socket:
-    """A listening unix socket in the place of one that is left from before."""
+    """A listening unix socket that replaces one left from before."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))

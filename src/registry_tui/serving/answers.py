@@ -1,4 +1,4 @@
-"""One request's answer: MLflow's own function parses, predicts and words the errors that it has words for.
+"""The response to one request: MLflow's own function parses, predicts and words the errors that it knows.
 
 Functions import MLflow and pandas, which take seconds; in a replica, `load` has imported them by then.
 """
@@ -28,7 +28,7 @@ PROBLEM = "application/problem+json"
 
 
 class Events(Protocol):
-    """The rest of an answer that the model is still making; see `streaming.py`."""
+    """The rest of a response that the model is still making; see `streaming.py`."""
 
     #: Why the model failed in the middle.
     failure: str
@@ -42,10 +42,10 @@ class Events(Protocol):
         """Makes it, on the model's thread."""
 
     async def next(self) -> bytes | None:
-        """The next piece; None after the last one, and once nobody waits for more."""
+        """The next piece; None after the last one, and once the caller has left."""
 
     def leave(self) -> None:
-        """Nobody takes any more."""
+        """The caller has left."""
 
     def error(self, code: str, detail: str, status: int) -> bytes:
         """The last event when something goes wrong in the middle."""
@@ -53,7 +53,7 @@ class Events(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer's status, body and media type."""
+    """An HTTP response's status, body and media type."""
 
     status: int
     body: bytes
@@ -172,7 +172,7 @@ def _score(data: bytes | dict[str, Any], content_type: str, watched: Watched, sh
 def predict(
     model: PyFuncModel, read: Callable[[], tuple[Any, Any]], write: Callable[[Any], Answer], shortcuts: Shortcuts | None
 ) -> Answer:
-    """The answer to a request in a format that MLflow does not have. `read` returns the data and its params."""
+    """The response to a request in a format that MLflow does not support. `read` returns the data and its params."""
     watched = Watched(model)
 
     def ask() -> Answer:

@@ -43,7 +43,7 @@ class _Late(Exception):
 
 
 class ReplicaApp:
-    """Serves one model; each answer has its `name` in `X-Replica`."""
+    """Serves one model; each response has its `name` in `X-Replica`."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class ReplicaApp:
     async def _in_pieces(
         self, receive: Receive, send: Send, answer: Answer, events: Events, headers: list[tuple[bytes, bytes]]
     ) -> None:
-        """Sends an answer while the model makes it, until it is whole, the caller goes, or its time is over."""
+        """Sends a response while the model makes it, until it is complete, the caller leaves, or its time is over."""
         leaving = asyncio.ensure_future(_gone(receive))
         leaving.add_done_callback(lambda _: events.leave())
         until = asyncio.get_running_loop().time() + self.limits.stream_seconds
@@ -198,7 +198,7 @@ class ReplicaApp:
 
 
 async def _unless_gone(receive: Receive, scoring: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
-    """The answer, as long as somebody waits for it: one that nobody waits for is not computed if it has not begun.
+    """The response, as long as the caller waits for it: after that it is not computed if it has not begun.
 
     Raises Gone, TimeoutError, QueueFull.
     """

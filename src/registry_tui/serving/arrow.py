@@ -18,7 +18,7 @@ STREAM = "application/vnd.apache.arrow.stream"
 
 
 def score(body: bytes, accept: str, model: PyFuncModel, shortcuts: Shortcuts | None = None) -> Answer:
-    """The answer to a table: JSON as to any request, or a stream where `accept` asks for one and the answer is a table.
+    """The response to a table: JSON as for any request, or a stream if `accept` requests one and the result is a table.
 
     Predictions without names are the column `predictions`, or columns `0`, `1` and so on.
     """

@@ -1,6 +1,6 @@
-"""Requests that can share one call of the model, and how its answer is shared out again. Plain functions.
+"""Requests that can share one call of the model, and how its result is split again. Plain functions.
 
-Each request is parsed by itself, as if nobody else had asked. Only then are tables put together, and only tables with
+Each request is parsed by itself, as if it were the only one. Only then are tables put together, and only tables with
 exactly the same columns and dtypes: no value can change because of another caller's rows.
 
 Functions import MLflow and pandas, which take seconds; in a replica, `load` has imported them by then.
@@ -85,7 +85,7 @@ def _types(schema: Any) -> dict[str, str]:
 
 
 def _plain(column: Any, wanted: str) -> bool:
-    """Whether no value of a column can be read otherwise beside other rows of the same dtype."""
+    """Whether no value of a column can be read otherwise among other rows of the same dtype."""
     import numpy
     import pandas
 
@@ -132,7 +132,7 @@ def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
 
 
 def to_json(predictions: Any, shortcuts: Shortcuts | None = None) -> bytes:
-    """The body of an answer, as MLflow writes it. Raises TypeError, ValueError, RecursionError, OverflowError."""
+    """The body of a response, as MLflow writes it. Raises TypeError, ValueError, RecursionError, OverflowError."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
     if shortcuts is not None and (body := json_of(predictions)) is not None:
@@ -143,7 +143,7 @@ def to_json(predictions: Any, shortcuts: Shortcuts | None = None) -> bytes:
 
 
 def strictly(body: bytes) -> bytes:
-    """The same answer with null where MLflow writes NaN or an infinity, which JSON does not have."""
+    """The same response with null where MLflow writes NaN or an infinity, which JSON does not have."""
     if b"NaN" not in body and b"Infinity" not in body:
         return body
     return json.dumps(json.loads(body, parse_constant=lambda _: None)).encode()

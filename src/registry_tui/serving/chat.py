@@ -211,11 +211,11 @@ def _as_input(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return items
 
 
-# -- answers -------------------------------------------------------------------------------------------
+# -- responses -----------------------------------------------------------------------------------------
 
 
 class _Shape:
-    """An answer's frame: the same ID and time in all of its pieces."""
+    """A response's frame: the same ID and time in all of its pieces."""
 
     def __init__(self, served: Served) -> None:
         self.model, self.created = served.name, int(time.time())

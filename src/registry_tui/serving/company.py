@@ -58,7 +58,7 @@ def decide(model: PyFuncModel, example: bytes | None, wanted: str, shortcuts: Sh
 
 
 def _trial(model: PyFuncModel, example: bytes | None, shortcuts: Shortcuts | None) -> str | None:
-    """Why requests must not share calls: an answer differs between alone and in company. None when all are equal."""
+    """Why requests must not share calls: a result differs between alone and in company. None when all are equal."""
     from registry_tui.serving.answers import score_alone
 
     until = time.monotonic() + PATIENCE

@@ -47,7 +47,7 @@ def _is_plain(body: bytes, columns: int) -> bool:
 
 @cache
 def _table() -> Any:
-    """Which bytes may stand in the rows, by their number."""
+    """The bytes allowed in the rows, as an array indexed by byte."""
     import numpy
 
     allowed = numpy.zeros(256, dtype=bool)

@@ -109,7 +109,7 @@ def _described(schema: Any) -> list[dict[str, Any]]:
 def infer(
     body: bytes, json_length: str, served: Served, model: PyFuncModel, shortcuts: Shortcuts | None = None
 ) -> Answer:
-    """The answer to a request for predictions; errors are `{"error": …}`, as the protocol has them."""
+    """The response to a request for predictions; errors are `{"error": …}`, as in the protocol."""
     asked: dict[str, Any] = {}
 
     def read() -> tuple[Any, Any]:
@@ -160,7 +160,7 @@ def _data(inputs: list[Tensor], schema: Any) -> Any:
         return only
     names = schema.input_names() if schema is not None and schema.has_input_names() else []
     if only is not None and only.ndim == 2 and inputs[0].name not in names:
-        # A table in one tensor, as scikit-learn's models are often asked.
+        # A table in one tensor, as clients often call scikit-learn's models.
         if names and only.shape[1] != len(names):
             raise Unfit(
                 f"The input {inputs[0].name} has {counted(only.shape[1], 'column')}, and the model takes {len(names)}"

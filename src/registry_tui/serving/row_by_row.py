@@ -44,7 +44,7 @@ _BOOSTERS = """
     Booster XGBoostLabelEncoder _LGBMLabelEncoder LabelEncoder
 """
 BOOSTERS = frozenset(_BOOSTERS.split())
-#: Methods of the above that answer row by row; a flavour may name another one to predict with.
+#: Methods of the above that predict row by row; a flavour may name another one to predict with.
 METHODS = frozenset(
     ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")
 )
@@ -59,7 +59,7 @@ def name_of(model: PyFuncModel) -> str:
 
 
 def why_not(model: PyFuncModel) -> str | None:
-    """Why this model is not known to answer row by row; None when it is."""
+    """Why this model is not known to predict row by row; None when it is."""
     if model.loader_module not in FLAVOURS:
         return f"models of the flavour {model.loader_module} are not known to answer row by row"
     raw = _raw(model)
@@ -100,7 +100,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _refusal(part: Any) -> str | None:
-    """Why one part of a model is not known to answer row by row; None when it is."""
+    """Why one part of a model is not known to predict row by row; None when it is."""
     kind = type(part)
     name, module = kind.__name__, kind.__module__.partition(".")[0]
     computes = any(hasattr(part, method) for method in ("predict", "predict_proba", "transform"))

@@ -112,7 +112,7 @@ class Shortcuts:
         return self._original["write"](raw_predictions, output, *arguments, **named)
 
     def install(self) -> Shortcuts:
-        """Puts the steps in the place of MLflow's, where this version of it has them."""
+        """Replaces MLflow's steps by ours, where this version of it has them."""
         from mlflow import pyfunc
         from mlflow.pyfunc import scoring_server
 

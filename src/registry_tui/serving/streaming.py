@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The field of a request that asks for an answer in pieces.
+#: The field of a request for a streamed response.
 ASKS = "stream"
 #: Where MLflow's own classes of models are.
 _MLFLOWS = "mlflow.pyfunc.model"
@@ -36,7 +36,7 @@ Word = Callable[[str, str, int], Mapping[str, Any]]
 
 
 class Events:
-    """An answer on its way from a thread of the model's, which makes its events, to the loop that sends them."""
+    """A response on its way from a thread of the model's, which makes its events, to the event loop that sends them."""
 
     def __init__(
         self, watched: Watched, pieces: Generator[Any], write: Write, word: Word, *, strict: bool = False
@@ -65,7 +65,7 @@ class Events:
         made: Callable[[], None],
         at_rest: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """Makes event after event until the model has no more, or nobody takes them; the model's generator is closed.
+        """Makes event after event until the model has no more, or the caller has left; the model's generator is closed.
 
         `made` is called with each event. `at_rest` is around waiting for the caller: that time is not the model's.
         """
@@ -112,13 +112,13 @@ class Events:
     # -- on the event loop ---------------------------------------------------------------------------
 
     async def next(self) -> bytes | None:
-        """The next event; None after the last one, and once nobody waits for more."""
+        """The next event; None after the last one, and once the caller has left."""
         event = await self._came.get()
         self._room.release()
         return event
 
     def leave(self) -> None:
-        """Nobody takes any more: the model's generator is closed at its next piece."""
+        """The caller has left: the model's generator is closed at its next piece."""
         self._left = True
         self._room.release()
         self._came.put_nowait(None)
@@ -134,7 +134,7 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[Any], None], value: A
 
 
 def can(model: PyFuncModel) -> bool:
-    """Whether a model answers in pieces."""
+    """Whether a model can stream responses."""
     if getattr(model, "_predict_stream_fn", None) is None:
         return False
     try:
@@ -162,7 +162,7 @@ def asked(body: bytes, content_type: str) -> dict[str, Any] | None:
 
 
 def invocations(document: dict[str, Any], model: PyFuncModel, *, strict: bool = False) -> Answer:
-    """The answer to a request to `/invocations`: each piece as MLflow's clients read them, `[DONE]` at the end."""
+    """The response to a request to `/invocations`: each piece as MLflow's clients read them, `[DONE]` at the end."""
 
     def read() -> tuple[Any, Any]:
         from mlflow.pyfunc.scoring_server import _parse_json_data

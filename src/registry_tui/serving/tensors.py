@@ -147,7 +147,7 @@ def datatype_of(array: Any) -> str:
 
 
 def written(name: str, array: Any, *, binary: bool) -> tuple[dict[str, Any], bytes]:
-    """A tensor of an answer: its document, and its data where it is sent in binary. Raises Unfit."""
+    """A tensor of a response: its document, and its data where it is sent in binary. Raises Unfit."""
     import numpy
 
     datatype = datatype_of(array)

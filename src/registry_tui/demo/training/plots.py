@@ -35,7 +35,7 @@ def curves(values: Mapping[str, Sequence[float]], path: str, x: str, y: str) -> 
 
 
 def predicted_against_true(true: Any, predicted: Any, path: str, unit: str) -> None:
-    """Predictions over true values, with the residuals beside."""
+    """Predictions over true values, with the residuals next to them."""
     figure = Figure(figsize=(8.0, 4.0))
     left, right = figure.subplots(1, 2)
     left.scatter(true, predicted, s=14, alpha=0.7)

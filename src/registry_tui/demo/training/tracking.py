@@ -54,7 +54,7 @@ class Data:
 
     @cached_property
     def datasets(self) -> dict[str, Any]:
-        """As MLflow knows them, by context; made once, because their digests and schemas take a while."""
+        """MLflow's data sets, by context; made once, because their digests and schemas take a while."""
         parts = {"training": self.train, "validation": self.validation}
         return {
             context: mlflow.data.from_pandas(part, name=f"{self.name}-{context}", targets=self.target)

@@ -1,4 +1,4 @@
-"""`registry-tui://HOST:PORT/PROJECT`: the project in which a platform is asked, and the credentials for it.
+"""`registry-tui://HOST:PORT/PROJECT`: a project of a platform, and the credentials for it.
 
 Neither MLflow nor another library is imported.
 """

@@ -17,7 +17,7 @@ from registry_tui.mlflow_plugin.elsewhere import calls
 #: Archives only: a server's users must not read anything else with its account.
 _VERSION = r"workspaces/[^/]+/registry/[^/]+/[^/]+"
 _ARCHIVE = re.compile(rf"{_VERSION}/files(/.*)?")
-#: MLflow opens the folder above the one that is asked for, and names the rest as a path.
+#: MLflow opens the folder above the requested one, and passes the rest as a path.
 _OPENED = re.compile(rf"{_VERSION}(/files(/.*)?)?")
 
 

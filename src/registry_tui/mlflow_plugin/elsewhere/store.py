@@ -112,7 +112,7 @@ class RegistryStore(RestStore):  # type: ignore[misc]
     def list_webhooks_by_event(
         self, event: Any, max_results: int | None = None, page_token: str | None = None
     ) -> PagedList[Any]:
-        """None: a stock server asks for those that it calls by itself, and the platform's are not its own."""
+        """None: a stock server requests those that it calls by itself, and the platform's are not its own."""
         return PagedList([], None)
 
 

@@ -1,6 +1,6 @@
 """One transfer at a time for each registration at a stock server, also where its client sends the request again.
 
-A client waits two minutes for an answer (`MLFLOW_HTTP_REQUEST_TIMEOUT`), then sends its request again, several times
+A client waits two minutes for a response (`MLFLOW_HTTP_REQUEST_TIMEOUT`), then sends its request again, several times
 and to any of the server's processes, while the files of a large model are on their way. Those requests wait, and get
 the version of the first one.
 """
@@ -43,7 +43,7 @@ class Turn:
         if self._file is None:
             return
         now = time.time()
-        # The version is made: a full disk must not make its answer an error.
+        # The version exists: a full disk must not turn its response into an error.
         with suppress(OSError):
             self._file.seek(0)
             self._file.truncate()
@@ -53,7 +53,7 @@ class Turn:
 
 @contextmanager
 def turn(asked: float, *request: object) -> Iterator[Turn]:
-    """Waits until no process of this account carries out the same request; `asked` (Unix time) is when this one came.
+    """Waits until no process of this account runs the same request; `asked` (Unix time) is when this one came.
 
     Raises MlflowException, OSError.
     """

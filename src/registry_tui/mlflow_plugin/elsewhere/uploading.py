@@ -23,7 +23,7 @@ from registry_tui.mlflow_plugin.elsewhere import calls
 from registry_tui.mlflow_plugin.elsewhere.address import Address
 
 EXPERIMENT = "Registered from other MLflow servers"
-#: Where the model lies in its run.
+#: The model's folder in its run.
 FOLDER = "model"
 #: Tags of the run and of the version: the source and the run as they are named where the model came from.
 SOURCE_TAG, RUN_TAG = "registered_from.source", "registered_from.run_id"
