@@ -1,7 +1,7 @@
 """A process with a workflow engine that tests kill: `engine_script.py FOLDER start|resume FAIL DIE_AT`.
 
-Every function writes a line to the journal, so that a test sees what ran, in which order and how often. DIE_AT is
-`before a`, `after undo b` …: the process kills itself there, or after `finished`, which it prints with the outcome.
+Every function writes a line to the journal, for the order and number of its runs. DIE_AT is `before a`, `after undo b`
+…: the process kills itself there, or after `finished`, which it prints with the outcome.
 """
 
 from __future__ import annotations

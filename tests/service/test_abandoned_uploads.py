@@ -31,7 +31,7 @@ def test_uploads_of_every_environment_end_a_day_after_they_were_begun(tmp_path: 
             bucket = S3Bucket(client, BUCKET)
             for key in ("workspaces/wine/1/run/artifacts/left.bin", "modelregistry/a/b/files/archive.bin"):
                 assert bucket.begin_upload(key, 1, 60) is not None
-            # moto says of every upload that it was begun at one moment of 2010.
+            # moto reports that every upload was begun at one moment of 2010.
             (begun, _) = (each["Initiated"] for each in client.list_multipart_uploads(Bucket=BUCKET)["Uploads"])
             assert artifact_uploads.abort_abandoned(service, begun + timedelta(hours=23)) == 0
             assert artifact_uploads.abort_abandoned(service, begun + timedelta(hours=25)) == 1

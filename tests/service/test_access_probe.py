@@ -1,4 +1,4 @@
-"""Details say what the machine user can do now: its access is tried when somebody looks, also past the service."""
+"""Details show what the machine user can do now: its access is tried for each reader, also past the service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENVIRONMENT = "environment"
 
 
 class Users:
-    """An object store that answers a try as the test says, and only when it says so."""
+    """An object store that responds to a try as the test requires, and only when the test lets it."""
 
     def __init__(self) -> None:
         self.tries = 0

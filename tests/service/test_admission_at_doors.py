@@ -139,7 +139,7 @@ def test_what_the_rules_admit_passes_every_door(ruled: Ruled) -> None:
         ("no-old-numpy", Verdict.MET),
     ]
     assert by_mlflow(ruled, "champion", 2).status_code == 200
-    # Of another alias the rule says nothing, and to give one again changes nothing.
+    # The rule does not apply to another alias, and setting one again changes nothing.
     assert by_mlflow(ruled, "challenger", 1).status_code == 200
     ruled.platform.ask(lambda client: client.set_alias(ruled.registry, ruled.model, "champion", 2))
     ruled.platform.command(
@@ -236,7 +236,7 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
     assert verdicts()["let"] is Verdict.REFUSED
     for decision, verdict in ((Decision.APPROVE, Verdict.MET), (Decision.REJECT, Verdict.REFUSED)):
         platform.call(RegistryClient.decide_approval, asked.id, ApprovalDecision(decision=decision, comment="as it is"))
-        # Who asked decides here: the registry allows that, the rule `two` of the environment does not.
+        # The requester decides here: the registry allows that, the rule `two` of the environment does not.
         assert (verdicts()["let"], verdicts()["two"]) == (verdict, Verdict.REFUSED)
         asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()))
     platform.ask(lambda client: client.decide_approval(asked.id, ApprovalDecision(decision=Decision.WITHDRAW)))

@@ -1,4 +1,4 @@
-"""What a version is made of: its bill of materials, and the search for versions by it."""
+"""The components of a version: its bill of materials, and the search for versions by it."""
 
 from __future__ import annotations
 

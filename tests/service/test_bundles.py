@@ -58,7 +58,7 @@ def test_a_version_goes_out_as_a_bundle_and_comes_in_with_the_same_sums(platform
 
 @dataclass(frozen=True)
 class Told:
-    """A version whose run says what it was trained on, with a card that a person wrote, and its bundle."""
+    """A version whose run has its training data, with a card that a person wrote, and its bundle."""
 
     project: Project
     version: ModelVersion
@@ -110,7 +110,7 @@ def told(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 def described(platform: Platform, version: ModelVersion) -> tuple[str, list[BomLine]]:
-    """A version's card, and what its bill of materials says."""
+    """A version's card, and the content of its bill of materials."""
     here = (version.registry_id, version.model_name, version.version)
     found = platform.call(RegistryClient.bom, *here).document
     return platform.call(RegistryClient.card, *here).text, bom_difference({}, found)
@@ -124,7 +124,7 @@ def test_a_bundle_brings_bill_of_materials_and_card(platform: Platform, told: To
     said = {(line.kind, line.name): line.other for line in lines}
     assert said["metric", "rmse"] == "0.123456789012" and said["metric", "odd"] == "nan"
     assert said["data set", "wine"] == "d1" and said["base model", "org/base"] and said["package", "numpy"] == "numpy<2"
-    # It was an import that ended: the next one finds its version, and what people changed there stays.
+    # The import was complete: the next one finds its version, and people's changes there stay.
     here = (back.registry_id, back.model_name)
     platform.call(RegistryClient.set_card, *here, 1, CardChange(text="# Wine\n\nGrace keeps it here.\n"))
     shown = platform.command(
@@ -247,7 +247,7 @@ def test_a_bundle_takes_the_wheels_of_its_requirements_along(platform: Platform,
     version = register(platform, project, requirements=f"{package}\n").version
     target = tmp_path / "out.tar"
     command = ["models", "export", version.model_name, "1", "--registry", version.registry_id, "--to", str(target)]
-    # As pip is told where packages come from on a machine without a network.
+    # pip's settings on a machine without a network.
     settings = {**platform.environment(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
     lacking = forked_commands.run([*command, "--wheels"], settings, PATIENCE)
     assert lacking.returncode == 1 and "pip could not fetch the wheels" in lacking.stderr and package in lacking.stderr

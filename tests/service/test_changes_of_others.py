@@ -1,4 +1,4 @@
-"""Notifications of other processes on PostgreSQL, also those that are none of ours or not understood."""
+"""Notifications of other processes on PostgreSQL, also foreign and malformed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SENDER = "5d2f0c1b6e7a4f3c9b8a7d6e5f4c3b2a"
 
 
 class _Heard(Hub):
-    """Keeps what it publishes."""
+    """Records the published messages."""
 
     def __init__(self) -> None:
         super().__init__()

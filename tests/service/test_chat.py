@@ -16,7 +16,7 @@ from registry_tui.schemas.models import RegisterModel
 from support.platforms import PATIENCE, PLAIN, Platform, run_python, unique, wait_for
 from support.served import Served, deploy, finish, now, register
 
-#: Models that say what they were asked, as MLflow's own classes.
+#: Models that repeat their input, as MLflow's own classes.
 AGENTS = {
     "chat": """
 import mlflow, time

@@ -1,4 +1,4 @@
-"""`platform clean` on a real platform: what it lists, and what it leaves."""
+"""`platform clean` on a real platform: its list, and the things it keeps."""
 
 from __future__ import annotations
 

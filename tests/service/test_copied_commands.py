@@ -1,4 +1,4 @@
-"""Copied command lines, as somebody pastes them into a shell: they do what the request would have done."""
+"""Copied command lines, pasted into a shell, have the effect of the request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOSTILE = "-n 'x' \"$(touch /tmp/never)\" `id`; é模 \\ "
 
 
 async def pasted(platform: Platform, client: RegistryClient, ask: Callable[[], Awaitable[Any]]) -> str:
-    """What the command line of a request printed, run by bash; the request itself is not sent."""
+    """The output of a request's command line, run by bash; the request itself is not sent."""
     with rehearsal(), pytest.raises(NotSent) as rehearsed:
         await ask()
     line = as_typed(command_lines(rehearsed.value.request), {"REGISTRY_TUI_HOME": str(platform.home.root)})

@@ -66,7 +66,7 @@ def test_a_home_that_has_rows_does_not_begin_on_an_empty_database(postgres: Post
 
 
 def test_a_first_start_that_was_cut_off_goes_on(postgres: PostgresServer, tmp_path: Path) -> None:
-    """Before the row is kept, and before the file says so."""
+    """Before the row is written, and before the file."""
     home, url = home_at(tmp_path / "a"), migrated(postgres)
     home.installation_file.write_text("my-id new")
     for _ in range(2):

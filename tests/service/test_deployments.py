@@ -16,7 +16,7 @@ from support.platforms import Platform, unique, wait_for
 from support.secret_search import hidden
 from support.served import Served, answer, call, deploy, finish, now, replicas, split, update
 
-#: What a secret variable holds.
+#: The value of a secret variable.
 HIDDEN = hidden()
 MIB = 1 << 20
 

@@ -1,4 +1,4 @@
-"""What deployments answer where JSON, callers or models are not as they should be."""
+"""Responses of deployments when JSON, callers or models are faulty."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from support.served import Served, answer, call, deploy, finish, register, split
 
 @pytest.fixture(scope="module")
 def adder(platform: Platform) -> Served:
-    """A model that adds, and does what else a row asks for; without an example."""
+    """A model that adds, with side effects chosen by columns; without an example."""
     return register(platform, platform.new_project())
 
 
 def require_reason(platform: Platform, deployment: Deployment, reason: str) -> None:
-    """Waits for it: of a replica that answers late, on a busy machine, the reason says so for a moment."""
+    """Waits for it: while a replica responds late, on a busy machine, the reason is about that for a moment."""
 
     def given() -> str:
         return platform.ask(lambda client: client.deployment(deployment.id)).reason
@@ -47,7 +47,7 @@ def test_whether_requests_share_calls_is_set_and_shown_with_the_reason(platform:
     assert "requests that wait together share a call: the deployment's setting is on" in shown(platform, deployment)
     history = platform.ask(lambda client: client.revisions(deployment.id))
     assert [each.batching for each in history] == ["on", "auto"]
-    # What older clients send still means what it meant.
+    # Requests of older clients keep their meaning.
     assert DeploymentUpdate.model_validate({"batching": False}).batching is Batching.OFF
     done = platform.command("deployments", "update", deployment.name, "--batching", "off")
     assert "off: each request is predicted alone: the deployment's setting is off" in done.stdout
@@ -84,7 +84,7 @@ def test_what_is_wrong_with_a_request_or_an_answer_is_one_sentence_with_the_righ
         timeout=PATIENCE,
     )
     assert wrapped.status_code == 500 and wrapped.json()["error"]["detail"] == expected
-    # The list, the page and the test say the same.
+    # The list, the page and the test agree.
     tried = platform.ask(
         lambda client: client.test_deployment(deployment.id, TestRequest(body=json.dumps(split(object=[1]))))
     )

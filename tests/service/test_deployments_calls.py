@@ -83,7 +83,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(platform: Platfor
         connection.sendall(head.encode())
         declared = connection.makefile("rb").read()
     assert declared.startswith(b"HTTP/1.1 413 ") and b"body-too-large" in declared
-    # What it may have is what a replica with so much memory can read, and the answer says how to raise it.
+    # The limit is the size that a replica with so much memory can read, and the response names the remedy.
     assert f"deployments update {deployment.name} --memory ".encode() in declared
     try:
         streamed = httpx.post(url, content=endless(), trust_env=False, timeout=PATIENCE)
@@ -132,7 +132,7 @@ def test_api_keys(platform: Platform, two: Served) -> None:
     secret = good.rsplit("_", 1)[1]
     files = [platform.home.gateway_routes_file, platform.home.service_database, platform.home.logs / "service.log"]
     assert not any(secret.encode() in file.read_bytes() for file in files)
-    # Who leaves the project cannot call any more.
+    # People who leave the project cannot call any more.
     again = make(member)[1]
     assert outcome(again) == (200, None)
     platform.ask(lambda client: client.remove_collaborator(two.project.id, member))

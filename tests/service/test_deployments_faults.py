@@ -1,4 +1,4 @@
-"""Deployments while what runs them is killed and started again, under load."""
+"""Deployments while their processes are killed and restarted, under load."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_nobody_notices_a_killed_supervisor_and_the_next_start(own_platform: Pla
         told = list(lifecycle.up(home))
     assert set(load.statuses) == {200}, load.statuses
     assert [each.detail for each in told if each.part == "replicas"][-1] == "2 of 2 answer"
-    # Whoever answers now was started anew; nobody else is left.
+    # All serving processes were restarted; no other is left.
     now_serving = {pid for pid, part in processes.ours(home).items() if part in lifecycle.SERVING}
     assert len(now_serving) == 2 + len(GATEWAYS) and not now_serving & before
     assert all(info.running for info in supervisor.processes(home).values())
@@ -88,7 +88,7 @@ def test_room_is_given_once_also_while_rollouts_run(own_platform: Platform) -> N
     assert isinstance(accepted, Accepted)
     platform.call(RegistryClient.cancel_workflow, accepted.workflow.id)
     finish(platform, accepted.workflow, WorkflowStatus.CANCELLED)
-    # What was held is free again.
+    # The reserved memory is free again.
     platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
 
 
@@ -109,7 +109,7 @@ def test_callers_stay_with_the_new_replicas_when_the_old_ones_cannot_be_cleared_
     deployment = deploy(platform, register(platform, platform.new_project()))
     local = LocalReplicas(platform.home)
     [old] = local.names(deployment.id)
-    # What nobody can unlink, in the place of the old replica's socket.
+    # A file that cannot be unlinked, in the place of the old replica's socket.
     local.socket(old).unlink()
     local.socket(old).mkdir()
     accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
@@ -134,7 +134,7 @@ def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_t
     caller.start()
     wait_for(begun.exists, what="the slow request to be under way")
     accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
-    # The old one answers what it was asked before, so that there is time while it is on its way out.
+    # The old one answers its last request, so that it takes a while to end.
     wait_for(lambda: not local.configured(old), what="the old replica to be told to go")
     assert isinstance(accepted, Accepted)
     platform.call(RegistryClient.cancel_workflow, accepted.workflow.id)

@@ -70,9 +70,9 @@ def test_a_full_queue_and_a_slow_request(own_platform: Platform, tmp_path: Path)
     assert full.headers["Retry-After"] and full.json()["error_code"] == "RESOURCE_EXHAUSTED"
     late = call(deployment, split(a=[1], b=[2], sleep=[16.0]))
     assert (late.status_code, late.text) == (504, "Request processing time exceeded limit")
-    # The model is still at it: what waits behind it has its own time.
+    # The model is still busy: requests behind it have their own timeout.
     wait_for(lambda: call(deployment).status_code == 200, what="the slow prediction to end")
-    # What is deployed is deployed again after the platform was down, also when it was killed.
+    # Deployments are deployed again after the platform was down, also when it was killed.
     with Load(deployment, threads=1) as load:
         supervisor_pid = next(iter(platform_pids(platform, "supervisor")))
         os.kill(supervisor_pid, signal.SIGKILL)
@@ -102,7 +102,7 @@ def test_ports_that_run_out_or_are_taken_are_told(own_platform: Platform) -> Non
     with pytest.raises(Conflict, match=f"from {port} to {port}, are taken"):
         deploy(platform, model, own_port=True)
     assert called(own).json() == {"predictions": [3]}
-    # Another program takes the port while the platform is down: told, and everything else answers.
+    # Another program takes the port while the platform is down: this is reported, and everything else works.
     platform.down()
     with socket.create_server(("127.0.0.1", port)):
         platform.up()

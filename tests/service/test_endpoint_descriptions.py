@@ -59,7 +59,7 @@ def test_a_description_needs_a_key_where_calls_do(platform: Platform, deployment
     found = read(open_, "openapi.json").raise_for_status().json()
     assert "security" not in found and "securitySchemes" not in found["components"]
     assert httpx.post(f"{open_.endpoint_url}/openapi.json", json={}, verify=PLAIN, trust_env=False).status_code == 405
-    # Reading it is no call.
+    # Reading it does not count as a call.
     assert now(platform, open_).traffic.requests == 0 and now(platform, deployment).traffic.requests == calls
 
 

@@ -1,4 +1,4 @@
-"""The hash chain over the events: what is changed, deleted, inserted or put into another order is found."""
+"""The hash chain over the events: changed, deleted, inserted and reordered events are found."""
 
 from __future__ import annotations
 

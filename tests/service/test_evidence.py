@@ -1,4 +1,4 @@
-"""The folder for auditors: it holds what is known, and verifies without us."""
+"""The folder for auditors: its content, and its verification without us."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_evidence_pack_verifies_with_public_tools_until_it_is_changed(platfor
     assert {"version.card"} <= {json.loads(line)["action"] for line in lines}
     known = next(line for line in (folder / "README.md").read_text().splitlines() if "--expect" in line)
     assert platform.command(*known.split()[1:]).returncode == 0
-    # Whoever changes an event has to change the chain as well, and then the head is another one.
+    # A changed event needs a changed chain, and then the head differs.
     (folder / "events.jsonl").write_text("\n".join([lines[0].replace('"actor":"', '"actor":"not-'), *lines[1:]]) + "\n")
     assert "is not the one in the chain" in _run(folder, sys.executable, "verify-events.py").stderr
     assert _run(folder, "sha256sum", "-c", "SHA256SUMS").returncode == 1

@@ -23,11 +23,12 @@ from support.platforms import PATIENCE, Platform, unique, wait_for
 EXAMPLES = 3
 #: Answers that do not end.
 ENDLESS = {"/api/v1/stream"}
-#: What reaches addresses and folders outside of the platform; `test_checking_stores.py` makes up requests to it.
+#: Operations that reach addresses and folders outside of the platform; `test_checking_stores.py` makes up requests to
+#: them.
 OUTSIDE = {"/api/v1/stores/check"}
-#: Headers that say who asks.
+#: Headers that identify the caller.
 WHO = ("authorization", "x-registry-user")
-#: Lists of what a request could make, change or take away.
+#: Lists of things that a request could make, change or delete.
 LISTS = ("environments", "workspaces", "projects", "registries", "users", "deployments", "keys", "workflows")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
@@ -41,7 +42,7 @@ def address(own_platform: Platform) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def made_up(address: str) -> dict[str, list[Any]]:
-    """The requests to each operation, made up once for everybody who sends them."""
+    """The requests to each operation, made up once for all senders."""
     schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     return {
@@ -66,7 +67,7 @@ def _examples(operation: Any) -> list[Any]:
     @given(case=operation.as_strategy())
     def ask(case: Any) -> None:
         for name in [name for name in case.headers or () if name.lower() in WHO]:
-            del case.headers[name]  # who asks is not made up
+            del case.headers[name]  # the caller is not made up
         cases.append(case)
 
     ask()
@@ -111,11 +112,11 @@ def test_made_up_requests_of_nobody_change_nothing(
         with httpx.Client(base_url=f"{address}/api/v1", timeout=PATIENCE) as http:
             return not http.get("/workflows", params={"status": "active"}).raise_for_status().json()["items"]
 
-    # What an administrator's requests began goes on by itself.
+    # Workflows started by an administrator's requests continue by themselves.
     wait_for(at_rest, what="every workflow to end", timeout=2 * PATIENCE)
     before = state()
     statuses = asked(address, made_up, headers, [not_a_server_error, content_type_conformance])
     done = {name for name, answers in statuses.items() if any(status < 400 for status in answers)}
-    # What says only that the service runs, and where people sign in.
+    # The liveness check, and the ways to sign in.
     assert done <= {"GET /api/v1/health", "GET /api/v1/sign-in"}, done
     assert state() == before

@@ -33,7 +33,7 @@ CALLERS = 16
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Gateways]:
-    """Both processes before a replica that sends back what it gets."""
+    """Both processes before a replica that echoes requests."""
     with temporary_folder() as folder, gateways(folder) as both:
         replica = PlayedReplica(both.home.replicas / "echo.sock", echo)
         with replica.running():

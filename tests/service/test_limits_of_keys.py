@@ -1,4 +1,4 @@
-"""Limits of API keys: at the gateway's processes, and who may set them."""
+"""Limits of API keys: at the gateway's processes, and the permission to set them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_limits_hold_for_both_processes_and_over_a_kill(short_path: Path) -> Non
         assert first.status_code == 200, first.text
         assert first.headers["RateLimit-Policy"] == '"rate";q=1000;w=1, "day";q=12;w=86400'
         assert '"day";r=11;t=' in first.headers["RateLimit"]
-        # What is no prediction is free.
+        # Requests other than predictions are free.
         assert "RateLimit" not in ask(both, "ping", method="GET").headers
         for _ in range(5):
             assert ask(both).status_code == 200

@@ -226,7 +226,7 @@ def test_commits_and_logged_models_lead_to_runs_and_versions_and_back(line: Line
     assert "git commit" in graph and "logged model booster" in graph and f"version {name} v1" in graph
     told = platform.command("logged-models", "lineage", id_, "--project", project.id, "--json").stdout
     assert LineageTree.model_validate_json(told).node.kind is NodeKind.LOGGED_MODEL
-    # Who does not work in the project sees neither.
+    # People without a role in the project see neither.
     stranger = unique("stranger")
     platform.call(RegistryClient.put_user, stranger, UserChange())
     for ref in (line.ref("commit", project.id, commit), line.ref("logged-model", project.id, id_)):
@@ -303,7 +303,7 @@ def test_what_breaks_if_it_is_deleted_is_said_with_counts_and_names(line: Line) 
     registered = f"1 version was registered from it and stays: {version.model_name} v2"
     from_run = [registered, f"1 deployment serves what came from it: {name}"]
     assert told(line.ref("run", line.second.project.id, line.run))[0] == from_run
-    # Of several at once, what depends on them is counted once.
+    # Dependents of several things at once are counted once.
     first = line.first.version.origin.run_id
     assert first is not None
     both = DependentsAsked(nodes=[line.ref("run", line.second.project.id, run) for run in (line.run, first)])
@@ -322,7 +322,7 @@ def test_what_breaks_if_it_is_deleted_is_said_with_counts_and_names(line: Line) 
     assert told(line.ref("environment", "local"))[1] == "It is not deleted before it is empty"
     assert any(each.endswith(" in it") for each in told(line.ref("registry", version.registry_id))[0])
     assert any("API key" in each for each in told(f"user:{line.key.owner}")[0])
-    # What ends without being deleted.
+    # Things that end without being deleted.
     storage, refused = told(line.ref("storage-access", version.registry_id))
     assert "neither downloaded nor deployed without it" in storage[0] and not refused
     assert any("serve" in each for each in storage[1:])

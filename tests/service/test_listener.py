@@ -1,4 +1,7 @@
-"""The door for other machines: HTTPS, tokens, one port for the service, MLflow and deployments, and what it refuses."""
+"""The listener for other machines:
+
+HTTPS, tokens, one port for the service, MLflow and deployments, and its refusals.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def http(team: Team, token: str | None = None, address: str = "127.0.0.1", **hea
 
 
 def health(port: int, host: str) -> httpx.Response:
-    """Whether a port of this machine answers whoever calls it by a name."""
+    """Whether a port of this machine responds to callers that use this name."""
     return httpx.get(f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"}, trust_env=False, timeout=60)
 
 
@@ -65,12 +68,12 @@ def answers(port: int, host: str) -> bool:
 
 
 def refusals(team: Team, address: str) -> list[str]:
-    """The details of the events about what was refused to an address, newest first."""
+    """The details of the events about refusals of an address, newest first."""
     events = team.platform.ask(lambda client: client.events(action="access.refuse", page_size=1000)).items
     return [each.detail for each in events if each.resource_name == address]
 
 
-# -- who is let in -----------------------------------------------------------------------------------------
+# -- admission ---------------------------------------------------------------------------------------------
 
 DOORS = (
     *("/", "/api/v1/user", "/api/v1/openapi.json", "/api/v1/health", "/service/public/v2/api/service", "/authz/v1/x"),
@@ -97,7 +100,7 @@ def test_no_door_opens_without_a_token_and_each_refusal_is_an_event(team: Team, 
     assert all("401" in detail and door in detail for detail in found)
 
 
-#: What would make, change or tell something where it would be open.
+#: Requests that would make, change or reveal something where they are allowed.
 TARGETS = (
     *DOORS, "/api/v1/sign-in", "/api/v1/environments", "/api/v1/users/NAME", "/metrics", "/graphql", "/signup",
     "/mlflow/api/2.0/mlflow/users/create", "/mlflow/api/2.0/mlflow/experiments/create", "/mlflow/graphql",
@@ -123,7 +126,7 @@ def test_a_stranger_learns_nothing_and_changes_nothing(team: Team) -> None:
 
 
 def test_a_page_in_a_browser_learns_nothing_and_changes_nothing(team: Team) -> None:
-    """A browser keeps no token of anybody; what it sends by itself says that another page asks."""
+    """A browser keeps no tokens; its own headers show that another page sends the request."""
     before, name = names(team), unique("page")
     port = int(team.url.rpartition(":")[2])
     with http(team, address="127.0.6.2") as client:
@@ -265,7 +268,7 @@ def test_guessing_one_persons_token_from_many_addresses_ends_in_429(team: Team) 
     assert answer.json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
 
 
-# -- what is sent --------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("door", ["/api/v1/user", "/api/v1/docs", "/mlflow/health", "/nothing", "/endpoints/x/ping"])
@@ -471,7 +474,7 @@ def test_a_person_opens_mlflows_page_of_a_project_in_a_browser(team: Team) -> No
         wait_for(lambda: name in browser.run("document.body.innerText"), what="the page to list the experiment")
         assert browser.asked == 1, "name and token were asked for once"
         assert browser.run("location.pathname") == f"/mlflow/projects/{project.name}/"
-        # The page works with what the browser keeps, and with it reaches nothing else of the platform.
+        # The page works with the browser's stored data, and reaches nothing else of the platform with it.
         code = "Promise.all(PATHS.map((path) => fetch(path).then((answer) => answer.status)))"
         paths = ["./ajax-api/2.0/mlflow/users/current", "/api/v1/user", "/api/v1/users/ada/tokens"]
         own, *others = browser.run(code.replace("PATHS", json.dumps(paths)))
@@ -493,7 +496,7 @@ def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> N
         wrapped = caller.post("/model", json={"accessKey": deployment.access_key, "request": body})
         assert wrapped.json()["success"]
         assert [each.post(address, json=body).status_code for each in (nobody, person)] == [401, 401]
-        # What the endpoint says of itself, and the page that shows it, come through this door as they are.
+        # The endpoint's description, and the page that shows it, come through this listener unchanged.
         page = caller.get(address.replace("invocations", "docs"))
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert page.headers["content-security-policy"].startswith("default-src 'none'") and "openapi.json" in page.text
@@ -504,7 +507,7 @@ def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> N
         # An API key opens nothing else.
         assert caller.get("/api/v1/user").status_code == 401
         assert caller.get("/mlflow/api/2.0/mlflow/experiments/search").status_code == 401
-        # Without authentication it is open on its own machine, and from elsewhere to whoever may sign in.
+        # Without authentication it is open on its own machine, and from elsewhere to everybody who may sign in.
         open_ = DeploymentUpdate(authentication=False)
         platform.ask(lambda client: client.update_deployment(deployment.id, open_))
         wait_for(lambda: person.post(address, json=body).status_code == 200, what="the gateway to know")

@@ -104,7 +104,7 @@ def test_a_policy_for_a_group_counts_for_the_machine_users_in_it(raz: Place) -> 
     found: Group = raz.call(RegistryClient.add_member, raz.group, short)
     assert found.machine_users == [raz.machine_user] and found.members == []
     assert raz.can_put() and raz.allowed() and raz.noted() is StorageAccess.GRANTED
-    # Who revokes by name is told that the group still gives it.
+    # Revoking by name reports that the group still gives it.
     revoked: ModelRegistry = raz.call(RegistryClient.revoke_storage_access, raz.registry.id)
     assert "a group or a role still gives it access" in (still_granted(revoked) or "")
     assert raz.can_put() and raz.noted() is StorageAccess.GRANTED
@@ -172,11 +172,11 @@ def test_a_mapping_of_a_group_counts_for_the_machine_users_in_it(mapped: Place) 
 
     mapped.call(RegistryClient.remove_member, mapped.group, mapped.machine_user)
     assert not mapped.can_put() and mapped.noted() is StorageAccess.NOT_GRANTED
-    # What was saved since does not count by a change of the group's members either.
+    # A change of the group's members does not apply mappings that were saved since, either.
     set_mappings()
     mapped.call(RegistryClient.add_member, mapped.group, mapped.machine_user)
     assert mapped.can_put()
-    # Who is mapped alone has that role, whatever the groups have.
+    # A user with a mapping of their own has that role, whatever the groups have.
     other = before.data_access_role.replace("-data-access", "-other")
     set_mappings(mapping, IdBrokerMapping(accessor_crn=mapped.registry.machine_user_crn or "", role=other))
     mapped.call(RegistryClient.sync_idbroker_mappings, environment)

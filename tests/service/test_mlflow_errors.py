@@ -1,4 +1,4 @@
-"""Errors of MLflow's API: always JSON with an `error_code`, a 4xx for what the client did wrong, never a traceback."""
+"""Errors of MLflow's API: always JSON with an `error_code`, a 4xx for client errors, never a traceback."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_no_traceback_is_logged_for_what_clients_send(raw: RawMlflow, platform: 
             lines.seek(before)
             return lines.read()
 
-    # Other tests ask the same server meanwhile: what these requests cause is there every time.
+    # Other tests call the same server meanwhile: the effects of these requests occur every time.
     texts: list[bytes] = []
     while not texts or (b"Traceback" in texts[-1] and len(texts) < 5):
         texts.append(logged())

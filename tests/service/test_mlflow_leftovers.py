@@ -1,4 +1,4 @@
-"""What a refused registration leaves behind, models without versions, and our facts at the border to clients."""
+"""Leftovers of a refused registration, models without versions, and our facts at the border to clients."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make(parts: Parts, user: str, name: str, **more: Any) -> httpx.Response:
 
 
 def refuse(parts: Parts, user: str, name: str, logged: Logged) -> httpx.Response:
-    """Asks for a version of what is not a model."""
+    """Requests a version of a folder without a model."""
     body = {"name": name, "source": f"{logged.source}/nothing", "run_id": logged.run_id}
     refused = parts.ask(user, "POST", "model-versions/create", json=body)
     assert refused.status_code == 400
@@ -147,7 +147,7 @@ def test_a_list_then_create_script_works_after_a_refused_registration(parts: Par
     assert listed(parts, "Script")
 
 
-# -- only what a registration made is taken back -----------------------------------------------
+# -- only the registration's own model is removed ----------------------------------------------
 
 
 def test_a_model_that_was_made_on_purpose_stays_when_its_first_version_is_refused(parts: Parts, logged: Logged) -> None:

@@ -1,4 +1,4 @@
-"""Names of models and aliases: what is refused, what is taken, and what a name's numbers become."""
+"""Names of models and aliases: refused ones, taken ones, and the numbers of a name."""
 
 from __future__ import annotations
 

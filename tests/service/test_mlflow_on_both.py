@@ -1,4 +1,4 @@
-"""What the plugin asks MLflow's database itself, on SQLite and on PostgreSQL: the answers are the same."""
+"""The plugin's own queries of MLflow's database, on SQLite and on PostgreSQL: the results are the same."""
 
 from __future__ import annotations
 

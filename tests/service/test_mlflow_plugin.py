@@ -1,4 +1,4 @@
-"""MLflow's server with our plugin: what may be registered, who may, and what clients read back."""
+"""MLflow's server with our plugin: allowed registrations, permissions, and the data that clients read back."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_a_project_that_is_not_synchronized_says_what_to_do(parts: Parts) -> Non
     assert "registry-tui registries synchronize" in refused.json()["message"]
 
 
-# -- who may ----------------------------------------------------------------------------------
+# -- permissions ------------------------------------------------------------------------------
 
 
 def test_facts_of_the_registry_are_written_by_the_service_only(parts: Parts, logged: Logged) -> None:

@@ -1,4 +1,4 @@
-"""Prompts are not models: stock prompt code gets what MLflow's own store gives, and the team shares its prompts."""
+"""Prompts are not models: stock prompt code works as with MLflow's own store, and the team shares its prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from support.mlflow_parts import REGISTRY, Logged, Parts, running_parts
 from support.platforms import run_python
 
-#: Every call about prompts; prints what each answered, or its error.
+#: Every call about prompts; prints each result or error.
 CALLS = """
 import json, mlflow
 from mlflow.exceptions import MlflowException

@@ -65,7 +65,7 @@ def logging(platform: Platform) -> Iterator[Logging]:
 
 @pytest.fixture(scope="module")
 def folders(platform: Platform, logging: Logging) -> str:
-    """A run with a model in each of `FOLDERS`; what it says is the folder's place in them."""
+    """A run with a model in each of `FOLDERS`; its output is the folder's place in them."""
     return log_folders(platform, logging, FOLDERS)
 
 
@@ -74,7 +74,7 @@ def log_folders(platform: Platform, logging: Logging, names: Sequence[str]) -> s
     bucket = platform.ask(lambda client: client.environment(logging.project.environment_id)).bucket
     store = object_store(platform)
     for number, name in enumerate(names):
-        # MLflow's proxy takes no `#` in an upload's address; the object store keeps what other tools wrote.
+        # MLflow's proxy accepts no `#` in an upload's address; the object store keeps the files of other tools.
         store.put_object(Bucket=bucket, Key=f"{root}/{name}/MLmodel".replace("//", "/"), Body=MLMODEL % number)
     return run
 

@@ -15,7 +15,7 @@ from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, run_python, unique
 
-#: A run with a model at the root of its artifacts, a prompt, and what a refused registration leaves behind.
+#: A run with a model at the root of its artifacts, a prompt, and the leftover of a refused registration.
 MAKE = """
 import sys, tempfile, mlflow
 from sklearn.linear_model import LinearRegression

@@ -82,9 +82,9 @@ BODIES: dict[str, Any] = {
     "WebhookCreate": {"name": "changed", "environment": "none", "url": "http://localhost:1/"},
     "WebhookReplay": {"delivery": "changed"},
 }
-#: Calls of the client that make what they name.
+#: Calls of the client that create the named thing.
 MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user"), ("put_group", "group")}
-#: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
+#: Query parameters that are searched for, or select a part of the response. Every other one names a resource.
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
 RANGER = "/service/public/v2/api"
 #: By which Ranger's lists are filtered.
@@ -191,7 +191,7 @@ def places(platform: Platform) -> Iterator[Places]:
 
 
 async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
-    """What there is of the resources, and of everything that a hostile name could have made."""
+    """The existing resources, and everything that a hostile name could have made."""
     version, project = places.served.version, places.served.project
     models = [each async for each in client.every(client.models, version.registry_id)]
     users = [each.name async for each in client.every(client.users)]
@@ -327,7 +327,7 @@ async def test_no_method_of_the_client_reaches_another_resource(client: Registry
             values["change"] = CollaboratorChange(role=Role.VIEWER)
         if "run_ids" in values:
             values["run_ids"] = [places.names["run"]]
-        # What a call makes may have any name that can be addressed.
+        # A call that creates a thing may give it any name that can be in an address.
         for name in REFUSED if (method, parameter) in MAKES else (*REFUSED, *ENCODED):
             asked += 1
             with pytest.raises(RegistryError):

@@ -1,4 +1,4 @@
-"""What a registry's machine user reaches on the real object store, and how the store's refusals read."""
+"""A registry's machine user's access on the real object store, and the wording of the store's refusals."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def key(platform: Platform) -> str:
 
 @pytest.fixture
 def headers(key: str) -> dict[str, str]:
-    """For one call: the client adds its own to what it is given."""
+    """For one call: the client adds its own headers to these."""
     return {"Authorization": f"Bearer {key}"}
 
 

@@ -1,4 +1,4 @@
-"""Paths that climb out of their place are refused at every door that reads, and what others planted is left alone."""
+"""Paths that climb out of their place are refused by every reading API, and files planted by others are left alone."""
 
 from __future__ import annotations
 

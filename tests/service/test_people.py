@@ -73,7 +73,7 @@ def test_a_suspended_person_is_refused_at_every_door_at_once_and_let_in_again(do
     assert doors.answers() == [200] * 4
     platform.call(RegistryClient.change_user, name, UserChange(state=UserState.SUSPENDED))
     assert doors.answers() == [403, 403, 401, 403]
-    # What others change in the project meanwhile lets nobody in.
+    # Other people's changes in the project meanwhile admit nobody.
     platform.call(RegistryClient.set_collaborator, doors.project, name, CollaboratorChange(role=Role.VIEWER))
     assert doors.answers() == [403, 403, 401, 403]
     platform.call(RegistryClient.change_user, name, UserChange(state=UserState.ACTIVE))

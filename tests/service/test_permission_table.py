@@ -79,7 +79,7 @@ def answer_to(
 
 
 def wrongly(stage: Stage, operation: str, kind: str, status: int, problem: Mapping[str, Any], text: str) -> list[str]:
-    """What is not as the table says of the answer to one person's call."""
+    """Deviations of the response to one person's call from the table."""
     wanted, shown = permitted(operation, kind), f"{operation} as {kind}: {status} {text[:200]}"
     assert status < 500, shown
     if operation in LISTS and kind not in ("unknown token", "suspended"):

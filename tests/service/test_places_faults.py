@@ -1,4 +1,4 @@
-"""What the service leaves and finds when it, or MLflow, ends in the middle."""
+"""Leftovers and recovery when the service, or MLflow, ends in the middle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is nobody reaches nothing: every port and socket of a running platform, asked without any key."""
+"""Anonymous callers reach nothing: every port and socket of a running platform, called without any key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part that cannot work says why, in a sentence with what to do, at `up`, `status` and the service's own door."""
+"""A part that cannot work reports the reason and the remedy, in `up`, `status` and the service's own API."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def healthy(platform: Platform) -> bool:
 
 
 def healthy_status(platform: Platform) -> dict[str, Any] | None:
-    """What `status` tells once every part is healthy."""
+    """The output of `status` once every part is healthy."""
     status: dict[str, Any] = json.loads(platform.command("status", "--json", check=False).stdout)
     return status if status["healthy"] else None
 
@@ -249,7 +249,7 @@ def test_interrupted_start_goes_on_at_the_next(own_platform: Platform) -> None:
     assert "starting" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
-    # It ended without waiting for what it had begun: a start that is done ends with 0.
+    # It ended without waiting for the work it had begun: a finished start exits with 0.
     assert process.returncode == 130, said
     assert "Traceback" not in said
     own_platform.up()

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that goes away and comes back: who asks waits or is told, and nothing is half done."""
+"""A PostgreSQL server that goes away and comes back: callers wait or get an error, and nothing is half done."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_server_without_a_free_connection_says_so_and_lets_in_who_waits(
     fault = database_fault(refused.value)
     assert fault is not None and not fault.final and is_lost_connection(refused.value)
     assert fault.detail == "The server of the service's database has no free connection"
-    # Who waits comes in once another one goes, also at the first connection of an engine.
+    # A waiting connection is accepted once another one closes, also at the first connection of an engine.
     pause = time.sleep
 
     def give_one_back(seconds: float) -> None:
@@ -258,7 +258,10 @@ def write_much(database: Database) -> None:
 
 
 async def test_requests_are_carried_out_once_when_their_connections_end(server: PostgresServer, tmp_path: Path) -> None:
-    """Reading, and changing with a key: once more, by itself. Changing without one: the answer says what to do."""
+    """Reads, and changes with a key, are repeated automatically.
+
+    For a change without one, the response has the remedy.
+    """
     database = Database(Databases.on_postgresql(server.new_database()).service)
     database.migrate()
     with bare_service(tmp_path, database=database) as service:

@@ -272,7 +272,7 @@ def test_the_target_has_the_last_word_about_what_goes_there(pair: Pair) -> None:
     before = pair.platform.ask(lambda client: client.promotion_rules(pair.target))
     eyes = "rules: [{name: asked, requires: approval, four_eyes: true, for: [promote]}]"
     try:
-        # Who may decide alone there is no second pair of eyes.
+        # People who may decide alone have no second pair of eyes.
         pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text=eyes)))
         alone = before.model_copy(update={"four_eyes": False})
         pair.platform.ask(lambda client: client.set_promotion_rules(pair.target, alone))

@@ -72,7 +72,7 @@ class Line:
     chief: str
 
     def old(self, user: str, *steps: str) -> list[str]:
-        """What stock MLflow code of a person prints."""
+        """The output of a person's stock MLflow code."""
         found = self.platform.ask(lambda client: client.credentials(self.project.id), user=user)
         environment = {
             "MLFLOW_TRACKING_URI": found.tracking_uri,
@@ -241,7 +241,7 @@ def test_an_inbox_counts_what_its_reader_may_decide(line: Line) -> None:
         one = line.platform.ask(lambda client: client.approval(asked.id), user=line.chief)
         return found.total, one.decisions
 
-    # Who asked decides only where no second person has to; a bystander never does.
+    # The requester decides only where no second person has to; a bystander never does.
     assert inbox(line.chief) == (0, [Decision.WITHDRAW]) and inbox(line.other)[0] == 0
     line.rules(PromotionRules(four_eyes=False))
     assert inbox(line.chief) == (1, [Decision.APPROVE, Decision.REJECT, Decision.WITHDRAW])
@@ -271,7 +271,7 @@ def test_what_is_kept_ends_with_the_version(line: Line) -> None:
 
 
 def test_a_version_is_registered_with_a_stage_by_the_rules_of_a_transition(line: Line) -> None:
-    """By REST and the command line; who may not move it there gets nothing registered."""
+    """By REST and the command line; people who may not move it there register nothing."""
     made = register(line.platform, line.project, unique("Staged"))
     name, run = made.version.model_name, made.version.origin.run_id
     change = ModelUpdate(owner=line.owner, visibility=Visibility.PUBLIC)

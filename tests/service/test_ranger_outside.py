@@ -63,7 +63,7 @@ class Obeying:
         return found if found is not None and found.problem else None
 
     def fetches(self) -> list[EventOutcome]:
-        """How the changes of what the outside Ranger gives ended, the last first."""
+        """The outcomes of fetching changed policies of the outside Ranger, the last first."""
         found = self.here.ask(lambda client: client.events(action="ranger-source.fetch", page_size=100)).items
         return [each.outcome for each in found]
 
@@ -117,7 +117,7 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
         url = door.enter_context(forwarded(obeying.there.home.service_socket, (USER, PASSWORD), port))
         wanted = {"url": url, "service": "cm_s3", "user": USER, "password": PASSWORD, "every": 1}
 
-        # What cannot be fetched changes nothing.
+        # A failed fetch changes nothing.
         for wrong, status, words in (
             ({"password": "wrong"}, 503, "does not accept the credentials"),
             ({"service": "cm_nothing"}, 503, "has no service"),
@@ -137,14 +137,14 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
         assert shown[name].resources["path"].values == [obeying.registry.prefix]
         changes_are_refused(obeying, shown[name])
 
-        # What is changed there counts here.
+        # Changes there apply here.
         obeying.there.call(RegistryClient.delete_policy, given.id or 0)
         wait_for(lambda: name not in [each.name for each in obeying.policies()], what="the policy to be gone")
         assert not obeying.can_put()
         obeying.let_in(name)
         wait_for(obeying.can_put, what="the policy to be back")
 
-    # Away: what it gave last stays, also behind a restart, and the service says since when.
+    # Away: its last policies stay, also after a restart, and the service reports since when.
     problem = wait_for(obeying.failing, what="the problem")
     assert "does not answer" in problem.problem and problem.failing_since is not None
     assert name in [each.name for each in obeying.policies()] and obeying.can_put()
@@ -158,7 +158,7 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
 
     with forwarded(obeying.there.home.service_socket, (USER, PASSWORD), port):
         wait_for(lambda: obeying.failing() is None, what="it to answer again")
-        # An event says so, which the terminal program follows.
+        # The event, which the terminal program follows.
         wait_for(lambda: obeying.fetches()[0] is EventOutcome.SUCCEEDED, what="the event")
         both = {EventOutcome.SUCCEEDED, EventOutcome.FAILED}
         wait_for(lambda: fetched(obeying.here) == both, what="an event about each end")

@@ -52,7 +52,7 @@ class Raz:
         return made
 
     def policy(self, *roles: str, path: str | None = None) -> RangerPolicy:
-        """A policy that lets whoever has one of these roles do everything with the registry's archives."""
+        """A policy that allows holders of these roles everything with the registry's archives."""
         accesses = [PolicyItemAccess(type=each) for each in ("read", "write", "list", "delete")]
         wanted = RangerPolicy(
             service=self.service,

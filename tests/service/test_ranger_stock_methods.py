@@ -33,7 +33,7 @@ ZONE, ZONE_V2 = RangerSecurityZone({"name": "zone"}), RangerSecurityZoneV2({"nam
 
 @dataclass
 class Stock:
-    """The stock client at the service, with what it has made."""
+    """The stock client at the service, with the things it made."""
 
     client: RangerClient
     url: str
@@ -118,7 +118,7 @@ def policies(stock: Stock) -> None:
 
 
 def filters(stock: Stock) -> None:
-    """A filter finds what it names, and no other policy, for whoever deletes all that was found."""
+    """A filter finds the named policies and no others, for callers that delete all results."""
     client, made = stock.client, stock.policy()
     for wanted in (
         {"policyName": made.name},
@@ -248,7 +248,7 @@ WALKS: dict[Walk, str] = {
     grants: "grant_role revoke_role",
     tags: "get_service_tags",
 }
-#: What is refused, with words of the reason.
+#: Refused calls, with words of the reason.
 REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "create_service_def": ((RangerServiceDef({"name": "x"}),), "definitions s3 and adls are fixed"),
     "update_service_def_by_id": ((1, RangerServiceDef({"name": "x"})), "definitions s3 and adls are fixed"),
@@ -314,7 +314,7 @@ def test_a_grant_answers_as_a_ranger_admin_and_refuses_what_cannot_be(stock: Sto
 
     assert send("grant", 200, targetRoles=[inner.name, outer.name], users=[user]) == {"statusCode": 0}
     assert stock.client.get_user_roles(user) == sorted([inner.name, outer.name])
-    # Again, also for somebody else: who has the role keeps it, as an admin or not.
+    # Again, also for somebody else: holders keep the role, as an admin or not.
     send("grant", 200, targetRoles=[inner.name], users=[user, "b"], groups=["g"], grantOption=False)
     found = stock.client.get_role_by_id(inner.id)
     assert [each["name"] for each in found.users] == [user, "b"] and [each["name"] for each in found.groups] == ["g"]

@@ -73,7 +73,7 @@ def test_each_person_may_do_what_the_rule_says(stage: Stage, kind: str, person: 
     for call in registry_calls("/api/"):
         need = NEEDS[call.name]
         if expected[need] == "done" and need != "read":
-            continue  # what changes something has tests of its own
+            continue  # calls that change something have tests of their own
         answer = stage.ask(person, call.method, call.path, values_for(call, stage, name))
         assert outcome(answer, name) == expected[need], (call, answer.text)
 

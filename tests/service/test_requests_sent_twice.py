@@ -46,7 +46,7 @@ MEMORY = 600 << 20
 
 @dataclass
 class Place:
-    """A platform's service as plain HTTP, and what the calls are about."""
+    """A platform's service as plain HTTP, and the subjects of the calls."""
 
     platform: Platform
     http: httpx.Client
@@ -128,7 +128,7 @@ def place(own_platform: Platform) -> Iterator[Place]:
 
 @dataclass(frozen=True)
 class Call:
-    """One POST: its address, its body, and how often what it makes is there afterwards."""
+    """One POST: its address, its body, and how often its result exists afterwards."""
 
     path: str
     body: Any
@@ -360,7 +360,7 @@ def secrets_rotated(place: Place) -> Call:
 def cleaned(place: Place) -> Call:
     before = len(place.items("/events", action="platform.clean"))
     count = lambda: len(place.items("/events", action="platform.clean")) - before  # noqa: E731
-    # Nothing is as old: on the shared platform others use what they left a moment ago.
+    # No thing is that old: on the shared platform others still use things just left.
     return Call("/unused/clean", {"older_than_days": 36_500}, count)
 
 
@@ -580,7 +580,7 @@ def test_a_delete_whose_answer_was_lost_gets_it_when_it_is_sent_again(place: Pla
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         first = place.http.delete(path, headers=headers)
         assert first.is_success, first.text
-        # As when the service is killed between what it does and the keeping of its answer.
+        # As when the service is killed between its work and saving the response.
         with closing(sqlite3.connect(place.platform.home.service_database, timeout=PATIENCE)) as database, database:
             lost = "UPDATE idempotency SET status = NULL, answer = NULL WHERE request = ?"
             assert database.execute(lost, (f"DELETE /api/v1{path}",)).rowcount == 1

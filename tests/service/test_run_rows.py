@@ -1,4 +1,4 @@
-"""Searches of runs by columns find what MLflow's REST API answers, on SQLite and on PostgreSQL."""
+"""Searches of runs by columns have the results of MLflow's REST API, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _fill(store: Any) -> None:
 
 
 def _asked(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[str, Any]], str | bytes | None]:
-    """What the service shows of our route's answer."""
+    """The service's output for our route's response."""
     with WorkspaceContext("default"):
         found = run_rows.search(store, experiments, **asked)
     answer = run_pages.as_json(found)
@@ -142,7 +142,7 @@ def _asked(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[
 
 
 def _by_rest(store: Any, experiments: list[str], **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
-    """What the service shows of the JSON that MLflow's REST API answers."""
+    """The service's output for the JSON of MLflow's REST API."""
     given = (asked["filter_"], asked["view"], asked["max_results"], asked["order_by"], asked["page_token"])
     with WorkspaceContext("default"):
         runs = store.search_runs(experiments, *given)

@@ -1,4 +1,4 @@
-"""One search over everything: what is found, in which order, and by whom."""
+"""One search over everything: its results, their order, and the permissions."""
 
 from __future__ import annotations
 

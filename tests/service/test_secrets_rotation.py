@@ -82,7 +82,7 @@ def check_replaced(platform: Platform, before: Secrets, machines: list[AccessKey
 
 @contextmanager
 def going_on(*calls: Callable[[], object]) -> Iterator[list[str]]:
-    """Repeats each call in a thread of its own; yields what failed."""
+    """Repeats each call in a thread of its own; yields the failures."""
     failed: list[str] = []
     stop = threading.Event()
     done = [threading.Event() for _ in calls]

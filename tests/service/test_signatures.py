@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Signing:
-    """An environment of the tests' own, with what lies in its bucket."""
+    """An environment of the tests' own, with the content of its bucket."""
 
     platform: Platform
     environment: str
@@ -101,7 +101,7 @@ class Signing:
 
 
 def agreeing(manifest: bytes) -> bytes:
-    """A manifest that says what `tamper` has written."""
+    """A manifest that matches the content written by `tamper`."""
     found = json.loads(manifest)
     for entry in found["files"]:
         if entry["path"].endswith("settings.json"):
@@ -185,7 +185,7 @@ def test_a_replica_does_not_start_from_files_that_were_changed_with_their_manife
         what="the reason",
     )
     assert "settings.json is not what was signed" in told[0].detail
-    # A restart fetches what was signed.
+    # A restart fetches the signed files.
     moved = platform.ask(lambda client: client.restart_deployment(deployment.id))
     served.finish(platform, moved.workflow)
     assert served.answer(deployment) == [4.0]
@@ -195,7 +195,7 @@ def test_a_replica_does_not_start_from_files_that_were_changed_with_their_manife
 def test_a_file_that_was_added_after_signing_comes_through_no_door(
     signing: Signing, tmp_path: Path, named: bool
 ) -> None:
-    """What reads by the manifest leaves it behind; copies are refused, and all is where the manifest names it."""
+    """Readers of the manifest leave it behind; copies are refused, and every file is where the manifest names it."""
     platform, made = signing.platform, signing.register()
     model, number = made.version.model_name, made.version.version
     evil, content = "sitecustomize.py", b"print('here')"
@@ -208,7 +208,7 @@ def test_a_file_that_was_added_after_signing_comes_through_no_door(
         signing.write(made, "manifest.json", json.dumps(changed).encode())
 
     def verified() -> None:
-        """Who looks for it finds it, and nothing is promoted any more."""
+        """Verification finds it, and nothing is promoted any more."""
         check = platform.ask(lambda client: client.verify_archive(made.registry, model, number))
         assert not check.sound and evil in f"{check.damage} {check.unexpected}"
         with pytest.raises(RegistryError, match="its archive is damaged"):
@@ -240,7 +240,7 @@ def test_a_file_that_was_added_after_signing_comes_through_no_door(
     deployment = served.deploy(platform, made)
     local = platform.home.serving / "models" / made.version.model_id / made.version.id
     assert not list(local.rglob(evil))
-    # What is put beside the local copy ends its replicas' starts.
+    # An additional file in the local copy prevents its replicas' starts.
     (settings,) = (local / "files").rglob("settings.json")
     settings.with_name(evil).write_bytes(content)
     os.kill(served.replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
@@ -302,7 +302,7 @@ def test_rules_ask_for_a_signature_and_a_team_adds_its_own(signing: Signing, tmp
         assert "team" in added.stdout
         assert [each.verdict for each in signing.findings(made)] == [Verdict.MET, Verdict.MET]
         assert [each.kind for each in signing.signatures(made).valid] == [SignatureKind.REGISTRY, SignatureKind.TEAM]
-        # Whoever changes the archive breaks both.
+        # A changed archive breaks both.
         signing.tamper(made)
         assert {each.verdict for each in signing.findings(made)} == {Verdict.REFUSED}
         platform.ask(lambda client: client.remove_signing_key(signing.environment, "team"))
@@ -335,7 +335,7 @@ def test_stock_code_copies_no_version_that_is_not_as_it_was_signed(signing: Sign
     assert not copied.signatures
 
 
-#: Copies a version, and says what became of it.
+#: Copies a version, and prints the outcome.
 COPY = """
 import sys, time, mlflow
 client = mlflow.MlflowClient()

@@ -254,7 +254,7 @@ def test_strangers_begin_few_sign_ins_and_guess_no_codes(
             statuses = [each.status_code for each in answers]
             assert statuses == [201] * MOST_BEGUN + [429] * 2
             assert int(answers[-1].headers["Retry-After"]) > 0 and "Wait" in answers[-1].json()["action"]
-            # Who waits for their person goes on.
+            # Sign-ins that wait for their person continue.
             waiting = nobody.post(BY_CODE, json={"device_code": answers[0].json()["device_code"]})
             assert waiting.status_code == 200 and waiting.json()["signed_in"] is None
             guess = nobody.post(BY_CODE, json={"device_code": "x" * 43})

@@ -1,4 +1,4 @@
-"""Who may move a version between stages: the same at every door, as the one table of permissions says it."""
+"""Permissions for moving a version between stages: the same in every API, as in the one table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.registered import mlflow_client
 from support.served import finish, register
 
 R = EnvironmentRole
-#: What each person is in the environment and in the project, and to the model and the version.
+#: Each person's roles in the environment and in the project, and relations to the model and the version.
 PEOPLE: dict[str, tuple[tuple[EnvironmentRole, ...], Role | None]] = {
     "model owner": ((), Role.CONTRIBUTOR),
     "creator": ((), Role.CONTRIBUTOR),
@@ -123,7 +123,7 @@ def doors(platform: Platform) -> Iterator[Doors]:
 
 
 def expected(kind: str, before: Stage, to: Stage) -> bool:
-    """What the table says."""
+    """The permission according to the table."""
     roles, role = PEOPLE[kind]
     held = {Holder(each.value) for each in roles}
     if role is not None:
@@ -137,7 +137,7 @@ def expected(kind: str, before: Stage, to: Stage) -> bool:
 @pytest.mark.parametrize(("before", "to"), MOVES, ids=[f"{before}-{to}" for before, to in MOVES])
 def test_a_stage_is_left_by_whom_the_table_lets_at_every_door(doors: Doors, before: Stage, to: Stage) -> None:
     ways = {"REST": doors.by_rest, "command": doors.by_command}
-    # MLflow has one word for all early stages, and this is no transition there.
+    # MLflow has one name for all early stages, so this is not a transition there.
     if to_mlflow(before) != to_mlflow(to):
         ways["MLflow"] = doors.by_mlflow
     wanted, seen = dict[tuple[str, str], bool](), dict[tuple[str, str], bool]()

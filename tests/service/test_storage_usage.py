@@ -1,4 +1,4 @@
-"""What archives take up, and cleaning up what belongs to nothing, on the real service and stores."""
+"""The space of archives, and cleaning up orphaned ones, on the real service and stores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTILE = "[bold] \u05d0\u05d1 'quoted\" %_ 𝒩"
 
 @dataclass(frozen=True)
 class Place:
-    """A project, its registry, and what is asked there."""
+    """A project, its registry, and calls about them."""
 
     platform: Platform
     project: Project
@@ -57,7 +57,10 @@ class Place:
         return object_names(self.platform, self.registry.bucket, prefix)
 
     def measured(self) -> StorageUsage:
-        """A measurement that begins from now on: one that began before, for another test say, misses what was done."""
+        """A measurement that begins from now on.
+
+        One that began before, for another test say, misses the last changes.
+        """
         called = datetime.now(UTC)
 
         def done() -> StorageUsage | None:
@@ -144,7 +147,7 @@ def test_archives_are_summed_up_and_orphans_go(place: Place) -> None:
     orphan = place.usage_of(name)[0]
     assert (orphan.state, orphan.version, orphan.version_id) == (ArchiveState.ORPHANED, 1, first.id)
 
-    # What has a version stays, also when somebody asks for it.
+    # Archives of versions stay, also on request.
     log = place.clean_up(archives=[orphan.id, f"{second.model_id}/{second.id}"])
     assert any("kept" in line and f"it belongs to {name} v2" in line for line in log)
     assert place.objects(first) == [] and len(place.objects(second)) == 6
@@ -188,7 +191,7 @@ def test_an_archive_that_is_being_stored_is_no_orphan_and_stays(place: Place) ->
         assert [each.state for each in place.usage_of(name)] == [ArchiveState.STORING]
         assert any("uses it" in line for line in place.clean_up(archives=[archive]))
         assert any("is being stored" in line for line in place.clean_up(versions=[archive]))
-        # Its version is deleted while it is being stored: what the workflow wrote is its own to remove.
+        # Its version is deleted while it is being stored: the workflow itself removes its files.
         place.delete_with_sdk(name, 1)
         place.measured()
         assert [each.state for each in place.usage_of(version.model_id)] == [ArchiveState.IN_USE]

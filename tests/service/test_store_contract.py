@@ -1,4 +1,4 @@
-"""What every store promises (`service/stores/base.py: Bucket`), tried on a real one of each kind."""
+"""The contract of every store (`service/stores/base.py: Bucket`), tried on a real one of each kind."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_parts_that_nobody_completed_are_thrown_away_when_they_are_old(store: Bu
     assert sent.is_success
     now, hour = datetime.now(UTC), timedelta(hours=1)
     parts = [SentPart(1, sent.headers.get("etag", ""))]
-    # moto says of every upload that it was begun in 2010, and answers 500 about one that was thrown away.
+    # moto reports that every upload was begun in 2010, and returns 500 for an aborted one.
     is_moto = isinstance(store, S3Bucket) and store.client.meta.region_name == "eu-west-1"
     if not is_moto:
         assert store.abort_older(folder, now - hour) == 0

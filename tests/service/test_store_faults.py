@@ -1,4 +1,4 @@
-"""A store that answers badly or not at all: what was acknowledged is there, and the rest is an error to wait for."""
+"""A store that responds badly or not at all: acknowledged data exists, and the rest is a temporary error."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def project(platform: Platform, place: Place) -> Project:
 
 @contextmanager
 def enforced(server: S3Server) -> Iterator[None]:
-    """moto looks at policies only when it is told to, and then knows no administrator."""
+    """moto checks policies only on request, and then has no administrator."""
     if server.checks_keys:
         yield
         return
@@ -111,7 +111,7 @@ def shown(platform: Platform, place: Place) -> ModelRegistry:
 
 
 def new_key(place: Place, user: str) -> AccessKey:
-    """Another key of the registry's user: what is known of the first one is encrypted."""
+    """Another key of the registry's user: the first one is known only encrypted."""
     key = place.server.iam().create_access_key(UserName=user)["AccessKey"]
     return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -228,7 +228,7 @@ def test_a_registry_that_goes_takes_its_user_along(platform: Platform, server: S
 def test_a_store_that_lets_nobody_make_users_says_so(platform: Platform, server: S3Server) -> None:
     """The environment's credentials are a user's, who may do everything with objects and nothing with users."""
     if not server.checks_keys:
-        return  # who may do what is not looked at
+        return  # permissions are not checked
     iam, name = server.iam(), unique("limited")
     iam.create_user(UserName=name)
     whole = S3Store(address=S3Address(bucket=BUCKET), credentials=S3Credentials())
@@ -249,7 +249,7 @@ def test_a_store_that_lets_nobody_make_users_says_so(platform: Platform, server:
 
 @dataclass(frozen=True)
 class Somebody:
-    """A user of the store whom an administrator made."""
+    """A user of the store, made by an administrator."""
 
     name: str
     arn: str

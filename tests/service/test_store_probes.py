@@ -1,4 +1,4 @@
-"""What a probe says of a store that is not as it has to be: in words, with what to do, and never by an exception."""
+"""A probe's results for a faulty store: in words, with the remedy, and never as an exception."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_versioning_and_object_lock_are_worth_knowing(aws: S3Server) -> None:
             "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
         },
     )
-    # The server also wants a checksum of what is put into such a bucket, which only AWS itself is sent.
+    # The server also requires a checksum of objects put into such a bucket, which only AWS itself is sent.
     versioning, lock = (each for each in open_s3(address(aws, bucket=name), aws.credentials).probe() if not each.fatal)
     assert "Versioning is on" in versioning.text
     assert "Object lock is on" in lock.text

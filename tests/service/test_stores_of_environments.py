@@ -1,4 +1,4 @@
-"""Stores that environments bring along: refusals when one is made, credentials that end, and what stays behind."""
+"""Stores that environments bring along: refusals when one is made, expired credentials, and leftovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of changes of a real service: what it tells, to whom, and over breaks."""
+"""The stream of changes of a real service: its content, by reader, and over breaks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def about(name: str) -> Callable[[Change], bool]:
 
 @pytest.fixture
 async def client(own_platform: Platform) -> AsyncIterator[RegistryClient]:
-    """A client of a platform where nobody else does anything: of many changes, those before are not told later."""
+    """A client of a platform without other changes: after many changes, earlier ones are not sent later."""
     async with own_platform.patient_client() as connected:
         yield connected
 

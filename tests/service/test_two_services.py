@@ -164,7 +164,7 @@ def test_changes_of_either_reach_those_who_follow_the_other(
             begun = client.post(f"/registries/{project.registry_id}/synchronize", json={}).raise_for_status().json()
             until(lines, f'"workflow":{{"id":"{begun["workflow"]["id"]}"')
             assert pair.finished(begun["workflow"]["id"])["status"] == "succeeded"
-            # What it misses while it is cut off, it cannot know.
+            # It cannot know the changes that it misses while it is cut off.
             cut_off_listeners(postgres, len(pair.clients))
             until(lines, "event: resync")
             name = unique("told")

@@ -1,4 +1,4 @@
-"""A platform in PostgreSQL is brought to this version, or is as it was, whatever fails or is killed in between."""
+"""A platform in PostgreSQL is upgraded to this version, or stays as it was, whatever fails or is killed in between."""
 
 from __future__ import annotations
 

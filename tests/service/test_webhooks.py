@@ -324,7 +324,7 @@ def test_a_creator_who_is_gone_or_lost_their_role_pauses_the_webhook(
 
 
 def _with_role(service: Service, person: Principal) -> Principal:
-    """Somebody who may see the environment, and no more."""
+    """A person who may see the environment, and no more."""
     from registry_tui.service.database.tables import EnvironmentRoleRow
 
     with service.database.session() as session:
@@ -445,7 +445,7 @@ def test_a_message_goes_to_the_address_that_was_looked_at(
     assert json.loads(receiver.got[0][1])["type"] == "version.ready"
 
 
-#: A process that sends what is due and is killed at a function, before or after its call.
+#: A process that sends due deliveries and is killed at a function, before or after its call.
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Webhooks that owners of models make for these: what they may, what they hear, and what comes when the model goes."""
+"""Webhooks of owners of models: their permissions, their events, and the end of the model."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def administrator(service: Service) -> Principal:
 
 @pytest.fixture
 def bob(service: Service) -> Principal:
-    """Who owns wine."""
+    """The owner of wine."""
     return set_roles(service, "bob", PLACE, "EnvironmentUser", "MLUser")
 
 
@@ -182,7 +182,7 @@ DONE: dict[str, Callable[[Service, Principal, str], object]] = {
     "replay": lambda service, who, id_: subscriptions.replay(service, who, id_, WebhookReplay(since=now())),
     "deliveries": subscriptions.list_deliveries,
 }
-#: What is left of it to who owns the model no more.
+#: Operations left to a former owner of the model.
 LEFT = {"get", "delete", "pause"}
 
 

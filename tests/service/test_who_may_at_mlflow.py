@@ -22,9 +22,10 @@ from support.mlflow_doors import MAY, in_order, plain, routes_of, table
 from support.platforms import PATIENCE, Platform, unique
 from support.sealed_project import INSIDERS, MAKER, OUTSIDERS, PROMPT, Sealed, assessment, sealed_project, spans, trace
 
-#: What an answer looks like that lets somebody in: anything but a missing password or permission.
+#: Status codes of a refusal; any other one admits the caller.
 REFUSED = (401, 403)
-#: What people elsewhere have as well: names of models and prompts are shared by the projects of a registry.
+#: Rules of endpoints open to people elsewhere too: names of models and prompts are shared by the projects of a
+#: registry.
 OWN = ("open", "signed in", "search")
 
 
@@ -73,7 +74,7 @@ def test_nobody_from_outside_reads_changes_or_finds_anything(sealed: Sealed, doo
             answer = sealed.call(person, method, path, workspace=workspace)
             refused = answer.status_code in (*REFUSED, 404)
             expected = rule in OWN and person in MAY[rule]
-            # In a project of their own, people make what they like; what they name of others is missing there.
+            # In a project of their own, people make anything they like; other people's things are missing there.
             if (not refused and not expected and workspace != theirs) or tells(sealed, answer, method, path):
                 wrong.append(f"{person} in {workspace}: {method} {path}: {answer.status_code} {answer.text[:200]}")
     assert not wrong, "\n".join(wrong)
@@ -113,7 +114,7 @@ def test_people_of_the_project_may_do_what_the_rule_says(
 
 
 def by_the_client(sealed: Sealed, *people: str) -> list[sdk_calls.Outcome]:
-    """What becomes of every method of MLflow's client, called by these people in the sealed project."""
+    """The outcome of every method of MLflow's client, called by these people in the sealed project."""
     variables = {}
     for person in people:
         exports = sealed.platform.exports(sealed.project.id)
@@ -151,7 +152,7 @@ def test_nobody_from_outside_and_no_viewer_changes_anything_by_mlflows_client(se
 def test_people_of_the_project_may_do_by_mlflows_client_what_the_rule_says(own_platform: Platform) -> None:
     rules, wrong, changing, done = sdk_calls.rules(), list[str](), 0, 0
     with sealed_project(own_platform) as sealed:
-        # Who is refused comes before who takes the thing away.
+        # People who are refused come before those who delete the thing.
         outcomes = by_the_client(sealed, "owner", "administrator", MAKER)
     for each in outcomes:
         may = each.person in MAY[rules[each.method]]
@@ -169,7 +170,7 @@ def test_people_of_the_project_may_do_by_mlflows_client_what_the_rule_says(own_p
 
 @dataclass(frozen=True)
 class Mine:
-    """An experiment of the person elsewhere, and what is in it."""
+    """An experiment of the person elsewhere, and its content."""
 
     experiment: str
     run: str

@@ -19,7 +19,7 @@ from support.raw_mlflow import RawMlflow, error
 from support.registered import mlflow_client
 
 DONE, REFUSED = "done", "refused"
-#: The kind of an item, what is done with it, and its ID.
+#: The kind of an item, the operation, and its ID.
 Step = tuple[str, str, str]
 Question = Callable[[RegistryClient], Coroutine[Any, Any, ItemChanges]]
 ID_OF = {"runs": "run_id", "experiments": "experiment_id"}

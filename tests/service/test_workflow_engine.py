@@ -26,7 +26,7 @@ from support.workflow_bench import ANN, WINE, Bench
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
 
-#: What the journal holds of a workflow that is not killed.
+#: The journal of a workflow that is not killed.
 BEGINS = ["on_start", "a []", "b ['a']"]
 SUCCEEDS = ["on_success ['a', 'b']"]
 FAILS = ["undo b because b is in use", "undo a because b is in use", "on_failure b is in use"]

@@ -21,7 +21,7 @@ EXAMPLE = re.compile(
     r"# (?P<table>\S+\.py), (?P<name>\w+)\n(?P<line>[^\n]+)\n```",
     re.DOTALL,
 )
-#: What the examples of stores and backends need of the service: its parts put together, the owner, and an engine.
+#: The examples of stores and backends need these of the service: its parts put together, the owner, and an engine.
 SERVICE = """
 from pathlib import Path
 import sys

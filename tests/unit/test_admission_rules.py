@@ -1,4 +1,4 @@
-"""Documents of admission rules: which are taken, and what is said of those that are not."""
+"""Documents of admission rules: accepted ones, and the errors of the others."""
 
 from __future__ import annotations
 

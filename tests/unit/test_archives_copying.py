@@ -108,7 +108,7 @@ def test_other_paths_are_kept(path: str, clean: str) -> None:
 
 
 def refused(code: str, registry: str) -> NotPermitted:
-    """What a refusal of the object store becomes."""
+    """The error for a refusal of the object store."""
     answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     with pytest.raises(NotPermitted) as caught, clear_errors(Place(None, "bucket", "models/", registry).below("m")):
         raise ClientError(answer, "ListObjectsV2")

@@ -1,4 +1,4 @@
-"""Where the service reads artifacts: in the project that was entered, whatever address a run or a model has."""
+"""Where the service reads artifacts: in the project that was entered, regardless of a run's or a model's address."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ KEY, SECRET, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 
 
 def signature(method: str, target: str, body: bytes, headers: Mapping[str, str], secret: str) -> str:
-    """The `Authorization` that AWS computes for a request (Signature Version 4), from what it receives."""
+    """The `Authorization` that AWS computes for a request (Signature Version 4), from the received data."""
     parts = urlsplit(target)
     moment = headers["x-amz-date"]
     names = sorted(name for name in ("host", "x-amz-date", "x-amz-security-token") if name in headers)

@@ -1,4 +1,4 @@
-"""What a backup keeps can be read back as it was with its passphrase alone, and nothing that was changed is taken."""
+"""A backup can be restored with its passphrase alone, and changed content is never accepted."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_a_backup_that_was_damaged_is_found_without_its_passphrase(place: Backup
     place.keep(DIGEST, b"x", 1)
     assert list(restoring.verify(place, made.id, None))
     with pytest.raises(DamagedBackup):
-        list(restoring.verify(place, made.id, PASSPHRASE))  # what is sealed is one letter
+        list(restoring.verify(place, made.id, PASSPHRASE))  # the sealed content is one letter
 
 
 def test_only_a_backup_of_the_same_passphrase_that_nobody_changed_spares_reading_objects(place: BackupPlace) -> None:

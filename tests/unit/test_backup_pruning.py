@@ -1,4 +1,4 @@
-"""Older backups go with what only they had; what others need stays, also when it is cut off."""
+"""Older backups are removed with the content that only they had; shared content stays, also after an interruption."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_one_that_is_cut_off_at_any_moment_is_ended_by_the_next(place: BackupPla
         work = pruning.prune(place, 1)
         for _ in range(steps):
             next(work, None)
-        del work  # no step follows; what was marked is taken back
+        del work  # no step follows; marks are undone
         assert kept in place.ids()
         pruned(place, 1)
         assert place.ids() == [kept] and older not in place.ids()

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
-#: What benchmarks share, and the other side of one.
+#: Modules shared by benchmarks, and the other side of one.
 HELPERS = {"budgets", "data_table", "filled", "revisions", "servers", "serving_sides", "terminal"}
 BENCHMARKS = sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in HELPERS)
 
@@ -43,7 +43,7 @@ def test_a_benchmark_ends_as_the_judge_says(budgets: ModuleType, benchmark: str)
     tree = ast.parse(text)
     judges = [*calls(tree, "Judge"), *calls(tree, "Report")]
     assert [ast.literal_eval(judge.args[0]) for judge in judges] == [benchmark]
-    # What it measures is what it has budgets for, and its exit code is the judge's.
+    # It measures the values with budgets, and its exit code is the judge's.
     literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     strings = [node.values[:1] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
     templates = {part.value for first in strings for part in first if isinstance(part, ast.Constant)}

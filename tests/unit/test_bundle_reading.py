@@ -17,7 +17,7 @@ from registry_tui.service.core import ml_model
 
 
 def nothing(done: int, total: int | None, files: int) -> None:
-    """Tells nobody."""
+    """Ignores the progress."""
 
 
 def blob(folder: Path, content: bytes) -> dict[str, Any]:

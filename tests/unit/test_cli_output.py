@@ -1,4 +1,4 @@
-"""What commands print, and what they make of options, without any service."""
+"""The output of commands, and their parsing of options, without any service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's clock, as its answers show it, and what counts by it."""
+"""The service's clock, from its responses, and the times that depend on it."""
 
 from __future__ import annotations
 

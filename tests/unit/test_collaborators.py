@@ -1,4 +1,4 @@
-"""Collaborators of a project: who is made known as a user by being given a role."""
+"""Collaborators of a project: who becomes a user by getting a role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines that do what a request does: given back to the command line, each sends the same request."""
+"""Command lines equivalent to requests: run by the command line, each sends the same request."""
 
 from __future__ import annotations
 

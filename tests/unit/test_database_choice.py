@@ -1,4 +1,4 @@
-"""Where a platform's rows are: what `up` may be told, and what it refuses."""
+"""The place of a platform's rows: options of `up`, and refusals."""
 
 from __future__ import annotations
 

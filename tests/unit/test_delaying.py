@@ -1,4 +1,4 @@
-"""The delaying proxy answers late, and what waits follows a change of the delay."""
+"""The delaying proxy responds late, and waiting requests follow a change of the delay."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ PORTS = Ports(**dict.fromkeys(Ports.__dataclass_fields__, 1))
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """A service whose other parts say yes to everything."""
+    """A service whose other parts accept everything."""
     store = MagicMock()
     store.bucket_holds_objects.return_value = False
     mlflow = MagicMock()
@@ -88,12 +88,12 @@ async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def lose_answers(service: Service) -> None:
-    """As when the service is killed between what a request does and the keeping of its answer."""
+    """As when the service is killed between a request's work and saving its response."""
     with service.database.session() as session:
         session.execute(sa.update(IdempotencyRow).values(status=None, answer=None))
 
 
-# -- what there is to take away: each makes it and returns its address ---------------------------------------
+# -- things to delete: each makes one and returns its address -------------------------------------------------
 
 
 def a_group(service: Service, owner: Principal) -> str:
@@ -228,7 +228,7 @@ async def test_what_was_taken_away_is_answered_again_when_the_answer_was_lost(
     assert (await http.delete(url, headers={"Idempotency-Key": "other"})).status_code in (404, 409)
 
 
-# -- what somebody makes then by the same name: each makes it where the first one is gone ---------------------
+# -- things made then by the same name: each makes one where the first is gone --------------------------------
 
 
 def another_user(service: Service, owner: Principal) -> None:
@@ -271,7 +271,7 @@ def another_policy(service: Service, owner: Principal) -> None:
         session.add(RangerPolicyRow(environment_id=PLACE, name="all - bucket, path", document=document))
 
 
-#: What is addressed by an ID is another one by another address.
+#: A new thing addressed by an ID has another address.
 ANOTHER: tuple[tuple[Callable[[Service, Principal], str], Callable[[Service, Principal], object]], ...] = (
     (a_group, a_group), (a_member, a_member), (a_collaborator, a_collaborator), (a_user, another_user),
     (an_issuer, an_issuer), (a_workspace, another_workspace), (an_environment, another_environment),
@@ -359,7 +359,7 @@ async def test_kept_requests_are_deleted_again(service: Service, http: httpx.Asy
         file.write_text('{"at": 1, "id": "a"}\n')
         answers.append(await http.delete(f"/deployments/{PLACE}-deployment/requests", headers={"Idempotency-Key": "k"}))
         assert answers[-1].is_success, answers[-1].text
-        assert file.exists() is (number == 1)  # the answer was kept: what came later stays
+        assert file.exists() is (number == 1)  # the response was saved: the later file stays
     assert answers[0].content == answers[1].content
 
 
@@ -413,7 +413,7 @@ def _add_workflow(
 
 
 async def test_a_workflow_on_every_kind_of_resource_answers_its_request_again(service: Service) -> None:
-    """What routes answer that begin workflows, by the schemas of their answers."""
+    """The responses of routes that begin workflows, by their schemas."""
     owner = identity.owner_principal(service)
     answers = set(re.findall(r"Accepted_(\w+?)_", str(prepared_app(service).openapi()["components"]["schemas"].keys())))
     #: Versions are in `service/test_requests_sent_twice.py`, where MLflow is real; registries and deployments above.

@@ -21,12 +21,12 @@ def stored(key: str, size: int) -> StoredObject:
 
 
 class Lagging:
-    """A store whose lists show what was there some seconds ago, on a clock that goes on while somebody sleeps."""
+    """A store whose lists are some seconds old, on a clock that advances during sleeps."""
 
     def __init__(self, lag: float) -> None:
         self.lag, self.now = lag, 0.0
         self.objects: dict[str, int] = {}
-        #: What was there at a time, the oldest first.
+        #: The content at each time, the oldest first.
         self.states: list[tuple[float, dict[str, int]]] = [(-1e9, {})]
 
     def sleep(self, seconds: float) -> None:
@@ -86,7 +86,7 @@ def test_a_folder_of_very_many_objects_is_deleted_in_little_memory(monkeypatch: 
     store: Any = Large()
     tracemalloc.start()
     try:
-        # The list counts to what it began with.
+        # The count is that of the list at the beginning.
         assert delete_in(store, "a/") == Usage(count, 2 * count)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -1,4 +1,4 @@
-"""How often the issuer is asked about a device code for somebody who is not signed in."""
+"""How often the issuer is polled about a device code for somebody who is not signed in."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_code_that_another_process_began_is_asked_about_seldom(
 
 
 def test_a_code_that_the_issuer_refuses_is_refused_each_time(service: Service, clock: Clock, issuer: Issuer) -> None:
-    """Refusals are counted by the listener, which slows down who guesses."""
+    """Refusals are counted by the listener, which slows down guessing callers."""
     issuer.error = RefusedByIssuer("token", 400, "expired_token")
     for _ in range(3):
         with pytest.raises(SignInRefused, match="expired"):

@@ -1,4 +1,4 @@
-"""What a process that was killed left in a directory that is a store."""
+"""Leftovers of a killed process in a directory that is a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents for developers name exists: paths, names in modules, targets of make; and the picture is true."""
+"""The names in documents for developers exist: paths, names in modules, targets of make; and the picture is true."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IDENTIFIER = re.compile(r"(?=\w*[a-z])(?=\w*(?:_|[A-Z][a-z]))[A-Za-z]\w*|[A-Z]{2
 
 
 def spans(document: str) -> list[str]:
-    """What is in backquotes outside blocks of code."""
+    """The texts in backquotes outside blocks of code."""
     return list(dict.fromkeys(CODE.findall(BLOCK.sub("", (ROOT / document).read_text(encoding="utf-8")))))
 
 
@@ -78,7 +78,7 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def contents() -> dict[str, list[set[str]]]:
-    """What modules, packages and classes of each name define."""
+    """The definitions in modules, packages and classes of each name."""
     found: dict[str, list[set[str]]] = defaultdict(list)
     for file in files():
         if not file.endswith(".py"):

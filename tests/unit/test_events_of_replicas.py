@@ -1,4 +1,4 @@
-"""A replica's answers in pieces: their times, callers who leave or take nothing, and what the model is told."""
+"""A replica's streamed responses: timeouts, callers who leave or do not read, and notices to the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.platforms import PATIENCE, wait_for
 
 
 class Yielding(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Yields what a test wants of it."""
+    """Yields as the test requires."""
 
     def __init__(self) -> None:
         self.does: Any = lambda data: iter([data])
@@ -134,7 +134,7 @@ async def test_no_first_piece_in_time_is_an_ordinary_answer(model: Any) -> None:
     await call.done
     assert call.sent[0]["status"] == 504
     free.set()
-    # Nobody takes what it makes then, and its thread does not wait for anybody.
+    # Its output is not read then, and its thread waits for nobody.
     await asyncio.to_thread(wait_for, lambda: model.unwrap_python_model().closed == 1)
 
 

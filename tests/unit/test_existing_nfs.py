@@ -1,4 +1,4 @@
-"""What is known of a registry's existing NFS on this machine: by the list of mounts, and by a try."""
+"""The state of a registry's existing NFS on this machine: by the list of mounts, and by a try."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_server_that_does_not_answer_is_said_and_nobody_waits_for_it(
     found = state(service)
     assert found.state is NfsState.SILENT and "does not answer" in found.detail
     assert status_with_nfs("Available", found) == "Available, NFS does not answer"
-    # Who only looks gets what the try found; the server is not asked.
+    # Readers get the result of the try; the server is not contacted.
     monkeypatch.setattr(NfsFolder, "try_it", lambda _self: pytest.fail("the server was asked"))
     assert state(service, tried=False).state is NfsState.SILENT
     monkeypatch.undo()

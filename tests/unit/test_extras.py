@@ -1,4 +1,4 @@
-"""What an installation without the platform says: the terminal program and the command line alone."""
+"""Messages of an installation without the platform: the terminal program and the command line alone."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_requirement_of_an_extra_has_its_module_in_the_table() -> None:
             modules_of.setdefault(re.sub(r"[._]", "-", distribution.lower()), set()).add(module)
     assert optional.keys() == extras.MODULES.keys()
     for extra, requirements in optional.items():
-        # Several distributions share the package `google`: the table names what is inside.
+        # Several distributions share the package `google`: the table has its contents.
         known = extras.MODULES[extra] | {module.partition(".")[0] for module in extras.MODULES[extra]}
         for requirement in requirements:
             name = re.split(r"[^a-z0-9-]", requirement.lower(), maxsplit=1)[0]

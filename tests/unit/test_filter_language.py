@@ -1,4 +1,4 @@
-"""MLflow's filter language: completing keys, and saying in plain words what is wrong."""
+"""MLflow's filter language: completing keys, and explaining errors in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment says when it cannot serve the version that its alias names."""
+"""A deployment's reason when it cannot serve the version of its alias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What starts stays: the search for garbage leaves it out, also at the end of a process."""
+"""Objects of the start stay: garbage collection leaves them out, also at the end of a process."""
 
 from __future__ import annotations
 

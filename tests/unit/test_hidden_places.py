@@ -14,7 +14,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EventRow
 from support.bare import acting, asking, bare_service, make_place, set_roles
 
-#: What a person may ask about a project, and about a deployment.
+#: A person's requests about a project, and about a deployment.
 PROJECT = (
     ("GET", ""),
     ("GET", "/collaborators"),
@@ -70,7 +70,7 @@ async def test_the_search_finds_no_place_where_a_person_has_no_role(service: Ser
     assert await found(http, q=HIDDEN) == await found(http, q=f"{HIDDEN}-registry") == set()
     set_roles(service, "bob", SEEN)
     assert await found(http) == set()
-    # Whoever works in a project of the environment finds that, and the project.
+    # People with a role in a project of the environment find that, and the project.
     set_roles(service, "bob", HIDDEN, project="viewer")
     hidden = {("environment", HIDDEN), ("registry", f"{HIDDEN}-registry")}
     assert await found(http) == {*hidden, ("project", "wine"), ("deployment", "taster")}
@@ -135,7 +135,7 @@ async def test_projects_and_deployments_of_hidden_environments_are_not_found(
             unknown = await refusal(http, method, f"/{noun}/{name.replace(HIDDEN, 'nowhere')}{path}", body)
             assert known[0] == unknown[0] == 404, (method, path, known)
             assert known[1].startswith("There is no ") and known[1] == unknown[1].replace("nowhere", HIDDEN)
-        # Who sees the environment is refused; what belongs to others is not named beyond what was asked for.
+        # People who see the environment are refused; other people's things are not named beyond the request.
         for name in names_of(SEEN)[noun]:
             status, detail = await refusal(http, method, f"/{noun}/{name}{path}", body)
             assert status == 403 and "is not a collaborator" in detail

@@ -120,7 +120,7 @@ def test_a_copy_whose_rows_are_in_postgresql_is_refused_and_a_moved_home_is_not(
 
 
 def settled(home: Home) -> list[str]:
-    """What changes in a home that was copied or moved."""
+    """The changes in a home that was copied or moved."""
     found = relocation.since_last_start(home)
     assert found is not None
     return relocation.settle(home, found)

@@ -87,7 +87,7 @@ def sign_in(service: Service, id_token: str) -> str:
 
 
 def refusal(service: Service, id_token: str) -> str:
-    """Why an ID token signs nobody in; an event says it too, without the token, and nothing was made."""
+    """Why an ID token is refused. The event has the same reason, without the token, and nothing was made."""
     before = counted(service)
     with pytest.raises(ServiceError) as caught:
         sign_in(service, id_token)
@@ -116,7 +116,7 @@ def encoded(value: Mapping[str, Any] | bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-# -- who is let in -----------------------------------------------------------------------------------------
+# -- accepted tokens ---------------------------------------------------------------------------------------
 
 
 def test_a_good_id_token_gives_one_token_of_the_person_that_works(
@@ -176,7 +176,7 @@ def test_the_issuer_changes_its_key_and_the_next_sign_in_is_good(
     )
 
 
-# -- what is not the issuer's ------------------------------------------------------------------------------
+# -- tokens that are not the issuer's ----------------------------------------------------------------------
 
 
 def test_other_keys_and_no_signature_are_refused(
@@ -305,7 +305,7 @@ def test_clocks_may_differ_by_the_leeway(service: Service, settings: IssuerSetti
     assert claims_of(service, settings, provider.id_token("ada", iat=now + LEEWAY - 30))["sub"] == "id-of-ada"
 
 
-# -- whom it names -----------------------------------------------------------------------------------------
+# -- the person in a token ---------------------------------------------------------------------------------
 
 
 def test_people_who_are_not_known_become_users_only_when_the_administrator_said_so(
@@ -317,7 +317,7 @@ def test_people_who_are_not_known_become_users_only_when_the_administrator_said_
     sign_in(service, provider.id_token("bob", name="Bob\x07", email="bob@lab.example"))
     made = people.get_user(service, owner, "bob")
     assert (made.full_name, made.email) == ("", "bob@lab.example")
-    # Who is known keeps what the administrator wrote.
+    # Known users keep the administrator's settings.
     sign_in(service, provider.id_token("ada"))
     assert people.get_user(service, owner, "ada").full_name == ""
     for name in ("../x", "a b", "-x", "x" * 65, "(not signed in)"):
@@ -344,7 +344,7 @@ def test_a_name_that_somebody_else_got_at_the_issuer_is_refused_until_an_adminis
     assert "signs in next" in events(service)[-1].detail
     sign_in(service, provider.id_token("ada", sub="another", nonce="2"))
     assert "somebody else" in refusal(service, provider.id_token("ada", nonce="3"))
-    # A user who was deleted and made anew is nobody's.
+    # A user who was deleted and made again belongs to nobody.
     with service.database.session() as session:
         identity.forget_user(session, "ada")
     sign_in(service, provider.id_token("ada", nonce="4"))

@@ -1,4 +1,7 @@
-"""IDBroker mappings: CDP's rules, what is synchronized and what is not, and access from before there were mappings."""
+"""IDBroker mappings:
+
+CDP's rules, synchronized and unsynchronized changes, and access from before there were mappings.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def test_users_groups_and_machine_users_can_be_mapped() -> None:
 @pytest.mark.parametrize(
     ("given", "fields"),
     [
-        # Without mappings the flag is needed, with some it is refused; `false` is what scripts of CDP write then.
+        # Without mappings the flag is needed, with some it is refused; scripts of CDP write `false` then.
         ({"mappings": []}, {"setEmptyMappings"}),
         ({"mappings": None}, {"setEmptyMappings"}),
         ({"mappings": [], "set_empty_mappings": False}, {"setEmptyMappings"}),
@@ -186,7 +189,7 @@ def test_the_first_roles_of_an_environment_are_valid(cloud: Cloud) -> None:
     assert first.data_access_role != first.ranger_audit_role
 
 
-# -- kept and synchronized, on a store that notes what it is asked -------------------------------------------
+# -- saved and synchronized, on a store that records its calls -----------------------------------------------
 
 
 @dataclass
@@ -442,7 +445,7 @@ def test_access_from_before_there_were_mappings_stays(service: Service, owner: P
     assert mappings.get_mappings(service, owner, "lab") == shown
     done = synchronizing.status(service, owner, "lab")
     assert (done.global_status, done.sync_needed) == (SyncStatus.COMPLETED, False)
-    # Somebody who synchronizes before the service adopted it loses nothing either.
+    # Synchronizing before the service adopted it loses nothing either.
     with service.database.session() as session:
         session.delete(session.query(IdBrokerRow).one())
     synchronizing.synchronize(service, owner, "lab")

@@ -231,7 +231,7 @@ async def test_another_life_of_the_service_gives_the_same_answer(
     tmp_path: Path, database: Database, http: httpx.AsyncClient, work: Work
 ) -> None:
     first = await send(http)
-    # As if killed between what it made and its answer.
+    # As if killed between its work and its response.
     await send(http, "cut-off", path="/workspaces-made", text="w")
     with database.session() as session:
         cut = update(IdempotencyRow).where(IdempotencyRow.request.contains("workspaces-made"))

@@ -1,4 +1,4 @@
-"""What a platform at rest does not do."""
+"""Work that a platform at rest avoids."""
 
 from __future__ import annotations
 

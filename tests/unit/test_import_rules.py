@@ -1,4 +1,4 @@
-"""What an import does about one version: what cannot be read is left out, what failed begins again from where it is."""
+"""Importing one version: unreadable parts are left out, and failures resume from their place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAILS: tuple[int, object] = (500, {"error_code": "INTERNAL_ERROR", "message": "A
 
 
 class _Mlflow:
-    """The Model Registry here: keeps what is asked of it."""
+    """The Model Registry here: records its requests."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []

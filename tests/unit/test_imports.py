@@ -1,4 +1,4 @@
-"""What each part imports: the contracts of `pyproject.toml`, and what a start really loads."""
+"""The imports of each part: the contracts of `pyproject.toml`, and the modules that a start really loads."""
 
 from __future__ import annotations
 

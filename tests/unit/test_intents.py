@@ -23,7 +23,7 @@ HEADER = "Idempotency-Key"
 
 
 class Recorder:
-    """A service that answers nothing usable, and keeps what it was sent."""
+    """A service without usable responses that records its requests."""
 
     def __init__(self) -> None:
         self.sent: list[httpx.Request] = []

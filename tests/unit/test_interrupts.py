@@ -1,4 +1,4 @@
-"""Tests can interrupt what they start, also where the run itself is a background job."""
+"""Tests can interrupt the programs they start, also where the run itself is a background job."""
 
 from __future__ import annotations
 

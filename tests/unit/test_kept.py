@@ -1,4 +1,4 @@
-"""What a service keeps in memory belongs to that service: two in one process share nothing."""
+"""The data that a service keeps in memory belongs to that service: two in one process share nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What killed uploads left in an own store is thrown away before something is stored or deleted there."""
+"""Leftovers of killed uploads in an own store are removed before something is stored or deleted there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry_tui.service.stores.archives import copy_files, delete_archive, sto
 from registry_tui.service.stores.bucket_files import StoredFile, StoreFolder, list_files
 from registry_tui.service.stores.directory import Directory
 
-#: What was asked of the store, emptied for each test.
+#: The calls of the store, emptied for each test.
 seen: list[str] = []
 
 Work = Callable[[StoreFolder, StoreFolder], object]
@@ -25,7 +25,7 @@ WORKS: list[Work] = [
 
 
 class _Store(Directory):
-    """Notes what happens in it; uploads may be refused to it."""
+    """Records its calls; uploads may be refused to it."""
 
     refuses = False
 

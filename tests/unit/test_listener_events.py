@@ -1,4 +1,4 @@
-"""Events about what the listener's parts refuse: one for each refusal, whoever writes it."""
+"""Events about refusals of the listener's parts: one for each, whichever part writes it."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def project(door: LoneDoor) -> None:
             session.add(row)
 
 
-#: Requests of somebody who may only look, and whether the listener has to write the event.
+#: Requests of somebody with read access, and whether the listener has to write the event.
 REFUSED = {
     "a user": ("PUT", "/api/v1/users/eve", {}, False),
     "a deployment": ("POST", "/api/v1/deployments", {"name": "d", "project": "p", "model": "m", "version": 1}, True),

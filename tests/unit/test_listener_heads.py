@@ -1,4 +1,4 @@
-"""Heads that the listener cannot pass on: an answer that says why, before and after sign-in, and never an error."""
+"""Heads that the listener cannot pass on: a response with the reason, before and after sign-in, and never an error."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_connections_are_kept_for_less_time_than_any_part_keeps_them() -> None:
 def test_a_request_does_not_go_to_a_connection_that_was_idle_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    """A part ends such a one just as it is used: whatever changes something would then be answered 503."""
+    """A part closes such a connection just as it is used: every changing request would then get a 503."""
     monkeypatch.setattr(forward, "KEPT_SECONDS", 0.1)
     connections: list[asyncio.BaseTransport] = []
 

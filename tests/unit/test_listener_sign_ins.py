@@ -1,4 +1,4 @@
-"""Sign-ins with an ID token at the listener: whoever is slow, or sends many, keeps nobody else from signing in."""
+"""Sign-ins with an ID token at the listener: slow or numerous ones do not keep others from signing in."""
 
 from __future__ import annotations
 

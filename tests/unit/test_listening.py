@@ -1,4 +1,4 @@
-"""The rules of listening for other machines, and of who is slowed down."""
+"""The rules of listening for other machines, and of slowing callers down."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 @contextmanager
 def shown(certificate: str, key: str, folder: Path) -> Iterator[str]:
-    """The address of a server that shows a certificate and says nothing."""
+    """The address of a server that shows a certificate and sends nothing."""
     (folder / "c.pem").write_text(certificate)
     (folder / "k.pem").write_text(key)
     context = listening.server_context(folder / "c.pem", folder / "k.pem")
@@ -280,7 +280,7 @@ def test_fingerprints_are_the_same_however_they_are_written() -> None:
     assert not tls.same_fingerprint("AA:BB:0C", "AA:BB:0D")
 
 
-# -- who is slowed down ----------------------------------------------------------------------------------
+# -- slowing down ----------------------------------------------------------------------------------------
 
 
 def test_guesses_from_one_address_have_to_wait_and_then_go_on() -> None:

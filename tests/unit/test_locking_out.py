@@ -1,4 +1,4 @@
-"""Whoever is suspended or deleted stays out of MLflow, whatever else is going on at that moment."""
+"""Suspended or deleted people stay out of MLflow, also during concurrent changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from registry_tui.service.publishing import mlflow as routing
 from support.accounts import Accounts
 from support.bare import bare_service, make_place, set_roles
 
-#: How long somebody waits for what must not come before them.
+#: How long to wait for events that must not happen before.
 MEANWHILE = 0.5
 
 
@@ -126,7 +126,7 @@ def test_whoever_is_let_in_again_has_the_password_of_now(service: Service, accou
 
 
 def another_process(service: Service) -> Access:
-    """What another process of the service knows of MLflow's accounts."""
+    """MLflow's accounts as another process of the service knows them."""
     return Access(service.mlflow, service.secrets, partial(identity.mlflow_account, service.database))
 
 

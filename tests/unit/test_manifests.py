@@ -67,7 +67,7 @@ def huge(store: Watched, key: str) -> None:
 def test_only_the_manifest_of_an_archive_is_read(
     store: Watched, monkeypatch: pytest.MonkeyPatch, registry: str | None
 ) -> None:
-    """What somebody logged as `manifest.json` beside a folder `files` is a file like others."""
+    """A file logged as `manifest.json` next to a folder `files` is a file like others."""
     store.put("x/files/MLmodel", b"1")
     archives.write_manifest(StoreFolder(store, "x/"), manifest_of("MLmodel", *(f"gone-{n}" for n in range(20))))
     location = Location(workspace="w", bucket="", key="x/files", writable=False, registry=registry, outside=True)

@@ -1,4 +1,4 @@
-"""Manifests for Kubernetes: valid by its published schemas, and honest about what they leave out."""
+"""Manifests for Kubernetes: valid by its published schemas, and honest about their omissions."""
 
 from __future__ import annotations
 

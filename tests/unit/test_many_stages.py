@@ -1,4 +1,4 @@
-"""10 000 versions in stages and their approvals: each page is bounded, whatever it leaves out."""
+"""10 000 versions in stages and their approvals: each page is bounded, regardless of filters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     fill_models(path, 1, VERSIONS, workspace="w")
     put_in_stages(path)
     with Session(engine) as session, session.begin():
-        # What MLflow's older calls left: a tag that does not count any more, and versions that never had one.
+        # Leftovers of MLflow's older calls: a tag that does not count any more, and versions that never had one.
         for number, stage in ((300, "Staging"), (301, "None"), (302, "Deleted_Internal")):
             session.execute(
                 update(SqlModelVersion).where(SqlModelVersion.version == number).values(current_stage=stage)
@@ -55,7 +55,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is asked of a database meanwhile."""
+    """The statements executed by a database meanwhile."""
     asked: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""Fuzzy matching of names: what matches, what comes first, and that no name takes long."""
+"""Fuzzy matching of names: matches, their order, and that no name takes long."""
 
 from __future__ import annotations
 

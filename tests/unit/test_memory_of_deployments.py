@@ -1,4 +1,4 @@
-"""The machine's memory beside what deployments ask for, and a replica's memory beside a request's bytes."""
+"""The machine's memory compared with deployments' requests, and a replica's memory with a request's bytes."""
 
 from __future__ import annotations
 

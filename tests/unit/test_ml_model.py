@@ -1,4 +1,4 @@
-"""What an `MLmodel` file must say for its version to become READY, and what makes a version undeployable."""
+"""The required content of an `MLmodel` file for its version to become READY, and reasons why it is not deployable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow's deployments API is given, as requests to the service."""
+"""Arguments of MLflow's deployments API, as requests to the service."""
 
 from __future__ import annotations
 

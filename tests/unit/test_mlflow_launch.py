@@ -1,4 +1,4 @@
-"""What starts MLflow's server, and what must not be seen from outside."""
+"""The command that starts MLflow's server, and the values that must not be visible from outside."""
 
 from __future__ import annotations
 

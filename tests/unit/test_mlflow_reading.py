@@ -1,4 +1,4 @@
-"""What a search of versions reads while somebody changes them."""
+"""Consistency of a search of versions during concurrent changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which artifact path leads where, and what leads nowhere."""
+"""Which artifact path leads where, and which lead nowhere."""
 
 from __future__ import annotations
 

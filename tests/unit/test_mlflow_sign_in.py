@@ -1,4 +1,4 @@
-"""MLflow's auth app lets a person in once for each request, whatever happens to the password meanwhile."""
+"""MLflow's auth app authenticates a person once for each request, also when the password changes meanwhile."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from registry_tui.mlflow_plugin import analysis
 from support.many_runs import create_schema, fill
 
-#: What MLflow's `_search_runs` asks for `order_by=["metrics.m0 DESC"]`.
+#: The SQL of MLflow's `_search_runs` for `order_by=["metrics.m0 DESC"]`.
 SORT = """
 SELECT DISTINCT runs.run_uuid, sorted.value FROM runs
 LEFT OUTER JOIN (SELECT * FROM latest_metrics WHERE latest_metrics.key = 'm0') AS sorted

@@ -1,4 +1,4 @@
-"""Which sections of a model card somebody has filled, and the card that is made from what is known."""
+"""Which sections of a model card are filled, and the card generated from the registry's data."""
 
 from __future__ import annotations
 

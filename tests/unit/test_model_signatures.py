@@ -73,7 +73,7 @@ def test_a_signature_of_the_public_tool_is_accepted_when_it_is_about_all_files(t
 
 
 def payload(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
-    """Changes what is signed."""
+    """Changes the signed content."""
 
     def changed(bundle: dict[str, Any]) -> None:
         statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))

@@ -1,4 +1,4 @@
-"""Whoever gets the name of a deleted person or group has nothing by Ranger's policies and roles."""
+"""A new person or group with the name of a deleted one has nothing by Ranger's policies and roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever gets the name of a deleted user inherits nothing."""
+"""A new user with the name of a deleted one inherits nothing."""
 
 from __future__ import annotations
 

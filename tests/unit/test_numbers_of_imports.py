@@ -1,4 +1,4 @@
-"""Names and numbers of imported models: what was deleted or renamed here does not come again."""
+"""Names and numbers of imported models: deleted or renamed ones do not come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command box offers for what is typed, and in which order."""
+"""The command box's offers for a typed text, and their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places of environments' own stores: whose archives lie where, and what happens when the store is not there."""
+"""Places of environments' own stores: whose archives are where, and the errors when the store is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow's auth app hashes this installation's random passwords fast, and still takes what it stored before."""
+"""MLflow's auth app hashes this installation's random passwords fast, and still accepts the hashes stored before."""
 
 from __future__ import annotations
 

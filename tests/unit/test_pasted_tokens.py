@@ -1,4 +1,4 @@
-"""Whoever pastes a whole token or API key to revoke it: it is revoked, and its secret is written nowhere."""
+"""A whole token or API key pasted for revoking: it is revoked, and its secret is written nowhere."""
 
 from __future__ import annotations
 

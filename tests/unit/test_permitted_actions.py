@@ -1,4 +1,4 @@
-"""Why an action of a page is not permitted: the table of permissions, for the person who is signed in."""
+"""Why an action of a page is not permitted: the table of permissions, for the signed-in person."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ ALLOWED: list[tuple[User, Place, str, object]] = [
     (person(wine=Role.ADMIN), Place("project", {"project": "wine"}), "delete_project", None),
     (person(), Place("models"), "delete", thing("RegisteredModel", owner="ada")),
     (person(), Place("activity"), "cancel", thing("Workflow", actor="ada")),
-    # What the table says nothing about, and what is not known yet.
+    # Actions without an entry in the table, and unknown permissions.
     (person(), Place("models"), "copy", None),
     (person(), Place("model", {"registry": "r", "model": "m"}), "edit", None),
 ]
@@ -158,13 +158,13 @@ def test_the_table_names_actions_and_schemas_that_exist() -> None:
         assert any(hasattr(module, name) for module in _schemas()), name
 
 
-#: Meanings of keys that change something beside what is dangerous or done at once.
+#: Meanings of keys that change something, besides the dangerous ones and those done at once.
 CHANGING = {
     *("create", "create_workspace", "edit", "edit_model", "delete", "delete_project", "restore", "register", "alias"),
     *("deploy", "scale", "rollback", "stop", "enable", "synchronize", "access", "clean_up", "manage_access"),
 }
 #: The box of collaborators opens for everybody, its own actions are in the table; keys are always one's own. A version
-#: is also signed by who registered it: its page decides.
+#: may also be signed by the person who registered it: its page decides.
 FREE = {
     *(("project", "collaborators"), ("projects", "collaborators"), ("keys", "create"), ("keys", "revoke")),
     ("signatures", "create"),

@@ -19,7 +19,7 @@ HOME = "the home"
 NEW = "new files"
 #: Below a folder of the home; every path is checked first by `file_paths`.
 ARCHIVE = "an archive's paths"
-#: Of the person who calls, in a folder of theirs alone (0700).
+#: Of the calling person, in a folder of theirs alone (0700).
 OWN = "the person's own folder"
 #: In a directory that an administrator names: every key is checked by `file_paths`, and no link is followed.
 STORE = "a store's directory"

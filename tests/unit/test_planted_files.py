@@ -1,4 +1,4 @@
-"""Saving in folders that others may write: what they put there is neither written through nor over, nor removed."""
+"""Saving in folders that others may write: their files are neither written through nor over, nor removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A home's folders, ports and secrets, and what is refused before anything starts. No process is started."""
+"""A home's folders, ports and secrets, and refusals before anything starts. No process is started."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def refusal(home: Home) -> PlatformError:
-    """What `up` says; it starts nothing."""
+    """The error of `up`; it starts nothing."""
     with pytest.raises(PlatformError) as caught:
         list(lifecycle.up(home))
     assert caught.value.message
@@ -73,7 +73,7 @@ def outside(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def asked(home: Home) -> str:
-    """What a client of a home's service meets."""
+    """The error that a client of a home's service gets."""
 
     async def ask() -> str:
         async with RegistryClient(home) as client:

@@ -25,7 +25,7 @@ from support.private_names import ALL, PACKAGES, Foreign, Kind
 
 #: Where MLflow and DBOS are changed; screens set documented attributes of Textual's widgets.
 PATCHING = ("mlflow_plugin/", "service/engine/", "service/running.py")
-#: Modules that start a program, or want what tests lack, when they are imported.
+#: Modules that start a program, or need packages that tests lack, when they are imported.
 LEFT_OUT = ("__main__.py", "migrations/", "on_ray/application.py")
 #: A method of our own store, which another module of its package calls.
 OUR_OWN = {Use("mlflow_plugin/finding.py", "_routes")}
@@ -41,7 +41,7 @@ def importable_auth_app() -> Iterator[None]:
 
 
 def looked_up(found: str) -> tuple[Any, Any]:
-    """What a name stands for, and the class or module that has it. Raises AttributeError, ModuleNotFoundError."""
+    """The object of a name, and the class or module that has it. Raises AttributeError, ModuleNotFoundError."""
     module, _, path = found.partition(":")
     *above, name = path.split(".")
     owner = reduce(getattr, above, importlib.import_module(module))

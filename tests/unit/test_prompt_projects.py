@@ -1,4 +1,4 @@
-"""A prompt and its project are one: written together, deleted together, whatever happens in between."""
+"""A prompt and its project are one: written together, deleted together, also under concurrent changes."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Heard:
 
 
 def listening(host: str, status: int, body: bytes) -> Iterator[Heard]:
-    """A server that gives one answer to everything, and keeps what it was sent."""
+    """A server with one response to everything, which records its requests."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -123,7 +123,7 @@ def test_exports_keep_what_can_be_read_from_the_proxy(
 
 
 class Tunnels:
-    """A proxy that leads to one service, whatever name is asked for, and that service, which reads what comes."""
+    """A proxy that leads to one service, whatever the requested name, and that service, which reads the data."""
 
     def __init__(self, folder: Path) -> None:
         made, key = server_certificate.make(["models.test"])

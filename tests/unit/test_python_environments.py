@@ -1,4 +1,4 @@
-"""Running what makes an environment: each line is told, and what says nothing can be stopped."""
+"""Running the commands that make an environment: each line is reported, and a silent command can be stopped."""
 
 from __future__ import annotations
 

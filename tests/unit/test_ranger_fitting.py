@@ -1,4 +1,4 @@
-"""Policies of an outside Ranger in the words of an environment's service: what cannot be obeyed opens nothing."""
+"""Policies of an outside Ranger translated for an environment's service: unenforceable ones permit nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def fit(theirs: ServiceDefinition, *policies: RangerPolicy) -> Fitted:
 
 
 def allowed(found: Fitted, path: str) -> list[str]:
-    """What ana may do with a key, as the evaluator decides it; compiling it for the store works too."""
+    """ana's permissions on a key, as the evaluator decides; compiling them for the store works too."""
     compile_for(found.definition, found.policies, Asker("ana"), "b", {"bucket": "b"}, datetime.now(UTC))
     asked = ServicePolicies(service_name="cm_s3", policies=list(found.policies), service_def=found.definition)
     resource = {"bucket": "b", "path": path}

@@ -1,4 +1,4 @@
-"""What the object store enforces is what is kept, whatever fails while policies or roles change."""
+"""The object store enforces the saved policies, whatever fails while policies or roles change."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OTHER = "other"
 
 
 class PlayedStore:
-    """An object store that knows its buckets' policies; it can be away, and lose the answer to what it did."""
+    """An object store with its buckets' policies; it can be away, and lose the response to a completed request."""
 
     def __init__(self) -> None:
         self.policies: dict[str, list[Mapping[str, Any]]] = {}

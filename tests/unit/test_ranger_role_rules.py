@@ -1,4 +1,4 @@
-"""Ranger's roles without a platform: who has one, and what the object store obeys."""
+"""Ranger's roles without a platform: their holders, and the policies in the object store."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def service(tmp_path: Path, store: Played) -> Iterator[Service]:
 
 
 def policy_of(service: Service, place: str, role: str) -> RangerPolicy:
-    """A new policy that lets whoever has a role read an environment's bucket."""
+    """A new policy that lets holders of a role read an environment's bucket."""
     found = policies.get_service(service, identity.owner_principal(service), place)
     resources = {"bucket": PolicyResource(values=[f"bucket-{place}"]), "path": PolicyResource(values=["a"])}
     items = [PolicyItem(roles=[role], accesses=[PolicyItemAccess(type="read")])]

@@ -21,7 +21,7 @@ from registry_tui.service.ranger.matching import Scope
 VECTORS = Path(__file__).parent / "ranger_vectors"
 
 #: Policies of Ranger's data sharing (`gds`), which no service for objects here has: its file is not among the vectors,
-#: and an S3 service has no field for a data set. What these questions ask of other policies is still tested.
+#: and an S3 service has no field for a data set. Their questions about other policies are still tested.
 DATA_SETS = {41, 42}
 
 

@@ -30,7 +30,7 @@ CHANGES: dict[str, Any] = {
     "zone_name": "other",
     "is_deny_all_else": True,
 }
-#: What the service notes by itself.
+#: Fields that the service sets by itself.
 NOTED = {"id", "guid", "version", "service", "service_type", "resource_signature", "create_time", "created_by"} | {
     "update_time",
     "updated_by",

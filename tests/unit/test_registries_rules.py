@@ -1,4 +1,4 @@
-"""What may be created, found and deleted, without the platform: the workflows stay queued."""
+"""Rules for creating, finding and deleting, without the platform: the workflows stay queued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is still to be removed from an NFS: it holds up no start, and one removal holds up no other."""
+"""Pending removals from an NFS: they delay no start, and none delays another."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def test_a_version_of_the_servers_packages_that_the_model_asks_for_counts(
     wanted = read_wanted(model(tmp_path, requirements_DOT_txt="uvicorn==0.23.0\nmlflow-skinny==3.1.0\n"))
     python_environments._build(wanted, tmp_path / "environment", print, lambda: None)
     names = [line.partition("==")[0] for line in listed]
-    # An MLflow of the model's own may not bring what checks signatures.
+    # An MLflow of the model's own may lack the packages that verify signatures.
     wanted_names = ["cryptography", "httptools", "mlflow-skinny", "orjson", "uvicorn", "uvloop"]
     assert sorted(names) == wanted_names and "uvicorn==0.23.0" in listed
 

@@ -1,4 +1,4 @@
-"""A restored home has no replicas: none of its deployments counts as deployed, whatever was under way in the backup."""
+"""A restored home has no replicas: none of its deployments counts as deployed, also if it was one in the backup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_rollout_that_was_under_way_ends_and_its_deployment_stays_stopped(tmp_
         assert restoring._stop_deployments(service.database) == ["taster"]
         engine = Engine(f"sqlite:///{tmp_path}/workflows.db", DEFINITIONS)
         engine.attach(service)
-        # As DBOS does with what it knows as begun.
+        # As DBOS does with workflows that it knows as begun.
         engine._body("rollout", None)
         with service.database.reading() as session:
             row = session.get_one(DeploymentRow, "e-deployment")

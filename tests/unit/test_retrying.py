@@ -1,4 +1,4 @@
-"""Who may begin a workflow's work again: whoever may begin it today, by the roles of today."""
+"""Permission to retry a workflow: for people who may begin it today, by today's roles."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ LESS: Mapping[str, str] = {"contributor": "viewer", "admin": "contributor"}
 
 
 class Models:
-    """MLflow's answers about the one model, to those who may see it; None: it is gone."""
+    """MLflow's responses about the one model, for people who may see it; None: it is gone."""
 
     def __init__(self) -> None:
         self.owner: str | None = "bob"
@@ -89,7 +89,7 @@ class Stage:
     models: Models
 
     def person(self, name: str, environment: tuple[str, ...] = (), project: str = "") -> Principal:
-        """A person who is this now, and nothing else."""
+        """A person with these current roles, and no others."""
         return set_roles(self.service, name, "aws", *environment, project=project)
 
     def cancelled(self, principal: Principal, kind: WorkflowKind) -> str:
@@ -120,7 +120,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     models = Models()
-    engine = Engine(f"sqlite:///{tmp_path}/workflows.db", DEFINITIONS)  # not launched: what begins stays queued
+    engine = Engine(f"sqlite:///{tmp_path}/workflows.db", DEFINITIONS)  # not launched: workflows stay queued
     with bare_service(tmp_path, mlflow=models, workflows=engine) as service:
         engine.attach(service)
         make_place(service, "aws")

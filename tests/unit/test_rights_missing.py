@@ -1,4 +1,4 @@
-"""Rights that are missing in a store of S3: each is named, and what is away is away, although AWS says 403."""
+"""Missing rights in a store of S3: each is named, and missing things are reported as such, although AWS returns 403."""
 
 from __future__ import annotations
 

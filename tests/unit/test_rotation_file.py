@@ -29,7 +29,7 @@ def begun(home: Home, secrets: Secrets) -> Rotation:
 
 
 def changed(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
-    """What changes the file's document."""
+    """Changes the file's document."""
 
     def text(before: str) -> str:
         document = json.loads(before)

@@ -1,4 +1,4 @@
-"""Groups of runs: their order, and what finds a group's runs."""
+"""Groups of runs: their order, and the filters for their runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scan says of files: made by real libraries, and by somebody who wants to run commands. None is loaded."""
+"""A scan's findings in files of real libraries, and of attackers who want to run commands. None is loaded."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def _bomb() -> bytes:
     return target.getvalue()
 
 
-#: What would take long, or much memory.
+#: Files that would take long, or much memory.
 _COSTLY: dict[str, Callable[[], bytes]] = {
     "bomb": _bomb,
     "many pickles": lambda: b"N." * 3_000_000,

@@ -1,6 +1,6 @@
-"""What a scan says of joblib's files with arrays, whose bytes lie between the opcodes.
+"""A scan's findings in joblib's files with arrays, whose bytes lie between the opcodes.
 
-Only files that a scan calls harmless are loaded, in another process, which stops at each import that is not known.
+Only files without findings are loaded, in another process, which stops at each unknown import.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _array(
 
 
 def _file(*parts: bytes) -> bytes:
-    """A list of what the parts make."""
+    """A list of the parts' values."""
     return b"\x80\x04](" + b"".join(parts) + b"e."
 
 
@@ -238,7 +238,7 @@ def test_no_dtype_makes_objects_of_bytes(trick: str) -> None:
 
 
 def _models() -> Iterator[object]:
-    """Models with structured arrays, arrays of objects, of numbers, and none; sklearn is imported by who calls."""
+    """Models with structured arrays, arrays of objects, of numbers, and none; the caller imports sklearn."""
     numpy = importlib.import_module("numpy")
     table = numpy.random.default_rng(7).random((60, 3))
     wanted = (table[:, 0] > 0.5).astype(int)
@@ -273,7 +273,7 @@ def test_what_joblib_dumps_of_scikit_learn_has_known_imports() -> None:
 
 
 def _imported(seed: int, count: int) -> tuple[int, list[str]]:
-    """How many changed files a scan calls harmless, and what of these loading would import that is not known."""
+    """How many changed files a scan calls harmless, and the unknown imports of loading these."""
     joblib = importlib.import_module("joblib")
     chance = random.Random(seed)
     whole = [*_KNOWN.values(), *map(_dumped, _models())]

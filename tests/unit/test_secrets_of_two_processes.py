@@ -1,4 +1,4 @@
-"""Two processes of the service on one home: what one rotates, the other takes up and never brings back."""
+"""Two processes of the service on one home: each takes up the other's rotations and never reverts them."""
 
 from __future__ import annotations
 

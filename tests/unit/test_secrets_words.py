@@ -1,4 +1,4 @@
-"""What people read about the rotation of secrets is what it does."""
+"""The texts about the rotation of secrets match its effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry_tui.schemas.secrets import SecretKind
 from registry_tui.service.operations.rotating import FIELDS
 from registry_tui.wording.secrets import COVERED, LEFT, replaced
 
-#: The secrets of an installation that no kind replaces, with a word of the line that says so. A name is no secret.
+#: The secrets of an installation that no kind replaces, with a word of the line about them. A name is not a secret.
 STAY = {
     "mlflow_crypto_passphrase": "passphrase",
     "idempotency_seed": "repeated requests",

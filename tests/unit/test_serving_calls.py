@@ -1,4 +1,4 @@
-"""How a replica's calls end, and what each failing request is answered: in this process, without a platform."""
+"""How a replica's calls end, and the response to each failing request: in this process, without a platform."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.platforms import wait_for
 
 
 class Odd(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Does what a test wants of it."""
+    """Behaves as the test requires."""
 
     def __init__(self) -> None:
         self.does: Any = lambda data: [1]

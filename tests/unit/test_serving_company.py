@@ -1,4 +1,4 @@
-"""What a caller is answered does not depend on who else asks: the scorer with real models, in another process."""
+"""A response does not depend on other callers: the scorer with real models, in another process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is told to do about a service that lets them in no more: a command that mends that very context."""
+"""The remedy for a service that admits a person no more: a command that repairs that very context."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.team import LIGHT, Machine
 
 
 def action(context: Context) -> str:
-    """What to do about a context in which nothing can be asked."""
+    """The remedy for a context that does not work."""
 
     async def ask() -> None:
         async with RegistryClient(context=context) as client:

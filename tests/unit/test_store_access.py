@@ -1,4 +1,4 @@
-"""What credentials of an environment's own store have to be allowed, and how access there is held, in words."""
+"""The required permissions of credentials for an environment's own store, and the access there, in words."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Following:
             self._pieces.put_nowait(message["body"].decode())
 
     async def until(self, wanted: str) -> None:
-        """Waits until the stream has told something."""
+        """Waits until the stream has sent a text."""
         while wanted not in self.text:
             self.text += await self._pieces.get()
 
@@ -96,7 +96,7 @@ class Following:
 async def followed(
     service: Service, monkeypatch: pytest.MonkeyPatch, end: Callable[[Service], None], *, token: bool, quiet: bool
 ) -> str:
-    """What a stream told until it ended, after `end` and, unless it is `quiet`, one more change."""
+    """The stream's content until it ended, after `end` and, unless it is `quiet`, one more change."""
     row = identity.ensure_user(service, "bob")
     bob = Principal(row.name, row.crn, "r")
     made = tokens.create_token(service, identity.owner_principal(service), "bob", UserTokenCreate(name="laptop"))

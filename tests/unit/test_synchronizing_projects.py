@@ -1,4 +1,4 @@
-"""A project that is deleted while its workspace is synchronized is no failure of the workspace."""
+"""Deleting a project while its workspace is synchronized is not a failure of the workspace."""
 
 from __future__ import annotations
 

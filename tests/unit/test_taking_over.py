@@ -1,4 +1,4 @@
-"""Workflows of a process that is gone are taken over, whatever else the process that leads waits for."""
+"""Workflows of a process that is gone are taken over, also while the leading process waits for something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program reads of Textual's private classes, and what takes over where a private name is missing."""
+"""The program's uses of Textual's private classes, and the fallbacks where a private name is missing."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def test_a_token_names_the_person_of_a_request_and_nobody_else_may_be_name
         answer = await http.get("/user", headers=bearer(token) | {"X-Registry-User": named})
         assert (answer.status_code, answer.json()["code"]) == (403, "not-permitted")
         assert f"ada cannot act as {named!r}" in answer.json()["detail"]
-    # What the socket's owner may do, ada may not, also when the request is a change that is sent with a key.
+    # ada lacks the permissions of the socket's owner, also when the request is a change that is sent with a key.
     for headers in (own, own | {"Idempotency-Key": "k"}, both, both | {"Idempotency-Key": "k"}):
         answer = await http.put("/users/eve", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "not-permitted")

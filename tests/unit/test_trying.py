@@ -1,4 +1,4 @@
-"""What a tried request is copied as does the same in a shell and in Python."""
+"""The copied forms of a tried request do the same in a shell and in Python."""
 
 from __future__ import annotations
 

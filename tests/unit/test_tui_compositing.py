@@ -1,4 +1,4 @@
-"""Drawing only what is seen shows the same as drawing everything, wherever something changes."""
+"""Drawing only the visible parts shows the same as drawing everything, wherever something changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 40, 14
 
 
 class Places(Screen[None]):
-    """Widgets beside, in and over each other, some of them clipped by what they are in."""
+    """Widgets next to, in and over each other, some of them clipped by their containers."""
 
     CSS = """
     #side { width: 9; padding: 1; background: blue 30%; }
@@ -45,7 +45,7 @@ class Places(Screen[None]):
 
 
 def drawn(compositor: Compositor, crop: Region) -> list[list[Segment]]:
-    """What each line of the crop shows within it."""
+    """The content of each line of the crop within it."""
     chops = compositor._render_chops(crop, lambda y: True)
     lines = []
     for y in crop.line_range:

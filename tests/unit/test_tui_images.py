@@ -1,4 +1,4 @@
-"""Images in the terminal's own way: what is written, what stands in the cells, and when it is not done at all."""
+"""Images in the terminal's own protocol: the output, the cells' content, and when they are not used at all."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_only_terminals_that_say_so_and_nothing_between(environment: dict[str, s
 @given(st.data(), st.integers(1, 24), st.integers(1, 20))
 def test_sixels_are_the_image_to_the_pixel(data: st.DataObject, width: int, height: int) -> None:
     image = Image.new("P", (width, height))
-    # Colours that hundredths tell exactly.
+    # Colours that hundredths represent exactly.
     palette = [(0, 0, 0), (255, 255, 255), (255, 0, 51), (102, 204, 0)]
     image.putpalette([part for colour in palette for part in colour])
     drawn = data.draw(st.lists(st.integers(0, 3), min_size=width * height, max_size=width * height))

@@ -66,7 +66,7 @@ def test_no_action_takes_a_key_that_moves_in_lists(preset: str) -> None:
     bindings = [cast(Binding, each) for each in VirtualTable.BINDINGS]
     assert set(chosen.lists) <= {each.id for each in bindings} >= set(LISTS) >= set(chosen.lists)
     moving = {key for each in bindings for key in chosen.lists.get(each.id or "", each.key).split(",")}
-    # To the left and to the right is the same for lists and charts; what has the focus moves.
+    # Left and right mean the same for lists and charts; the focused one moves.
     aside = {key for verb in ("chart_left", "chart_right", "pan_left", "pan_right") for key in _keys_of(verb, chosen)}
     taken = {key for actions in ALL.values() for each in with_preset(actions, chosen) for key in each.key.split(",")}
     assert moving & taken - aside == set()

@@ -47,7 +47,7 @@ class Service:
 
 
 class Program(Notifying):
-    """The part that notifies, of a person who looks elsewhere."""
+    """The notifying part, for a person who looks elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How often the first page is drawn, and what of it."""
+"""How often, and which parts of, the first page is drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry_tui.widgets.compositing import SeenCompositor
 
 
 class _Counting(SeenCompositor):
-    """Counts what it draws."""
+    """Counts its drawings."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _Counting(SeenCompositor):
 
 
 class _Page(LowestScreen):
-    """A page whose widgets leave nothing to be seen of what holds them."""
+    """A page whose widgets cover their containers completely."""
 
     DEFAULT_CSS = "_Page #side { width: 9; height: 100%; } _Page #text { width: 1fr; height: 100%; }"
 

@@ -1,4 +1,4 @@
-"""Settings, keys and themes of the terminal program, its memory, and what it writes into files."""
+"""Settings, keys and themes of the terminal program, its state, and the files it writes."""
 
 from __future__ import annotations
 

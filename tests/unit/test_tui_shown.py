@@ -1,4 +1,4 @@
-"""Sending only what changed leaves the terminal with what sending everything would."""
+"""Sending only changes leaves the terminal with the same content as sending everything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from registry_tui.widgets.shown import Shown
 WIDTH, HEIGHT = 12, 2
 CONSOLE = Console(file=StringIO(), force_terminal=True, color_system="truecolor", width=WIDTH, height=HEIGHT)
 STYLES = [None, Style.parse("red")]
-#: Where a line is cut into what different widgets draw.
+#: Positions at which a line is cut into the parts of different widgets.
 CUTS = (0, 4, 8, WIDTH)
 
 pieces = st.builds(
@@ -41,7 +41,7 @@ def updates(draw: st.DrawFn) -> CompositorUpdate | None:
     rows = draw(st.sets(st.integers(0, HEIGHT - 1), min_size=1))
     first, last = sorted(draw(st.sets(st.integers(0, 3), min_size=2, max_size=2)))
     new = draw(chops)
-    # Textual draws only what overlaps with the part; beside it is nothing, or what is behind the widgets there.
+    # Textual draws only widgets that overlap with the part; next to them is nothing, or the background.
     beside = Strip([Segment("    ")], 4) if draw(st.booleans()) else None
     drawn = {x: strip if first <= at < last else beside for at, (x, strip) in enumerate(zip(CUTS, new, strict=False))}
     nothing: dict[int, Strip | None] = {}

@@ -1,4 +1,4 @@
-"""Sixels lie where their placeholders are: after scrolling, behind what covers them, and not after they are gone."""
+"""Sixels lie where their placeholders are: after scrolling, behind covering widgets, and not after they are gone."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Canvas:
 
 @pytest.fixture
 def image(monkeypatch: pytest.MonkeyPatch) -> TerminalImage:
-    """8 by 4 cells; each pixel's colour tells its place."""
+    """8 by 4 cells; each pixel's colour encodes its place."""
     monkeypatch.setattr(sixels, "cell_size", lambda: (ACROSS, DOWN))
     picture = Image.new("RGB", (72, 72))
     picture.putdata([(255 * (x // 9) // 8, 0, 255 * (y // 18) // 4) for y in range(72) for x in range(72)])

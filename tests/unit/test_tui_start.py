@@ -1,4 +1,4 @@
-"""What the terminal program has loaded when it paints first, and its `:` commands."""
+"""The modules that the terminal program has loaded when it paints first, and its `:` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page cache, what the table draws of it, and text from outside."""
+"""The page cache, the rows that the table draws from it, and text from outside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = 100
 
 @dataclass
 class Source:
-    """Rows that are numbers, in pages by token; counts what it was asked."""
+    """Rows that are numbers, in pages by token; counts its requests."""
 
     rows: list[int]
     tells_total: bool = False
@@ -221,7 +221,7 @@ def test_every_line_of_the_table_is_as_wide_as_the_table(texts: list[str]) -> No
 
 
 def seen(cell: Segment) -> tuple[object, ...]:
-    """What a person sees of a cell: its character and colours, and what the mouse does there."""
+    """The visible properties of a cell: its character and colours, and the effect of the mouse there."""
     style = cell.style
     assert style is not None
     front, behind = (style.bgcolor, style.color) if style.reverse else (style.color, style.bgcolor)
@@ -239,7 +239,7 @@ async def test_lines_are_drawn_as_textual_would_draw_them() -> None:
         await pilot.pause()
 
         def lines(widget: Widget, crop: Region, *, ours: bool) -> list[list[Segment]]:
-            """What is seen: texts, and the colours in front and behind."""
+            """The visible content: texts, and the colours in front and behind."""
             strips = widget.render_lines(crop) if ours else Widget.render_lines(widget, crop)
             return [list(Segment.simplify(strip)) for strip in strips]
 

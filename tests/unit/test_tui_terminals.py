@@ -1,4 +1,4 @@
-"""What the program writes for the terminal itself, by the terminal's name and what is between."""
+"""The program's escape sequences for the terminal, by the terminal's name and the programs in between."""
 
 from __future__ import annotations
 

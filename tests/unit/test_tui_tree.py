@@ -100,7 +100,7 @@ def test_only_pages_in_view_are_fetched_and_closing_forgets() -> None:
     forest = Forest([str(number) for number in range(10_000)], below=10_000)
     tree = forest.tree()
     look(tree, 0, 15)
-    assert tree.expand(3) == 1  # one line stands for what is still to come
+    assert tree.expand(3) == 1  # one line stands for the rows still to come
     assert look(tree, 2, 6) == ["2", "3", "3.0", "3.1", "3.2"]
     assert len(forest.asked) <= 5
     closed = tree.collapse(3)

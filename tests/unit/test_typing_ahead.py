@@ -1,4 +1,4 @@
-"""What is typed or pasted reaches its field whole, and the field that the keys before it led to."""
+"""Typed or pasted text reaches its field completely, and the field that the keys before it led to."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def typed(text: str) -> list[Typed]:
 
 
 class _Box(ModalScreen[str]):
-    """A box with a field of each kind; Enter in the first line closes it with what is in it then."""
+    """A box with a field of each kind; Enter in the first line closes it with their values at that time."""
 
     def compose(self) -> ComposeResult:
         yield Input(id="first")
@@ -94,7 +94,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
 
 
 def values(screen: Widget) -> list[object]:
-    """What is in the fields of the box."""
+    """The values of the fields of the box."""
     first, last = screen.query_one("#first", Input), screen.query_one("#last", Input)
     return [first.value, screen.query_one(Checkbox).value, screen.query_one(TextArea).text, last.value]
 

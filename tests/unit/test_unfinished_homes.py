@@ -1,4 +1,4 @@
-"""A home that is half restored or half upgraded says so, and lets nobody in."""
+"""A home that is half restored or half upgraded reports it, and admits nobody."""
 
 from __future__ import annotations
 

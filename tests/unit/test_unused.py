@@ -34,7 +34,7 @@ def environment(service: Service, key: str, days: float, *, whole: bool = True) 
     folder = service.home.serving / "environments" / key
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").write_bytes(bytes(64 << 10))
-    (folder / "code").symlink_to(service.home.serving)  # what it leads to stays
+    (folder / "code").symlink_to(service.home.serving)  # its target stays
     if whole:
         (folder / python_environments.MARK).write_text('{"requirements": ["numpy==2.0"]}')
         aged(folder / python_environments.MARK, days)
@@ -134,7 +134,7 @@ def test_the_rule_removes_what_is_old_and_what_is_too_much(service: Service) -> 
     assert {each.name for each in unused.by_rule(service)} == {"old", "older"}
     assert names(service) == ["newer"]
     assert unused.by_rule(service) == []
-    # What is used counts as used now: it stays for as long after its last use.
+    # A used thing counts as used now: it stays for as long after its last use.
     at = python_environments.used_at(service.home.serving / "environments" / "used")
     assert at is not None and time.time() - at < DAY
 

@@ -1,4 +1,4 @@
-"""What breaks if something goes: of people and places, by their own rows; and every question before a deletion asks."""
+"""Effects of deletions: of people and places, by their own rows; and every question before a deletion shows them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def add(service: Service, *rows: object) -> None:
 def test_a_workspace_holds_its_projects_and_is_not_deleted_with_them(service: Service, owner: Principal) -> None:
     found = told(service, owner, "workspace", "team")
     assert found == Dependents(lines=["1 project is in it: wine"], refused="It is not deleted before it is empty")
-    # Who may see the environment, and works in another project, sees that there is one.
+    # People who may see the environment, and work in another project, see that there is one.
     guest = set_roles(service, "guest", "prod", "EnvironmentUser")
     assert told(service, guest, "workspace", "team").lines == ["1 project is in it: none that you may see"]
     with pytest.raises(Missing):
@@ -320,7 +320,7 @@ def test_several_runs_are_one_question_and_a_wrong_reference_is_refused(service:
 ASKED_WITHOUT = {
     ("signing_keys.py", "New signing key of {name}"): "what earlier keys signed stays valid",
 }
-#: Commands that take something away and do not say what depends on it, by module and function, with the reason.
+#: Commands that delete something without naming its dependents, by module and function, with the reason.
 COMMANDS_WITHOUT = {
     ("backups.py", "prune"): "lists the backups that go; nothing refers to a backup",
     ("oidc.py", "delete"): "takes no account and no token away; setting the issuer again brings it back",
@@ -363,7 +363,7 @@ def test_every_question_says_what_depends_on_what_goes() -> None:
                 if "about" not in {each.arg for each in call.keywords}:
                     missing.add((file.name, _written(call.args[0])))
     assert missing == set(ASKED_WITHOUT) and asked > 20
-    # What goes by a form or by another kind of box.
+    # Things deleted by a form or by another kind of box.
     sends = ("delete_user", "delete_registry", "delete_alias", "delete_runs", "delete_experiments")
     for word in (*sends, "remove_member", "remove_collaborator"):
         (found,) = [tree for file, tree in _modules() if f"client.{word}(" in file.read_text("utf-8")]
