@@ -265,6 +265,6 @@ def test_a_model_without_such_a_signature_says_so(platform: Platform, key: str) 
         client.models.list,
         lambda: client.chat.completions.create(model=served.model_name, messages=[{"role": "user", "content": "x"}]),
     ):
-        with pytest.raises(openai.NotFoundError, match=r"is no chat model: .* call /invocations") as refused:
+        with pytest.raises(openai.NotFoundError, match=r"is not a chat model: .* call /invocations") as refused:
             ask()
         assert refused.value.code == "not-a-chat-model"

@@ -320,7 +320,7 @@ def test_a_grant_answers_as_a_ranger_admin_and_refuses_what_cannot_be(stock: Sto
     assert [each["name"] for each in found.users] == [user, "b"] and [each["name"] for each in found.groups] == ["g"]
     # In the name of somebody: only an admin of the role.
     refused = send("revoke", 403, targetRoles=[inner.name], users=["b"], grantor=user)
-    assert refused["detail"] == f"{user} is no admin of role {inner.name!r}, and can neither grant nor revoke it"
+    assert refused["detail"] == f"{user} is not an admin of role {inner.name!r}, and can neither grant nor revoke it"
     send("grant", 200, targetRoles=[inner.name], users=[user], grantOption=True)
     send("revoke", 200, targetRoles=[inner.name], users=["b"], groups=["g"], grantor=user)
     assert [each["name"] for each in stock.client.get_role_by_id(inner.id).users] == [user]

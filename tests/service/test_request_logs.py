@@ -114,5 +114,5 @@ def test_drift_from_the_training_data(platform: Platform, two: Served, tmp_path:
     shown = platform.command("deployments", "drift", deployment.id, "--requests", "1", check=False)
     assert shown.returncode == 3 and "✗ drifts" in shown.stdout and "train.csv" in shown.stderr
     told = platform.command("deployments", "watch", deployment.id, "--max-psi", "9", "--watch").stderr
-    assert "PSI above 9 is drift" in told and "told by events and webhooks" in told
+    assert "PSI above 9 is drift" in told and "reported by events and webhooks" in told
     assert drift("--requests", "1")[0] == 0

@@ -156,7 +156,7 @@ def test_messages_of_a_webhook_that_wait_are_lost(service: Service, owner: Princ
     )
     assert told(service, owner, "webhook", "chat").lines == ["2 messages wait and are lost"]
     assert (
-        "1 webhook tells what this person may see, and pauses: chat" in told(service, owner, "user", owner.name).lines
+        "1 webhook sends what this person may see, and pauses: chat" in told(service, owner, "user", owner.name).lines
     )
     with pytest.raises(NotPermitted):
         told(service, set_roles(service, "ben", "prod", "EnvironmentUser"), "webhook", "chat")

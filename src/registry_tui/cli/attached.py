@@ -283,7 +283,7 @@ def _print(found: AttachedServer, as_json: bool) -> None:
         "name": found.name,
         "ID": found.id,
         "URL": found.url,
-        "MLflow": found.version or "does not say its version",
+        "MLflow": found.version or "does not report its version",
         "user": found.user,
         "proxy": found.proxy,
         "AWS": found.aws_profile and f"profile {found.aws_profile}, {found.aws_region}",

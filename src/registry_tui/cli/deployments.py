@@ -426,9 +426,7 @@ def test_(
             output.write(f"{text.safe_lines(answer.body)}\n")
             output.flush()
         if answer.status != 200:
-            raise RegistryError(
-                f"The answer's status is {answer.status}", action="Look at what it says about the request"
-            )
+            raise RegistryError(f"The answer's status is {answer.status}", action="Read its message about the request")
 
     session.ask(run)
 

@@ -137,7 +137,7 @@ def profile(
         bool, typer.Option("--from-run", help="Make it from the data set that its run logged, read from here.")
     ] = False,
     from_example: Annotated[
-        bool, typer.Option("--from-example", help="Make it from the model's input example: few rows say little.")
+        bool, typer.Option("--from-example", help="Make it from the model's input example: few rows mean little.")
     ] = False,
     target: Annotated[
         str | None, typer.Option("--target", metavar="COLUMN", help="What the model predicts: compared with answers.")

@@ -186,7 +186,7 @@ def tags(given: list[str] | None) -> list[Tag]:
     for each in given or []:
         key, equals, value = each.partition("=")
         if not key or not equals:
-            raise typer.BadParameter(f"{each!r} is no KEY=VALUE", param_hint="--tag")
+            raise typer.BadParameter(f"{each!r} is not KEY=VALUE", param_hint="--tag")
         found.append(build(Tag, key=key, value=value))
     return found
 

@@ -60,9 +60,9 @@ def list_(
     ] = None,
     registry: Annotated[
         str | None,
-        typer.Option("--registry", help="Only what hears of this one.", autocompletion=session.complete_registry),
+        typer.Option("--registry", help="Only webhooks for this one.", autocompletion=session.complete_registry),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Only what hears of this model, by its name.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Only webhooks for this model, by its name.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:

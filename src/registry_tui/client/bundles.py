@@ -188,7 +188,7 @@ class Bundle:
             try:
                 self._tar = tarfile.open(path, "r:")  # noqa: SIM115 - `close` closes it
             except (tarfile.TarError, OSError) as error:
-                raise _broken(path, "is no tar file") from error
+                raise _broken(path, "is not a tar file") from error
         self.layers = self._read_layers()
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ class Bundle:
                 for each in whole["layers"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise _broken(self._path, "is no OCI image layout with one model") from error
+            raise _broken(self._path, "is not an OCI image layout with one model") from error
 
     def _json(self, name: str) -> Any:
         with self._open(name) as file:

@@ -96,7 +96,7 @@ class DeviceSignIn:
         if not issuers.same(found.issuer, self._issuer.url) or found.device_authorization_endpoint is None:
             raise SignInFailed(
                 f"{self._issuer.url} does not give device codes",
-                action="Sign in with a token; tell the administrator of the service",
+                action="Sign in with a token; ask the administrator of the service to mend it",
             )
         for each in (found.token_endpoint, found.device_authorization_endpoint):
             if (wrong := issuers.endpoint_problem(each, self._issuer.url)) is not None:
@@ -173,7 +173,7 @@ class DeviceSignIn:
         except ValidationError as error:
             raise SignInFailed(
                 f"{self._issuer.url} answers (status {answer.status_code}) as an OpenID provider does not",
-                action="Sign in with a token; tell the administrator of the service",
+                action="Sign in with a token; ask the administrator of the service to mend it",
             ) from error
 
     def _refused(self, code: str) -> SignInFailed:

@@ -104,7 +104,7 @@ def _safetensors_problem(file: BinaryIO, size: int) -> str | None:
     file."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
-        return "is no safetensors file"
+        return "is not a safetensors file"
     try:
         head = json.loads(file.read(length))
         ends = [int(each["data_offsets"][1]) for name, each in head.items() if name != "__metadata__"]

@@ -95,7 +95,7 @@ def _in_stage(value: str) -> Any:
     try:
         stage = Stage(value)
     except ValueError as error:
-        raise MlflowException(f"'{value}' is no stage.", error_code=INVALID_PARAMETER_VALUE) from error
+        raise MlflowException(f"'{value}' is not a stage.", error_code=INVALID_PARAMETER_VALUE) from error
     theirs = SqlModelVersion.current_stage == to_mlflow(stage)
     if to_mlflow(stage) != to_mlflow(Stage.NONE):
         return theirs

@@ -76,7 +76,9 @@ class DriftRules(RequestSchema):
     hours: float = Field(default=24.0, gt=0, le=24 * 366, description="The window: requests of so many hours")
     requests: int = Field(default=5_000, ge=1, le=50_000, description="… and so many at most, the newest")
     min_rows: int = Field(default=100, ge=1, le=10**9, description="With fewer rows nothing drifts")
-    watch: bool = Field(default=False, description="Writes an event and tells webhooks when drift begins and ends")
+    watch: bool = Field(
+        default=False, description="Writes an event and sends it to webhooks when drift begins and ends"
+    )
 
 
 class ColumnDrift(Schema):

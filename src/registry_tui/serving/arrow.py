@@ -39,7 +39,7 @@ def _read(body: bytes) -> Any:
         with pyarrow.ipc.open_stream(pyarrow.py_buffer(body)) as stream:
             return stream.read_all().to_pandas()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise Unfit(f"The body is no stream of Arrow: {error}") from error
+        raise Unfit(f"The body is not an Arrow stream: {error}") from error
 
 
 def _answer(found: Any, accept: str, shortcuts: Shortcuts | None) -> Answer:

@@ -60,7 +60,7 @@ def _has_messages(schema: Any) -> bool:
 def why_not(served: Served) -> str:
     """Why a model has no chat."""
     return (
-        f"{served.shown} is no chat model: neither its signature (`messages`) nor its task "
+        f"{served.shown} is not a chat model: neither its signature (`messages`) nor its task "
         f"({_TASK}) says so; call /invocations"
     )
 
@@ -178,7 +178,7 @@ def _of_type(value: Any, column: Any) -> Any:
 
 def _messages(messages: Any) -> list[dict[str, Any]]:
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
-        raise Unfit("The field `messages` is no list of messages")
+        raise Unfit("The field `messages` is not a list of messages")
     return [
         {name: _text(value) if name == "content" else value for name, value in message.items() if value is not None}
         for message in messages
@@ -191,7 +191,7 @@ def _text(content: Any) -> Any:
         return content
     texts = [each.get("text") for each in content if isinstance(each, dict) and each.get("type", "text") == "text"]
     if len(texts) != len(content) or not all(isinstance(each, str) for each in texts):
-        raise Unfit("The content of a message has parts that are no text, and the model takes text")
+        raise Unfit("The content of a message has parts that are not text, and the model takes text")
     return "".join(str(each) for each in texts)
 
 
@@ -248,7 +248,7 @@ class _Completion(_Shape):
             message = _of_items(found["output"])
             reason = "tool_calls" if "tool_calls" in message else "stop"
             return self._with([_choice("message", message, reason)], usage=_usage(found.get("usage")))
-        raise Unfit("The model's answer is no chat completion", status=500, code="answer-not-chat")
+        raise Unfit("The model's answer is not a chat completion", status=500, code="answer-not-chat")
 
     def chunks(self, pieces: Iterator[Any]) -> Iterator[dict[str, Any]]:
         """A model's pieces as chunks; the last one has the finish reason. Raises Unfit."""
@@ -271,7 +271,7 @@ class _Completion(_Shape):
                 calls += len((delta or {}).get("tool_calls", ()))
                 usage = _usage((said.get("response") or {}).get("usage"))
             else:
-                raise Unfit("The model's answer is no piece of a chat", status=500, code="answer-not-chat")
+                raise Unfit("The model's answer is not a piece of a chat", status=500, code="answer-not-chat")
             if delta is None and usage is None:
                 continue
             ended = ended or bool(reason)
@@ -297,7 +297,7 @@ class _Response(_Shape):
     def whole(self, found: Any) -> dict[str, Any]:
         """The response for an agent's result. Raises Unfit for any other result."""
         if not isinstance(found, dict) or not isinstance(found.get("output"), list):
-            raise Unfit("The model's answer is no response", status=500, code="answer-not-chat")
+            raise Unfit("The model's answer is not a response", status=500, code="answer-not-chat")
         frame = {"object": "response", "created_at": self.created, "status": "completed"}
         return self.framed(self._id, found, **frame)
 

@@ -114,7 +114,7 @@ def infer(
 
     def read() -> tuple[Any, Any]:
         if json_length and not (json_length.isdigit() and int(json_length) <= len(body)):
-            raise Unfit("The header Inference-Header-Content-Length is no length within the body")
+            raise Unfit("The header Inference-Header-Content-Length is not a length within the body")
         cut = int(json_length) if json_length else len(body)
         try:
             document = decode(body[:cut])
@@ -183,7 +183,7 @@ def _answer(found: Any, asked: dict[str, Any], served: Served, model: PyFuncMode
     outputs = _outputs(found, model)
     wanted = asked.get("outputs") or []
     if not isinstance(wanted, list) or not all(isinstance(each, dict) and "name" in each for each in wanted):
-        raise Unfit("The field `outputs` is no list of objects with names")
+        raise Unfit("The field `outputs` is not a list of objects with names")
     parameters = asked.get("parameters")
     everything = bool(isinstance(parameters, dict) and parameters.get("binary_data_output"))
     chosen = {each["name"]: (each.get("parameters") or {}) for each in wanted} or {each: {} for each in outputs}

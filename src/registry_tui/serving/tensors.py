@@ -48,10 +48,10 @@ def read(documents: Any, rest: bytes) -> list[Tensor]:
     found, place = [], 0
     for document in documents:
         if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-            raise Unfit("An input is no object with a name")
+            raise Unfit("An input is not an object with a name")
         name, parameters = document["name"], document.get("parameters") or {}
         if not isinstance(parameters, dict):
-            raise Unfit(f"The parameters of {name} are no object")
+            raise Unfit(f"The parameters of {name} are not an object")
         size = parameters.get("binary_data_size")
         if size is None:
             array = _of_json(name, document)
@@ -69,7 +69,7 @@ def read(documents: Any, rest: bytes) -> list[Tensor]:
 def _shape(name: str, document: dict[str, Any]) -> tuple[int, ...]:
     shape = document.get("shape")
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
-        raise Unfit(f"The shape of {name} is no list of lengths")
+        raise Unfit(f"The shape of {name} is not a list of lengths")
     return tuple(shape)
 
 
@@ -154,7 +154,7 @@ def written(name: str, array: Any, *, binary: bool) -> tuple[dict[str, Any], byt
     document: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
     flat = array.ravel()
     if datatype == "BYTES" and not all(isinstance(value, str | bytes) for value in flat):
-        raise Unfit(f"The output {name} holds values that are no texts", status=500, code="answer-no-tensor")
+        raise Unfit(f"The output {name} holds values that are not texts", status=500, code="answer-no-tensor")
     if not binary:
         if array.dtype.kind == "f" and not numpy.isfinite(flat).all():
             raise Unfit(

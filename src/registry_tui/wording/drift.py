@@ -18,7 +18,7 @@ def rules_told(rules: DriftRules) -> str:
     bounds += [f"KS above {rules.max_ks:g}"] if rules.max_ks is not None else []
     judged = f"{' or '.join(bounds)} is drift" if bounds else "nothing is judged"
     window = f"{counted(rules.requests, 'request')} of {counted(rules.hours, 'hour')} at most"
-    told = "told by events and webhooks" if rules.watch else "not watched"
+    told = "reported by events and webhooks" if rules.watch else "not watched"
     return f"{judged}; {window}, {counted(rules.min_rows, 'row')} at least; {told}"
 
 

@@ -114,7 +114,7 @@ class Synchronize(WorkingForm[bool]):
     def problem_of(self) -> str | None:
         if self.under_way and not self.ended:
             return "it is under way"
-        return None if self.registry.workspaces else "there is no workspace to tell"
+        return None if self.registry.workspaces else "there is no workspace to notify"
 
     async def send(self) -> bool:
         if self.ended:

@@ -102,7 +102,7 @@ class Abilities:
 
 
 def abilities_of(version: str) -> Abilities:
-    """The abilities of a server of a version; of one that does not say its version, those that all have."""
+    """The abilities of a server of a version; of one that does not report its version, those that all have."""
     number = Version(version) if version else OLDEST
     return Abilities(
         logged_models=number >= Version("3.0.0.dev0"),
@@ -291,7 +291,7 @@ class AttachedMlflow:
         if refusal.kind in (ServiceError, PartUnavailable):
             failed = refusal.kind is ServiceError and status >= httpx.codes.INTERNAL_SERVER_ERROR
             kind = ServerFault if failed else PartUnavailable
-            return kind(f"MLflow at {self.address.url} answered {status}: {words or 'it says no more'}")
+            return kind(f"MLflow at {self.address.url} answered {status}: {words or 'it gives no reason'}")
         return refusal.kind(words or f"MLflow at {self.address.url} answered {status}")
 
     def _not_mlflow(self) -> NotMlflow:

@@ -55,7 +55,7 @@ def host_of(address: str) -> str:
         raise InvalidInput(f"The host {host} is not known here", action="Check the address") from error
     for each in map(ipaddress.ip_address, map(str, found)):
         if each.is_link_local or each.is_unspecified or each.is_multicast:
-            raise InvalidInput(f"{host} is {each}, which is no machine of a cluster", action="Check the address")
+            raise InvalidInput(f"{host} is {each}, which is not a machine of a cluster", action="Check the address")
         if parts.scheme == "http" and not (each.is_loopback or each.is_private):
             raise InvalidInput(
                 f"{host} is {each}, a public address: the cluster's token would cross the network readable",

@@ -231,7 +231,7 @@ def _of_deleted_runs(asker: Asker, named: Mapping[str, str]) -> Dependents:
     try:
         days = max(0.0, float(named["days"]))
     except ValueError as error:
-        raise InvalidInput(f"{named['days']!r} is no number of days") from error
+        raise InvalidInput(f"{named['days']!r} is not a number of days") from error
     place = enter_project(asker.service, asker.principal, named["project"], Action.RUNS_PURGE)
     found = deleted_runs(asker.service, place.workspace, days)
     lines = [f"{counted(len(found), 'deleted run')}" if found else "No run is deleted"]

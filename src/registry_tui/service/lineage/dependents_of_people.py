@@ -64,8 +64,8 @@ def _of_user(asker: Asker, named: Mapping[str, str]) -> Dependents:
         lines += about(
             session.scalars(webhooks.limit(MOST)).all(),
             "webhook",
-            "tells what this person may see, and pauses",
-            "tell what this person may see, and pause",
+            "sends what this person may see, and pauses",
+            "send what this person may see, and pause",
         )
         lines += _named_by_ranger(session, asker, user=user.name)
     made = DeploymentRow.creator == user.name

@@ -84,7 +84,7 @@ class Others:
                 for notification in connection.notifies(timeout=_EVERY):
                     self._hear(notification.payload)
             except (psycopg.Error, SQLAlchemyError) as error:
-                logger.warning("changes of other processes are not told: %s; trying again", type(error).__name__)
+                logger.warning("changes of other processes are not reported: %s; trying again", type(error).__name__)
                 if connection is not None:
                     with suppress(psycopg.Error):
                         connection.close()

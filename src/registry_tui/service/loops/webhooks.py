@@ -192,7 +192,7 @@ def deliver_next(service: Service, webhook_id: str, context: ssl.SSLContext) -> 
     try:
         creator = rights.creator_of(service, webhook)
         if not _may_read(service, creator, delivery):
-            _finish(service, delivery, DeliveryState.SKIPPED, f"{creator.name} may not see what it tells of")
+            _finish(service, delivery, DeliveryState.SKIPPED, f"{creator.name} may not see its contents")
             return True
     except NotPermitted as error:
         _pause(service, webhook, error.detail)

@@ -90,7 +90,7 @@ def _check(session: Session, rules: PromotionRules) -> None:
         if unknown := [group for group in each.groups if group not in groups]:
             problems.append(FieldProblem(field=f"{field}.groups", message=f"unknown: {', '.join(unknown)}"))
     if Stage.NONE in rules.approved_stages:
-        problems.append(FieldProblem(field="approved_stages", message="None is no stage"))
+        problems.append(FieldProblem(field="approved_stages", message="None is not a stage"))
     if problems:
         raise InvalidInput("The rules are not valid", errors=problems)
 

@@ -101,7 +101,7 @@ def _require_admin(
     ):
         return
     raise NotPermitted(
-        f"{grantor[:100]} is no admin of role {role.name!r}, and can neither grant nor revoke it",
+        f"{grantor[:100]} is not an admin of role {role.name!r}, and can neither grant nor revoke it",
         action="Leave out `grantor`, or name an admin of the role",
     )
 

@@ -120,7 +120,7 @@ def enter_registry(
         if not (status.live or any_status):
             raise WrongState(
                 f"Model Registry {row.name} is not available: {status.label}",
-                action="`registry-tui registries show` tells what it waits for",
+                action="`registry-tui registries show` shows what it waits for",
             )
         return RegistryPlace(
             id=row.id,

@@ -53,7 +53,7 @@ def _policy(client: S3Client, bucket: str) -> dict[str, Any]:
             return {}
         raise
     except ValueError as error:
-        raise WrongState(f"The policy of bucket {bucket} cannot be read: it is no JSON") from error
+        raise WrongState(f"The policy of bucket {bucket} cannot be read: it is not valid JSON") from error
     return found if isinstance(found, dict) else {}
 
 

@@ -95,7 +95,7 @@ def creator_of(service: Service, webhook: WebhookRow) -> Principal:
         if permissions.may_in(session, principal, _CHANGE, webhook.environment_id):
             return principal
     if webhook.model is None or webhook.registry_id is None:
-        raise NotPermitted(f"{principal.name}, who made it, is no administrator of the environment any more")
+        raise NotPermitted(f"{principal.name}, who made it, is not an administrator of the environment any more")
     if _owned(service, principal, webhook.registry_id, webhook.model) is None:
         raise NotPermitted(f"{principal.name}, who made it, does not own the model {webhook.model} any more")
     return principal

@@ -44,7 +44,7 @@ MODEL = (
     Action("signatures", "underscore", "signatures", "Who signed the version, each checked now; sign it", footer=False),
     Action("card", "quotation_mark", "card", "The model card: what the version is, for people", False, "Model card"),
     COMPONENTS,
-    replace(WEBHOOKS_OF, help="Webhooks that hear of the model: its owner and administrators make them"),
+    replace(WEBHOOKS_OF, help="Webhooks for the model: its owner and administrators make them"),
     Action("evidence", "ctrl+e", "evidence", "Save everything known of it, for an auditor", False, "Evidence pack"),
     Action("promote", "circumflex_accent", "promote", "Copy the version into another Model Registry", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),

@@ -7,12 +7,12 @@ from dataclasses import replace
 from registry_tui.terminal.action import Action
 from registry_tui.terminal.actions.shared import COPY, EXPORT, MENU, OPEN, VIEW
 
-_TEST = Action("send_test", "T", "test", "Send a message that tells of nothing", menu="Test", meaning="test")
+_TEST = Action("send_test", "T", "test", "Send a test message", menu="Test", meaning="test")
 WEBHOOKS = (
     replace(OPEN, label="deliveries", help="What was sent to the webhook, and what waits"),
     Action("create", "n", "create", "Create a webhook: an address that gets signed messages about events"),
     MENU,
-    Action("edit", "e", "edit", "Change its address and the events that it hears of", menu="Edit"),
+    Action("edit", "e", "edit", "Change its address and its events", menu="Edit"),
     Action(
         "enable",
         "exclamation_mark",
