@@ -66,13 +66,13 @@ def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
                 raise
             raise CannotMove(fault.detail, action=fault.action) from error
         database_choice.keep(home, choice)
-        # The rows are there for good: a comment that stays lets only a move of this platform in, which has ended.
+        # The rows are there for good: if the comment stays, it admits only a move of this platform, which has ended.
         with suppress(psycopg.Error):
             _release(target)
 
 
 def require_place(choice: Choice) -> None:
-    """Looks whether rows can be brought to a database, and changes nothing. Raises CannotMove, UnusableAddress."""
+    """Checks whether rows can be brought to a database, and changes nothing. Raises CannotMove, UnusableAddress."""
     target = choice.databases
     try:
         for url in _urls(target):
@@ -125,7 +125,7 @@ def _mark_of(source: Databases) -> str:
 
 
 def _claim(target: Databases, mark: str) -> None:
-    """Makes the schemas, after taking away those of a move that was cut off. Raises CannotMove, psycopg.Error."""
+    """Makes the schemas, after removing those of an interrupted move. Raises CannotMove, psycopg.Error."""
     for url in _urls(target):
         schema = schema_of(url)
         with connect(for_psycopg(url), _PATIENCE) as connection:

@@ -57,7 +57,7 @@ STORES: Mapping[str, str] = {
 BACKENDS: Mapping[str, str] = {
     "supervisord": "registry_tui.service.backends.supervisord:open_backends",
 }
-#: The process that clients ask.
+#: The process that clients connect to.
 SERVICE = "service"
 #: Seconds that requests may take to finish after SIGTERM.
 GRACE = 5
@@ -207,7 +207,7 @@ class _Server(uvicorn.Server):
 
 
 def _lock(home: Home, process: str) -> IO[str]:
-    """Holds the home for this process. Raises CannotStart when another service has it."""
+    """Locks the home for this process. Raises CannotStart when another service has it."""
     file = (home.run / f"{process}.lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -217,7 +217,7 @@ def _lock(home: Home, process: str) -> IO[str]:
 
 
 def _listen(path: Path) -> socket.socket:
-    """The socket to serve on, for its owner only. The lock is held, so a socket that is there is a dead one's."""
+    """The socket to serve on, for its owner only. The lock is held, so an existing socket is stale."""
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise CannotStart(f"{path} is too long for a unix socket; use a home with a shorter path")
     try:

@@ -121,7 +121,7 @@ def remove_member(service: Service, principal: Principal, name: str, user: str) 
 
 
 def missing(name: str) -> Missing:
-    """The error about a group that is not there."""
+    """The error for a group that does not exist."""
     return Missing(f"There is no group {name!r}", action="See `registry-tui groups list`")
 
 

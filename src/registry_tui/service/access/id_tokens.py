@@ -114,7 +114,7 @@ class IssuerKeys:
 
 
 def forget(service: Service) -> None:
-    """Has the issuer asked again for its keys and its description: its settings were changed."""
+    """Discards the cached keys and configuration of the issuer: its settings were changed."""
     with service.locks.of("issuer keys"):
         service.kept.of(IssuerKeys).forget()
 

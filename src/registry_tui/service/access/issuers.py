@@ -22,7 +22,7 @@ from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.errors import InvalidInput, Missing
 
 _KEY = "sign_in_issuer"
-#: A row of its own, so that nothing that shows the settings holds it.
+#: A row of its own, so that nothing that shows the settings contains it.
 _SECRET_KEY = "sign_in_issuer_secret"
 
 
@@ -88,7 +88,7 @@ def set_issuer(service: Service, principal: Principal, change: IssuerChange) -> 
 
 
 def delete_issuer(service: Service, principal: Principal) -> None:
-    """Lets people sign in with tokens only; those that they have stay good. Raises NotPermitted, Missing."""
+    """Lets people sign in with tokens only; existing tokens stay valid. Raises NotPermitted, Missing."""
     found = settings_of(service)
     with events.recording(service, principal, "issuer.delete", Resource("issuer", "", found.url if found else "")):
         permissions.require(principal, Action.SIGN_IN_CHANGE)

@@ -111,7 +111,7 @@ def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[st
             f"The ID token's claim {claim!r} does not list the person's groups",
             action="Have the issuer list the groups that matter here, and an empty list for somebody in none of them",
         )
-    # As tools that keep groups as paths have them.
+    # As in tools that keep groups as paths.
     return frozenset(each.removeprefix("/") for each in named)
 
 

@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 MODULE = "registry_tui.service.adapters.nfs_worker"
 #: Seconds within which a server has to answer a short request, and within which long work has to make progress.
 ANSWER_SECONDS, STALL_SECONDS = 10.0, 60.0
-#: Seconds within which the process starts, which asks no server.
+#: Seconds for the start of the process, which contacts no server.
 _START_SECONDS = 120.0
-#: Seconds between looks whether the work is to be cancelled.
+#: Seconds between checks for a cancellation.
 _SLICE = 0.2
 
 
@@ -63,7 +63,7 @@ class NfsFolder:
         seconds: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Whether a version is there, whole, with the sums of these files, and with that manifest. Raises NfsFault."""
+        """Whether a version is there, complete, with these files' hashes, and with that manifest. Raises NfsFault."""
         request = {"work": "check", "path": path, "files": files, "sum": manifest_sha256}
         return bool(self._ask(request, seconds, check=check)["there"])
 
@@ -80,13 +80,13 @@ class NfsFolder:
     ) -> bool:
         """Writes a version's files, all bytes in the order of `files`; returns whether nobody else was first.
 
-        `needed`: bytes that have to be free. The reader of `content` may raise errors of its own.
+        `needed`: required free bytes. The reader of `content` may raise errors of its own.
         """
         request = {"work": "unpack", "path": path, "files": files, "manifest": manifest, "needed": needed}
         return bool(self._ask(request, seconds, content=content, check=check)["first"])
 
     def remove(self, path: Sequence[str], *, seconds: float = STALL_SECONDS) -> None:
-        """Removes all of a registry, of a model or of a version, as far as it is there."""
+        """Removes all of a registry, of a model or of a version, as far as it exists."""
         self._ask({"work": "remove", "path": path}, seconds)
 
     # -- underneath --------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class _Conversation:
         os.set_blocking(self._in, False)
 
     def hang_up(self) -> None:
-        """Sends nothing any more."""
+        """Stops sending."""
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()

@@ -59,7 +59,7 @@ class Telling:
 
 
 def entries(folder: int) -> list[tuple[str, bool]]:
-    """The names in a folder, and whether each is a folder: as the list has it, without a request for each."""
+    """The names in a folder, and whether each is a folder, from the listing, without a request for each."""
     with os.scandir(folder) as found:
         return [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
 
@@ -100,7 +100,7 @@ def sweep(unfinished: int) -> float:
 
 
 def sweep_probes(folder: int, moment: float) -> None:
-    """Removes files that were made to try the server, and whose process was ended. `moment`: now, as `sweep` has it."""
+    """Removes probe files whose process was killed. `moment`: the current time, as returned by `sweep`."""
     for name in names(folder):
         if name.startswith(PROBE):
             with suppress(OSError):

@@ -63,7 +63,7 @@ class Damaged(Exception):
 
 
 def main() -> None:
-    """Does the work that one line of standard input describes."""
+    """Does the job that one line of standard input describes."""
     os.umask(0o077)
     say({"started": os.getpid()})
     requests = sys.stdin.buffer
@@ -111,7 +111,7 @@ def _try(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
 
 
 def _check(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
-    """Whether a version is there; every file is read and has its sum. Raises Damaged."""
+    """Checks that a version is there; reads every file and compares its hash. Raises Damaged."""
     top, model, version = request["path"]
     with _opened(request) as (folder, users):
         try:
@@ -338,7 +338,7 @@ def _make_read_only(folder: int, telling: Telling) -> None:
 def _published(
     above: int, unfinished: int, name: str, place: tuple[str, str], request: Mapping[str, Any], users: Users
 ) -> bool:
-    """Gives a whole folder its name; whether it was the first to have it. One that is damaged is put away."""
+    """Gives a complete folder its name; returns whether it was the first with it. A damaged one is moved away."""
     model, version = place
     files, sum_ = request["files"], hashlib.sha256(request["manifest"].encode()).hexdigest()
     for last in (False, False, True):
@@ -364,7 +364,7 @@ def _published(
 
 
 def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) -> None:
-    """Raises Damaged unless exactly these files are there, with their sums, and no link."""
+    """Raises Damaged unless exactly these files are there, with their hashes, and no link."""
     telling = Telling()
     expected = {entry["path"]: entry for entry in files}
     with _entered(own, FILES, users) as root:

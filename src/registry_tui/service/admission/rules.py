@@ -1,4 +1,4 @@
-"""The rules of environments: set as YAML, kept in all their versions, and asked before a version goes anywhere."""
+"""The rules of environments: set as YAML, kept in all their versions, and checked before a version is used."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def set_rules(service: Service, principal: Principal, environment: str, request:
             session.add(new)
             session.flush()
             kept = _schema(here, new)
-        # MLflow's server asks about aliases where there are rules about them.
+        # MLflow's server checks aliases if there are rules about them.
         publishing.publish(service)
         return kept
 

@@ -102,7 +102,7 @@ def written(manifest: Manifest, sealer: Sealer) -> bytes:
 
 
 def read(packed: bytes, key: str) -> Manifest:
-    """A manifest whose signature is not looked at. Raises DamagedBackup."""
+    """A manifest, without a check of its signature. Raises DamagedBackup."""
     return _read(packed, key)[0]
 
 

@@ -19,7 +19,7 @@ from registry_tui.service.stores.base import Bucket, StoredObject
 #: Bytes that are read and sent at once.
 CHUNK = 4 << 20
 _CONTENT, _BACKUPS = "content/", "backups/"
-#: Marks: of each backup that is being made, and of a pruning. Neither begins while the other is at work.
+#: Marks: of each backup that is being made, and of a pruning. Neither begins while the other is running.
 _MADE, _PRUNED = "being-made/", "being-pruned.json"
 _MANIFEST = re.compile(rf"{_BACKUPS}([0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{8}})\.json\.gz")
 
@@ -43,7 +43,7 @@ class BackupPlace:
         return {each.key.rpartition("/")[2]: each.size for each in self.bucket.list(_CONTENT)}
 
     def keep(self, sha256: str, body: bytes | Iterable[bytes], size: int) -> None:
-        """Keeps content; it is there whole, or not at all. Raises DamagedBackup when pieces have another digest."""
+        """Stores content, completely or not at all. Raises DamagedBackup when pieces have another digest."""
         self.bucket.put(_key(sha256), body if isinstance(body, bytes) else _checked(body, sha256, size), size=size)
 
     def read(self, sha256: str, size: int) -> Iterator[bytes]:
@@ -69,7 +69,7 @@ class BackupPlace:
             ) from error
 
     def manifest(self, id_: str) -> Manifest:
-        """A manifest, for lists: its signature is not looked at. Raises NoSuchBackup, DamagedBackup."""
+        """A manifest, for lists, without a check of its signature. Raises NoSuchBackup, DamagedBackup."""
         return manifests.read(self.packed(id_), key_of(id_))
 
     def finish(self, id_: str, packed: bytes) -> None:
@@ -118,7 +118,7 @@ class BackupPlace:
 
     @contextmanager
     def being_pruned(self, *, cut_off: bool = False) -> Iterator[None]:
-        """Marks the place as being pruned. Raises PlaceBusy while anything is at work there, unless `cut_off`."""
+        """Marks the place as being pruned. Raises PlaceBusy while anything else is running there, unless `cut_off`."""
         again = "Wait for its end; if it was cut off, repeat this with `--cut-off`"
         if cut_off:
             self.bucket.delete([_PRUNED, *self._marks()])
@@ -164,7 +164,7 @@ def _key(sha256: str) -> str:
 
 
 def _checked(pieces: Iterable[bytes], sha256: str, size: int) -> Iterator[bytes]:
-    """Pieces, the last of which comes once all of them are as they must be."""
+    """Yields pieces, the last one only after the digest of all was verified."""
     digest, count, held = hashlib.sha256(), 0, b""
     for piece in pieces:
         digest.update(piece)

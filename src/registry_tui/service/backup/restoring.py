@@ -129,7 +129,7 @@ def _require_empty(home: Home) -> None:
 
 
 def _require_restorable(home: Home, descriptor: int) -> None:
-    """Looks again, behind the lock: others may have restored into the home meanwhile, and started it.
+    """Checks again, under the lock: others may have restored into the home meanwhile, and started it.
 
     Raises Busy, CannotRestore.
     """
@@ -189,7 +189,7 @@ def _being_restored(home: Home, source: str, id_: str) -> Iterator[None]:
 
 
 def _target(home: Home, name: str) -> Path:
-    """Where a file of a backup goes; a manifest has no other names than these."""
+    """The path of a file of a backup; a manifest has no other names than these."""
     databases = files_of(home)
     return databases[name] if name in databases else home.root / name
 
@@ -221,9 +221,9 @@ def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _stop_deployments(database: Database) -> list[str]:
-    """Their replicas and models' environments are in no backup; the names of those that served.
+    """Stops deployments, whose replicas and environments are in no backup; returns the names of those that served.
 
-    Rollouts that were under way end, too: behind the steps that were done already, they would count as deployed.
+    Rollouts under way end, too: resumed after their finished steps, they would count as deployed.
     """
     with database.session() as session:
         rows = session.scalars(select(DeploymentRow).where(DeploymentRow.state.in_(_SERVING))).all()

@@ -56,7 +56,7 @@ _COLUMNS = """
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY c.relname, a.attnum
 """
-#: Sequences but those of identity columns, which come with their tables; the column that each goes with.
+#: Sequences other than those of identity columns, which come with their tables; with the column that owns each.
 _SEQUENCES = """
     SELECT s.relname, 'AS ' || format_type(q.seqtypid, NULL) || ' START ' || q.seqstart || ' INCREMENT ' ||
         q.seqincrement || ' MINVALUE ' || q.seqmin || ' MAXVALUE ' || q.seqmax || ' CACHE ' || q.seqcache ||
@@ -287,7 +287,7 @@ def _go_on(connection: _Connection, sequence: str, last: int, called: bool) -> N
 
 
 def _require_copy(connection: _Connection, url: str, id_: str, rows: dict[str, int]) -> None:
-    """Raises Damaged unless the copy is there as it was made, or is in the schema's place already."""
+    """Raises Damaged unless the copy is unchanged, or has replaced the schema already."""
     schema, mark = schema_of(url), f"{_MARK} {id_}"
     if _comment(connection, schema) == mark:
         return

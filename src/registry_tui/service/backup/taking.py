@@ -79,7 +79,7 @@ class Copied:
 
 @dataclass(frozen=True)
 class Taken:
-    """A backup that is there."""
+    """A finished backup."""
 
     manifest: Manifest
     copied: Copied

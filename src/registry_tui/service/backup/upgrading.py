@@ -67,7 +67,7 @@ _STARTING = "starting"
 
 
 def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded]:
-    """Stops the platform, copies, migrates, starts and compares; goes back when anything fails.
+    """Stops the platform, copies, migrates, starts and compares; reverts everything when anything fails.
 
     Raises UpgradeFailed, CannotBackUp, Damaged, Busy, HomeUnusable, OSError.
     """
@@ -144,7 +144,7 @@ def _start(home: Home) -> Iterator[Step]:
 
 
 def _go_on(home: Home) -> Generator[Step, None, Upgraded]:
-    """Ends an upgrade that was cut off once all rows were compared. Raises UpgradeFailed, Busy, HomeUnusable."""
+    """Finishes an upgrade interrupted after the comparison of all rows. Raises UpgradeFailed, Busy, HomeUnusable."""
     rows: dict[str, int] = _noted(home)["rows"]
     yield Step("going on with an upgrade that was cut off when the platform started")
     _listen_again(home, _listening(home))
@@ -178,7 +178,7 @@ def _note(home: Home, found: Mapping[str, Any]) -> None:
 
 
 def _is_compared(home: Home) -> bool:
-    """Whether an upgrade was cut off after all rows had been compared."""
+    """Whether an upgrade was interrupted after all rows had been compared."""
     return home.upgrading_file.exists() and _noted(home).get("stage") == _STARTING
 
 
@@ -250,7 +250,7 @@ def _listening(home: Home) -> str | None:
 
 
 def _listen_again(home: Home, listening: str | None) -> None:
-    """Stopping a platform ends that it listens for other machines: it does so again at its next start."""
+    """Restores listening for other machines, which stopping the platform ended, for its next start."""
     if listening is not None:
         home.create_run()
         write_private(home.listening_file, listening)
@@ -384,7 +384,7 @@ def _sums(counts: Counts) -> dict[str, int]:
 
 
 def _compare(before: Counts, after: Counts) -> None:
-    """Raises UpgradeFailed where a table that is there still has fewer rows."""
+    """Raises UpgradeFailed where a table that still exists has fewer rows."""
     for name, tables in before.items():
         for table, rows in tables.items():
             if (now := after[name].get(table, rows)) < rows:

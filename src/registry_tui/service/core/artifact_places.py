@@ -24,9 +24,10 @@ _REMEMBERED = 20_000
 
 
 def folder_at(service: Service, location: Location) -> Folder:
-    """The folder at a location, reached with the key that MLflow's server has, or as the environment's store wants it.
+    """The folder at a location, reached with the key of MLflow's server, or with the credentials of the environment's
+    store.
 
-    Raises PartUnavailable, WrongState where the environment's own store is not there.
+    Raises PartUnavailable, WrongState when the environment's own store is not available.
     """
     prefix = f"{location.key.rstrip('/')}/"
     if location.outside:

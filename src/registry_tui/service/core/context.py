@@ -55,10 +55,10 @@ class Workflows(Protocol):
 
     @property
     def launched(self) -> bool:
-        """Whether workflows run; until then those that are started stay queued."""
+        """Whether workflows run; until then new ones stay queued."""
 
     def launch(self) -> None:
-        """Begins to run workflows, those that were cut off first."""
+        """Begins to run workflows, interrupted ones first."""
 
     def start(
         self,

@@ -44,7 +44,7 @@ KEPT = timedelta(hours=24)
 #: Bytes of the largest response that is kept.
 LARGEST_ANSWER = 1 << 20
 
-#: How `made` begins, with an ID behind it, where a request takes something away: it found that, and may take it away.
+#: The prefix of `made`, before an ID, where a request takes something away: it found that, and may take it away.
 TAKES = "takes"
 
 #: Key in a workflow's arguments: the resource in the response to its request, which the workflow may delete.
@@ -214,7 +214,7 @@ def _encrypt(request: Keyed, body: bytes) -> bytes:
 
 
 def _decrypt(request: Keyed, answer: bytes) -> bytes | None:
-    """None when the installation's secrets are not those that it was encrypted with."""
+    """The decrypted body; None if it was encrypted with other secrets of the installation."""
     try:
         return Fernet(base64.urlsafe_b64encode(request.secret)).decrypt(answer)
     except InvalidToken:

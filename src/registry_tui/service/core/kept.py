@@ -28,7 +28,7 @@ class Kept:
 
 
 class Locks:
-    """One lock a name, for work of which one piece is done at a time; here, by the threads of this process."""
+    """Locks by name, for work that only one thread of this process does at a time."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -52,7 +52,7 @@ class Locks:
         return nullcontext()
 
     def keep(self, name: str) -> bool:
-        """Whether this process has the lock of this name for as long as it lives; ask again and again."""
+        """Whether this process has the lock of this name, for as long as it lives; call it repeatedly."""
         return True
 
     def give_up(self, name: str) -> None:

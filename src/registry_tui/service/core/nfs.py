@@ -23,7 +23,7 @@ from registry_tui.service.database.tables import now
 
 logger = logging.getLogger(__name__)
 
-#: Where the command that mounts an NFS puts it, unless it is mounted somewhere.
+#: The folder below which the mount command puts an NFS, unless it is mounted somewhere.
 _MOUNT_BELOW = "/mnt"
 
 
@@ -120,7 +120,7 @@ def usable_folder(service: Service, row: WithNfs) -> NfsFolder | NfsStatus:
 
 
 def why_not(status: NfsStatus) -> str:
-    """Why an NFS is not used, and how to mend it, in one sentence."""
+    """Why an NFS is not used, and how to fix it, in one sentence."""
     detail = status.detail or status.state.label
     return f"{detail}; mount it: `{status.mount_command}`" if status.mount_command else detail
 

@@ -191,7 +191,7 @@ def _not_its(bucket: Bucket) -> WrongState:
 
 
 def claimed_store(service: Service, environment_id: str) -> Bucket | None:
-    """As `own_store`, after a look at its mark: an empty folder under a missing mount is not the store.
+    """As `own_store`, after a check of its mark: an empty folder under a missing mount is not the store.
 
     Raises PartUnavailable without a mark, WrongState for another environment's mark, InvalidInput.
     """

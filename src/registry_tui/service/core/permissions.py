@@ -44,7 +44,7 @@ def require(principal: Principal, action: Action) -> None:
 def require_recorded(
     service: Service, principal: Principal, permission: Action, action: str, resource: Resource
 ) -> None:
-    """As `require`, with an event `action` about a refusal. Ask it before anything that is named is looked up."""
+    """As `require`, with an event `action` about a refusal. Call it before anything named is looked up."""
     with events.refusals(service, principal, action, resource):
         require(principal, permission)
 
@@ -118,7 +118,7 @@ def _held_in_environments(session: Session, name: str) -> dict[str, set[Holder]]
 def find_project(session: Session, principal: Principal, name_or_id: str) -> ProjectRow:
     """A project by ID or name, of those that the principal may know of.
 
-    That are those that they work in; while none of these has the name, all in the environments that they may see.
+    These are the projects that they work in; if none of them has the name, all in the environments that they may see.
     Raises Missing, InvalidInput when several have the name.
     """
 

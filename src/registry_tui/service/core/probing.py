@@ -1,4 +1,4 @@
-"""Whether machine users really have the access that they need: asked of the object store, with their own keys."""
+"""Whether machine users really have the access that they need: tried at the object store, with their own keys."""
 
 from __future__ import annotations
 

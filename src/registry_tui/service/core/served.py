@@ -54,7 +54,7 @@ def came_to_nothing(session: Session, deployment_id: str, number: int, why: str)
 
 
 def stopped(session: Session, deployment_id: str, who: str) -> None:
-    """Callers reach nothing any more."""
+    """Records that callers reach no revision any more."""
     _close(session, deployment_id, None, "stopped", who)
 
 

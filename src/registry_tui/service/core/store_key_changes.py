@@ -36,7 +36,7 @@ from registry_tui.service.stores.s3_users import NoUsers, S3Users, archives_stat
 logger = logging.getLogger(__name__)
 
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
-#: Seconds until a new key has to be accepted, and between two looks: AWS spreads it over its servers.
+#: Seconds until a new key has to be accepted, and between two tries: AWS propagates it to its servers.
 _PATIENCE, _EVERY = 30.0, 0.3
 _TRIAL_SECONDS = 300
 
@@ -73,10 +73,10 @@ def follow(service: Service, registry_id: str, *, granted: bool, mend: bool = Fa
 
 
 def give(service: Service, registry_id: str, given: Store, principal: str = "") -> None:
-    """Has a registry use a key that an administrator gives, once it was tried; `principal` is let in by the bucket.
+    """Has a registry use an administrator's key, after a try; `principal` is the one that the bucket's policy lets in.
 
-    A user that was made for the registry goes. Raises InvalidInput for a key that cannot be used, WrongState without
-    such a store or with the address of another one, NotPermitted, PartUnavailable.
+    A user made for the registry is removed. Raises InvalidInput for a key that cannot be used, WrongState without such
+    a store or with the address of another one, NotPermitted, PartUnavailable.
     """
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = rows_of(service, registry_id)
@@ -174,13 +174,13 @@ def retire(service: Service, registry_id: str, kept: AccessKey) -> None:
 
 
 def _make(service: Service, row: RegistryRow, store: S3Store) -> None:
-    """Makes the registry's user, its policy and a key, each step again where one was cut off."""
+    """Makes the registry's user, its policy and a key; repeats an interrupted step."""
     key = row.store_key
     user = key.user if key is not None and key.user else f"registry-tui-{row.id[:8]}-{token_hex(8)}"
     users = _users(store)
     try:
         if key is None or key.user != user:
-            # Kept before it is made, so that one whose making was cut off is known as the registry's.
+            # Noted before it is made, so that one whose making was interrupted is known as the registry's.
             way = StoreKeyWay.ENVIRONMENT.value if key is None else key.way
             change(service, row.id, way=way, user=user)
         try:
@@ -247,7 +247,7 @@ def _wait_for(bucket: Bucket, what: str) -> None:
 
 
 def _take(service: Service, row: RegistryRow, store: Store, key: RegistryStoreKeyRow) -> None:
-    """Takes the access away here first, so that nothing is stored while the store is asked to do the same."""
+    """Revokes the access here first, so that nothing is stored while it is revoked in the store."""
     if key.way == StoreKeyWay.GIVEN:
         change(service, row.id, granted=False)
         if key.user and isinstance(store, S3Store):
@@ -260,7 +260,7 @@ def _take(service: Service, row: RegistryRow, store: Store, key: RegistryStoreKe
         except ServiceError as error:
             if key.way == StoreKeyWay.USER:
                 raise
-            # One whose making was cut off has neither policy nor key that anybody knows.
+            # One whose making was interrupted has neither a policy nor a known key.
             logger.warning("the user %s stays in the store of registry %s: %s", key.user, row.name, error.detail)
         change(service, row.id, user="")
 

@@ -77,7 +77,7 @@ def can_sign(store: Store) -> bool:
 
 
 def claimed_with_key(service: Service, environment_id: str) -> Bucket | None:
-    """As `keyed_store`, after a look at the place's mark with the registry's key.
+    """As `keyed_store`, after a check of the place's mark with the registry's key.
 
     Raises PartUnavailable where the mark is missing, StorageNotGranted, WrongState, InvalidInput.
     """

@@ -35,8 +35,8 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # A server has 100 connections for everybody unless somebody raised that. Those that it cut off are noticed before
-    # they are used; a new one waits for a server that starts again.
+    # A server has 100 connections for everybody by default. Connections that it closed are noticed before use; a new
+    # one waits for a restarting server.
     engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "do_connect", _connects_postgresql())
     event.listen(engine, "begin", _begins_postgresql(schema_of(url)))

@@ -32,7 +32,7 @@ def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentR
     if not found:
         raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
     if not permissions.is_collaborator(session, principal, found[0].project):
-        # In words that do not name the project.
+        # The text does not name the project.
         raise NotPermitted(
             f"{principal.name} is not a collaborator of the project of deployment {name_or_id!r}",
             action="Ask whoever deployed it for a role in its project",

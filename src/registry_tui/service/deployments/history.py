@@ -68,7 +68,7 @@ def _first(session: Session, where: ColumnElement[bool], order: UnaryExpression[
 
 
 def _chosen(session: Session, principal: Principal, deployment: str, time: datetime) -> str:
-    """The ID of the deployment that had the name then; else of the one that has it now, or had it last."""
+    """The ID of the deployment with this name at that time; else of the one that has it now, or had it last."""
     present, refused = None, None
     try:
         present = finding.find(session, principal, deployment)

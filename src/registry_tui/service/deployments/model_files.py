@@ -59,7 +59,7 @@ def fetch(
     require_possible(manifest)
     progress(manifest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Of one's own: another deployment may fetch the same version at the same time.
+    # A folder of its own: another deployment may fetch the same version at the same time.
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         free = shutil.disk_usage(partial).free

@@ -43,7 +43,7 @@ from registry_tui.service.errors import InvalidInput, WrongState
 MARK = "complete.json"
 #: Packages that a replica itself needs in addition to the model's requirements.
 _SERVING = ("uvicorn", "httptools", "uvloop", "orjson")
-#: Seconds that making an environment may take, and between two looks whether it is still wanted.
+#: Longest seconds for making an environment, and seconds between two checks that it is still wanted.
 LONGEST, CHECK_EVERY = 1800.0, 0.5
 #: The name of the environment that the platform itself runs in.
 PLATFORM = "platform"

@@ -94,7 +94,7 @@ def require_followed(rollout: Rollout | None, *, follows: bool) -> None:
 
 
 def kept_rollout(rollout: Rollout | None) -> dict[str, Any] | None:
-    """How an alias is followed, as its row has it."""
+    """The settings for following an alias, as stored in the row."""
     return rollout.model_dump(mode="json") if rollout is not None and rollout.tries else None
 
 
@@ -153,7 +153,7 @@ def settings_of(service: Service, principal: Principal, row: DeploymentRow, revi
 
 
 def same_replicas(active: RevisionRow, settings: Settings) -> bool:
-    """Whether the replicas that serve now are those that the settings want."""
+    """Whether the serving replicas fit the settings."""
     environment: list[dict[str, Any]] = [variable.model_dump() for variable in settings.environment]
     return (
         active.version_id == settings.version.id

@@ -204,7 +204,7 @@ def restart_deployment(service: Service, principal: Principal, deployment: str) 
 def roll_back(
     service: Service, principal: Principal, deployment: str, revision: int | None = None
 ) -> Accepted[Deployment]:
-    """Goes back to an earlier revision's settings, or to those that served before; follows no alias any more.
+    """Rolls back to an earlier revision's settings, or to those that served before; stops following an alias.
 
     Raises Missing, NotPermitted, WrongState without an earlier one, PartUnavailable.
     """
@@ -262,7 +262,7 @@ def roll_out(
         serves = active is not None and present.state == DeploymentState.DEPLOYED.value
         same = active is not None and serves and not fresh and same_replicas(active, settings)
         generation = active.generation if active is not None and same else number
-        # Going back from a version that fails has to be possible however full the machine has become.
+        # A rollback from a failing version must be possible however full the machine is.
         beside = machine.claimed_beside(present, generation) if instead_of is None else 0
         machine.require_room(
             session, row, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id, beside=beside

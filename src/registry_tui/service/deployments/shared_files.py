@@ -61,7 +61,7 @@ class Watching:
 
 
 def has_example(service: Service, model_id: str, version_id: str) -> bool:
-    """Whether a version that is served has an input example; asks no NFS."""
+    """Whether a version that is served has an input example; contacts no NFS."""
     with suppress(OSError, ValueError, KeyError):
         return bool(json.loads(_note_file(service, version_id).read_text(encoding="utf-8"))["example"])
     return (model_files.folder_of(service, model_id, version_id) / local.FILES / _EXAMPLE).is_file()

@@ -25,8 +25,8 @@ from registry_tui.service.deployments import python_environments as environments
 
 #: Items of one response.
 MOST = 1_000
-#: Seconds after its last use in which an environment stays: a rollout that has just found it names it in its revision
-#: a moment later. And seconds after which a half-made one is not being made any more.
+#: Seconds for which an environment stays after its last use: a rollout that has just found it names it in its revision
+#: a moment later. And seconds after which an incomplete one is abandoned.
 _JUST_USED, _HALF_MADE = 600.0, environments.LONGEST + 600.0
 #: One removal at a time.
 _LOCK = "remove what nobody uses"

@@ -244,7 +244,7 @@ class Engine:
                 raise Interrupted
 
     def cancel_event(self, workflow_id: str) -> threading.Event:
-        """Set once the workflow is to be cancelled, or the service stops."""
+        """An event that is set once the workflow is to be cancelled, or the service stops."""
         with self._guard:
             return self._cancels.setdefault(workflow_id, threading.Event())
 
@@ -272,14 +272,14 @@ class Engine:
             from dbos import SetWorkflowID
 
             name, number = workflow_id, 0
-            # Undoing it may have broken off too; DBOS runs nothing twice under one name.
+            # Undoing it may have failed too; DBOS runs nothing twice under one name.
             while abandon is not None and (number == 0 or _is_broken(dbos, name)):
                 number += 1
                 name = f"{workflow_id}-abandoned-{number}"
             with SetWorkflowID(name):
                 dbos.start_workflow(run, workflow_id, abandon)
 
-        # In a context of its own: a step that starts another workflow is not that one's parent.
+        # In a context of its own: a step that starts another workflow is not its parent.
         contextvars.Context().run(submit)
 
     def _resume(self) -> None:
@@ -311,9 +311,9 @@ class Engine:
         self._resume()
 
     def _rest(self) -> None:
-        """Ends DBOS's threads that look every second for work of kinds that we do not have.
+        """Ends DBOS's threads that poll every second for kinds of work that we do not have.
 
-        Its recovery of workflows that were cut off ends with them: so only once none of ours is active.
+        Its recovery of interrupted workflows ends with them: so only once none of ours is active.
         """
         if self._resting or is_postgresql(self._url):  # another process may leave its work there
             return

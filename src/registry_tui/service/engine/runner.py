@@ -1,4 +1,4 @@
-"""Runs one workflow: its steps in order, then how it ends. Called again after a kill, it goes the same way."""
+"""Runs one workflow: its steps in order, then how it ends. Called again after a kill, it takes the same path."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Runner:
             self._end(outcome, begun)
 
     def _end(self, outcome: Outcome, begun: int) -> None:
-        """Undoes the first `begun` steps in reverse, the last of which may be half done."""
+        """Undoes the first `begun` steps in reverse; the last one may be incomplete."""
         cancelled = "cancelled" in outcome
         status = WorkflowStatus.CANCELLED if cancelled else WorkflowStatus.FAILED
         self._error, self._action = outcome.get("error"), outcome.get("action")
@@ -223,7 +223,7 @@ class Runner:
             raise Cancelled
 
     def _hear_others(self) -> None:
-        """Learns now and then whether somebody asked another process to cancel this workflow."""
+        """Polls whether another process was asked to cancel this workflow."""
         moment = time.monotonic()
         if self._cancel.is_set() or moment - self._heard < HEAR_EVERY:
             return
@@ -239,7 +239,7 @@ class Runner:
     # -- the workflow's row ----------------------------------------------------------------------------
 
     def _write(self, write: Callable[[Session], None]) -> None:
-        """Writes in a transaction of its own, which may run again. Waits while the database is away."""
+        """Writes in a transaction of its own, which may run again. Waits while the database is unavailable."""
 
         def transaction() -> None:
             with self._service.database.session() as session:

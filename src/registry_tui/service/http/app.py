@@ -88,7 +88,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
-    """FastAPI describes validation errors in a form of its own; ours are problem details like all errors."""
+    """FastAPI describes validation errors in a form of its own; ours are problem details, like all errors."""
     schemas = description["components"]["schemas"]
     for own in ("HTTPValidationError", "ValidationError"):
         schemas.pop(own, None)

@@ -103,7 +103,7 @@ class RequestMiddleware:
             await unexpected(error, scope["path"], request_id)(scope, receive, send_with_id)
         finally:
             user = headers.get("x-registry-user", "")
-            # Probes ask for health all the time.
+            # Probes request health all the time.
             level = logging.DEBUG if scope["path"] == HEALTH and status == 200 else logging.INFO
             logger.log(
                 level,

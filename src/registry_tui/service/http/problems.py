@@ -47,7 +47,7 @@ class RequestTooLarge(HTTPException):
 
 
 class BodyStalled(HTTPException):
-    """No more of the body comes."""
+    """The client stopped sending the body."""
 
     def __init__(self, seconds: float) -> None:
         detail = f"No more of the request's body came for {counted(seconds, 'second')}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_tui.service.errors import InvalidInput
 
-#: How NUL is written in JSON: as a byte of its own it is not JSON.
+#: NUL as written in JSON: the byte itself is not valid JSON.
 _WRITTEN = b"\\u0000"
 
 

@@ -133,7 +133,7 @@ def require_idbroker(place: Place) -> None:
 
 
 def kept(session: Session, row: EnvironmentRow) -> IdBrokerMappings:
-    """The mappings of an environment: those that were set, else its first roles.
+    """The mappings of an environment, as set, else with its first roles.
 
     A machine user that had access before there were mappings is mapped to the Data Access Role.
     """

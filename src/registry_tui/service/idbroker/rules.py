@@ -57,7 +57,7 @@ def default_roles(cloud: Cloud, environment: str, account: str) -> IdBrokerMappi
 
 
 def checked(cloud: Cloud, environment: str, known: Accessors, request: SetIdBrokerMappings) -> IdBrokerMappings:
-    """The mappings that a request sets. Raises InvalidInput that names every field that is wrong."""
+    """The mappings that a request sets. Raises InvalidInput with every wrong field."""
     problems = [*_role_problems(cloud, request), *_list_problems(request)]
     problems += _mapping_problems(cloud, environment, known, request.mappings or [])
     if problems:

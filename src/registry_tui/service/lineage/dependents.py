@@ -51,7 +51,7 @@ _OTHERS: Mapping[str, Rule] = {
     **dependents_of_rights.RULES,
 }
 
-#: Things of kinds that are looked at one by one.
+#: Most things of different kinds that are checked one by one.
 _EACH_ALONE = 50
 
 
@@ -86,7 +86,7 @@ def _of_one(asker: Asker, kind: str, named: Mapping[str, str]) -> Dependents:
 
 
 def _run(asker: Asker, named: Mapping[str, str]) -> LineageNode:
-    """A run of a project that the person may read; whether it is there is not asked, of as many as there are."""
+    """A run of a project that the person may read; its existence is not checked, since there may be many."""
     place = _project(asker, named)
     return LineageNode(kind=NodeKind.RUN, ref=reference("run", place, named["run"]), name=named["run"])
 
@@ -171,7 +171,7 @@ def _of_experiment(asker: Asker, node: LineageNode) -> Dependents:
 
 
 def _of_experiments(asker: Asker, nodes: Sequence[LineageNode], them: str) -> Dependents:
-    """The runs of the first experiments, as many as are looked at."""
+    """The runs of the first experiments, up to the limit."""
     runs: list[LineageNode] = []
     for each in nodes:
         if len(runs) <= MOST:

@@ -146,7 +146,7 @@ def whose_machine_users(asker: Asker, items: Iterable[PolicyItem], there: Iterab
 
 
 def named_registries(asker: Asker, ids: Iterable[str], verb: str, verbs: str) -> list[str]:
-    """A sentence about registries, of which the person sees those that they may read."""
+    """A sentence about registries; the person sees the names of those that they may read."""
     found = list(ids)
     read = [place.name for place in map(asker.registry, found) if place is not None]
     return about(read, _REGISTRY, verb, verbs, len(found) - len(read))

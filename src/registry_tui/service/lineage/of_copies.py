@@ -11,7 +11,7 @@ from registry_tui.schemas.lineage import LineageNode, NodeKind
 from registry_tui.service.database.tables import RegistryRow, VersionCopyRow
 from registry_tui.service.lineage.asker import Asker, hidden, node, parts
 
-#: Copies of one version, or originals of one copy, that are looked at.
+#: Most copies of one version, or originals of one copy, that are read.
 _MOST = 1000
 
 

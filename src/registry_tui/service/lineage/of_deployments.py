@@ -21,7 +21,7 @@ from registry_tui.service.lineage.asker import Asker, from_to, hidden, node, par
 from registry_tui.service.lineage.of_models import versions_of
 from registry_tui.service.models.registered import fetch_model
 
-#: Deployments of a model, and keys, that are looked at for one node.
+#: Most deployments of a model, and keys, that are read for one node.
 _MOST = 5000
 
 
@@ -40,7 +40,7 @@ def or_hidden(asker: Asker, found: Sequence[tuple[DeploymentRow, LineageNode]], 
 def deployments_of_versions(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """Those that serve a version, then those that served it: one question a model, however many versions."""
+    """Deployments that serve a version, then those that served it: one query a model, however many versions."""
     found: dict[str, list[LineageNode]] = {}
     by_model: dict[tuple[str, str], dict[int, LineageNode]] = {}
     for each in nodes:
@@ -183,7 +183,7 @@ def _marked_gone(asker: Asker, row: DeploymentRow, above: list[LineageNode]) -> 
 
 
 def _model_gone(asker: Asker, row: DeploymentRow) -> bool:
-    """Whether nobody has the model any more, unlike one that the person may not see."""
+    """Whether the model is deleted, as opposed to one that the person may not see."""
     place = asker.registry(row.registry_id)
     return place is not None and fetch_model(asker.service, place, row.model_id) is None
 

@@ -95,7 +95,7 @@ def environment_of_registry(
 def models_of_registry(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """Those that the person may see; MLflow's server does not count the others."""
+    """The models that the person may see; MLflow's server does not count the others."""
     found = {}
     for each in nodes:
         place = asker.registry(parts(each)["registry"])
@@ -135,7 +135,7 @@ def versions_of_model(
 
 
 def runs_of_model(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
-    """A run for each version that came from one, the newest version's first; not where one asks about a version."""
+    """The origin run of each version that has one, the newest version's first; not for lineages of a version."""
     found: dict[str, list[LineageNode]] = {}
     for each in nodes:
         model = asker.model(parts(each)["registry"], parts(each)["model"])

@@ -237,7 +237,7 @@ def logged_model_of(asker: Asker, origin: Origin) -> list[LineageNode]:
     return [logged_node(project, id_, "", "packaged from")]
 
 
-#: How the IDs of logged models look; other origins of versions are paths below a run's artifacts.
+#: The format of logged models' IDs; other origins of versions are paths below a run's artifacts.
 LOGGED_MODEL_ID = r"m-[0-9a-f]{32}"
 
 
@@ -247,7 +247,7 @@ def looked_up(asker: Asker, found: dict[str, list[LineageNode]]) -> dict[str, li
     stages: dict[str, str] = {}
     for project, wanted in by_project(runs).items():
         place = asker.project(project)
-        if place is None or place.attached is not None:  # another server, which is asked when its run is opened
+        if place is None or place.attached is not None:  # another server, which is queried when its run is opened
             continue
         known = origins_of(asker, place, list(wanted))
         for run_id, each in wanted.items():

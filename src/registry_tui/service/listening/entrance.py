@@ -1,4 +1,4 @@
-"""The listener's socket: connections are counted from the moment they come, also those that never send anything."""
+"""The listener's socket: connections are counted from the moment they arrive, also those that never send anything."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ def _address(request: web.Request) -> str:
 
 
 def _refusal(request: web.Request, refused: Refused) -> web.Response:
-    """A refusal as the part that was asked would have it."""
+    """A refusal in the format of the requested part."""
     refusal = refused.refusal
     answer = problems.response(refusal, request["request_id"])
     if refusal.status == 401:

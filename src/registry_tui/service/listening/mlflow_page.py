@@ -37,7 +37,7 @@ def wanted_by_browser(request: web.Request) -> bool:
 
 
 def kept_by_browser(request: web.Request) -> bool:
-    """Whether a page asks with the password that its browser keeps; programs send no `Sec-Fetch-Site`."""
+    """Whether a request of a page has the password kept by its browser; programs send no `Sec-Fetch-Site`."""
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
     return scheme.lower() == "basic" and "Sec-Fetch-Site" in request.headers
 

@@ -44,13 +44,13 @@ class Credential:
 
     @property
     def named(self) -> str:
-        """The account that refused sign-ins count for: the user's name, else the ID of the token or key."""
+        """The account for which refused sign-ins are counted: the user's name, else the ID of the token or key."""
         prefix, _, rest = self.secret.partition("_")
         return self.user or (rest.partition("_")[0][:64] if prefix in (PREFIX, TOKEN_PREFIX) else "")
 
     @property
     def is_key(self) -> bool:
-        """Whether it is looked for among the API keys: all but people's tokens are."""
+        """Whether it is looked up among the API keys: all but people's tokens are."""
         return not self.secret.startswith(f"{TOKEN_PREFIX}_")
 
 

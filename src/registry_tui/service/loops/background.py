@@ -34,21 +34,21 @@ from registry_tui.service.tracking import artifact_uploads
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between looks for outside Rangers that are to be asked.
+#: Seconds between checks for outside Rangers that are due.
 SOURCES_EVERY = 0.5
 #: The lock of the process that leads.
 _LEADER = "leader"
-#: Seconds between looks for secrets that another process has rotated; old ones work for longer.
+#: Seconds between checks for secrets that another process has rotated; old ones work for longer.
 SECRETS_EVERY = 0.5
 #: Seconds between cleanups of interrupted work.
 CLEAN_UP_EVERY = 30.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
-#: Seconds between looks for registries with versions from before bills of materials.
+#: Seconds between checks for registries with versions from before bills of materials.
 DESCRIBE_EVERY = 5.0
 #: Seconds between looks at the drift of deployments.
 DRIFT_EVERY = 60.0
-#: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
+#: Seconds until the first check for uploads in parts that nobody completed, and between two checks.
 UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
@@ -112,7 +112,7 @@ class Background:
             thread.join(timeout)
 
     def nudge(self) -> None:
-        """A version waits for its archive: look now."""
+        """A version waits for its archive: check now."""
         self._pending.set()
 
     def _guarded(self, run: Callable[[], None]) -> None:
@@ -202,7 +202,7 @@ class Background:
         return False
 
     def _ask_sources(self) -> None:
-        """Asks outside Rangers for their policies, from the time on when this service's own start is done."""
+        """Polls outside Rangers for their policies, once this service's own start is done."""
         while not self._stopping.wait(SOURCES_EVERY):
             if not self.ready.is_set():
                 continue

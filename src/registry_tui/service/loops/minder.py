@@ -32,7 +32,7 @@ from registry_tui.service.registries.place import enter_registry
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
+#: Seconds between two checks of memory, of aliases, and of keys; and before a replica that gave up is started again.
 MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
 AGAIN_AFTER = 30.0
 #: Seconds for which rows of the database are cached, unless something was written; and supervisord's process states,
@@ -41,7 +41,7 @@ ROWS_KEPT, PROCESSES_KEPT = 30.0, 3.0
 
 
 class Minder:
-    """One thread's work, in `look`."""
+    """The work of one thread, in `look`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -115,7 +115,7 @@ class Minder:
                     self._start_again(row, name)
 
     def _processes(self, programs: Sequence[str]) -> Mapping[str, supervisor.ProcessInfo]:
-        """supervisord's state of them; asked again when one is not known, starts, or has ended."""
+        """supervisord's state of them; read again when one is not known, starts, or has ended."""
         infos = [self._known.get(program) for program in programs]
         settled = all(
             info is not None
@@ -283,11 +283,11 @@ class Looking(Protocol):
     """Watches deployments."""
 
     def look(self) -> None:
-        """Looks once. Raises ServiceError, SupervisorUnavailable."""
+        """Does one round of checks. Raises ServiceError, SupervisorUnavailable."""
 
 
 def guarded_look(minder: Looking, said: str) -> str:
-    """Looks once; an error is logged when it differs from `said`, the last one logged. Returns the error's text."""
+    """Runs `look` once; logs an error that differs from `said`, the last one logged. Returns the error's text."""
     try:
         minder.look()
         return ""

@@ -1,4 +1,4 @@
-"""Looks after deployments whose replicas read model files from a registry's NFS.
+"""Watches deployments whose replicas read model files from a registry's NFS.
 
 In a thread of its own: finding that an NFS server is lost takes seconds, in which memory limits must be enforced.
 """
@@ -23,17 +23,17 @@ from registry_tui.service.errors import InUse, ServiceError
 from registry_tui.service.loops.minding import creator_of, report
 from registry_tui.service.registries import lifecycle as registries
 
-#: Seconds between two looks, and for which an NFS that could be used is not tried again.
+#: Seconds between two rounds, and for which a usable NFS is not tried again.
 LOOK_EVERY, SOUND_FOR = 5.0, 30.0
 #: Seconds between rollouts of one deployment because of its NFS, and until the next try of one that was not accepted.
 LEAVE_EVERY, AGAIN_AFTER = 300.0, 30.0
 
-#: The results of one look, by source and version of the protocol.
+#: The results of one round, by source and version of the protocol.
 Found = dict[tuple[str | None, str | None], NfsStatus]
 
 
 class NfsMinder:
-    """One thread's work, in `look`."""
+    """The work of one thread, in `look`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -44,7 +44,7 @@ class NfsMinder:
         self._said: dict[str, str] = {}
 
     def look(self) -> None:
-        """Looks at every deployment that reads from an NFS. Raises ServiceError."""
+        """Checks every deployment that reads from an NFS. Raises ServiceError."""
         noted = shared_files.noted(self._service)
         found: Found = {}
         for row in self._deployed(noted) if noted else ():
@@ -82,7 +82,7 @@ class NfsMinder:
         self._next[row.id] = time.monotonic() + (LEAVE_EVERY if accepted else AGAIN_AFTER)
 
     def _tried(self, registry: RegistryRow, found: Found) -> NfsStatus:
-        """How its NFS is. One look tries each server once, and not again soon while it can be used."""
+        """The state of its NFS. One round tries each server once, and a usable one not again soon."""
         key = registry.existing_nfs, registry.nfs_protocol_version
         if key in found:
             return found[key]

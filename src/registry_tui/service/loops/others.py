@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks whether the hub is closed, and before a lost connection is made again.
+#: Seconds between two checks whether the hub is closed, and before a lost connection is made again.
 _EVERY = 1.0
 #: Rows of one notification: PostgreSQL takes 8,000 bytes.
 _ROWS = 100

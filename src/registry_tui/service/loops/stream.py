@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 KEPT, WAITING = 1000, 256
 #: Seconds between two heartbeats of the connection.
 HEARTBEAT = 15.0
-#: Seconds between two looks at the parts while somebody follows: at rest, and while one is not well.
+#: Seconds between two checks of the parts while somebody follows: normally, and while one is not healthy.
 HEALTH_EVERY, IN_TROUBLE = 5.0, 1.0
 
 

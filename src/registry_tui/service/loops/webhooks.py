@@ -79,7 +79,7 @@ class Sender:
             self._wake.set()
 
     def wake(self) -> None:
-        """Looks now."""
+        """Checks now for due deliveries."""
         self._wake.set()
 
     def run(self, stopping: threading.Event) -> None:
@@ -104,7 +104,7 @@ class Sender:
                 self._wake.wait(wait)
 
     def _look(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> float | None:
-        """Begins a turn of each webhook that is due, as far as workers are free; the seconds until the next look."""
+        """Begins a turn of each webhook that is due, as far as workers are free; returns seconds until the next."""
         at = now()
         with self._guard:
             busy = set(self._busy)

@@ -104,7 +104,7 @@ def _seen(service: Service, principal: Principal, rows: Sequence[VersionBomRow])
         wanted.setdefault(row.registry_id, []).append(row.model_id)
     found = dict[str, RegisteredModel]()
     for registry_id, ids in wanted.items():
-        with suppress(Missing, WrongState):  # a registry that goes away in this moment, or is being made
+        with suppress(Missing, WrongState):  # a registry that is being made or deleted
             place = enter_registry(service, registry_id, reader=principal)
             found |= models.fetch_models(service, place, list(dict.fromkeys(ids)), seen_by=principal.sight)
     return found

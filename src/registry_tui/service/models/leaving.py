@@ -142,6 +142,6 @@ def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
         session.execute(update(RegistryRow).where(RegistryRow.owner == name).values(owner=to))
         session.execute(delete(ApiKeyRow).where(ApiKeyRow.user == name))
         session.execute(delete(IdempotencyRow).where(IdempotencyRow.person == name))
-        # A call that was cut off behind this finds nothing to hand over when it is repeated.
+        # A call that was interrupted after this finds nothing to hand over when it is repeated.
         theirs = session.scalars(select(CollaboratorRow.project_id).where(CollaboratorRow.user == to)).all()
     return [*dict.fromkeys([*projects, *theirs])]

@@ -97,7 +97,7 @@ def _ordered_page(
     page_size: int,
     page_token: str | None,
 ) -> Page[RegisteredModel]:
-    """A page in an order that MLflow's server knows, reading no more than the page."""
+    """A page in an order that MLflow's server supports, reading no more than the page."""
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
     order_ = mlflow_order(order, _MLFLOW_ORDER)
     found = models.scan(service, place, " AND ".join(asked), order_, start, page_size + 1, principal.sight)

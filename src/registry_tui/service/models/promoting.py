@@ -34,7 +34,7 @@ _AFTER = {
 
 
 def check_first_stage(service: Service, principal: Principal, place: RegistryPlace, owner: str, stage: Stage) -> None:
-    """Asks the rules of `set_stage` before a version is made that is to have a stage at once.
+    """Checks the rules of `set_stage` before making a version that gets a stage at once.
 
     Nobody approved it yet. Raises NotPermitted, WrongState.
     """

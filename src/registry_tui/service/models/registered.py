@@ -26,7 +26,7 @@ from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: MLflow's largest page of models.
 _BATCH = 1000
-#: IDs that one question names.
+#: IDs in one query.
 _ASKED = 100
 
 
@@ -69,7 +69,7 @@ def fetch_model(
 def fetch_models(
     service: Service, place: RegistryPlace, model_ids: Sequence[str], *, seen_by: str | None = None
 ) -> dict[str, RegisteredModel]:
-    """Models by their IDs, with one question for a hundred; those that the person `seen_by` may see, or all without.
+    """Models by their IDs, with one query for a hundred; those that the person `seen_by` may see, or all without.
 
     Raises PartUnavailable.
     """

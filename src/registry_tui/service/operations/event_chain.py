@@ -14,7 +14,7 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.event_chain import fields_of
 from registry_tui.service.database.tables import EventChainRow, EventRow
 
-#: Events that one question looks at.
+#: Events that one request verifies.
 _PART = 5000
 
 
@@ -75,7 +75,7 @@ def event_links(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ChainLink]:
-    """The links behind an event, oldest first. Everybody may see them. Raises InvalidInput for a wrong token."""
+    """The links after an event, oldest first. Everybody may see them. Raises InvalidInput for a wrong token."""
     permissions.require(principal, Action.STATUS_SEE)
     with service.database.reading() as session:
         found = paging.keyset_page(

@@ -45,7 +45,7 @@ FIELDS: Mapping[SecretKind, tuple[str, ...]] = {
 _RESOURCE = Resource("secrets", "secrets", "secrets")
 #: One rotation at a time.
 _LOCK = "rotate secrets"
-#: Seconds that the object store gets to take up keys, and between two looks.
+#: Seconds that the object store gets to accept new keys, and between two checks.
 _PATIENCE, _EVERY = 20.0, 0.05
 #: Seconds for requests that were signed with the old keys and are on their way, and for other processes of the service
 #: to take up the new ones.
@@ -196,7 +196,7 @@ def _set_identities(service: Service, *, accepted: Iterable[AccessKey] = (), ref
 
 
 class _Keys:
-    """Asks the object store about keys, each with a client of its own."""
+    """Tries keys at the object store, each with a client of its own."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint

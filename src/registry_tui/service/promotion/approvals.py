@@ -26,7 +26,7 @@ COUNTED_UP_TO = 100
 
 
 def _place() -> ColumnElement[str]:
-    """The ID of the registry where an approval is decided: the target while it is there."""
+    """The ID of the registry where an approval is decided: the target while it exists."""
     there = select(RegistryRow.id).where(RegistryRow.id == ApprovalRow.target_id).scalar_subquery()
     return func.coalesce(there, ApprovalRow.registry_id)
 
@@ -89,7 +89,7 @@ def list_approvals(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Approval]:
-    """Those that the principal asked or may decide, newest first. Raises Missing, InvalidInput.
+    """The approvals that the principal requested or may decide, newest first. Raises Missing, InvalidInput.
 
     With `waiting` those that are pending and that the principal may decide now, with their number up to
     `COUNTED_UP_TO`.

@@ -18,7 +18,7 @@ _ITEMS = ("policyItems", "denyPolicyItems", "allowExceptions", "denyExceptions")
 
 
 def check(definition: ServiceDefinition, policy: RangerPolicy) -> None:
-    """Raises InvalidInput that names every field that is wrong."""
+    """Raises InvalidInput with every wrong field."""
     problems = list(_problems(definition, policy))
     if problems:
         detail = "; ".join(f"{each.field}: {each.message}" for each in problems)

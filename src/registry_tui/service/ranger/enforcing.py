@@ -35,7 +35,7 @@ class Place:
 
     @property
     def containers(self) -> dict[str, str]:
-        """The levels of its resources above the path. Azure's storage account bears the environment's name."""
+        """The levels of its resources above the path. Azure's storage account has the environment's name."""
         if self.cloud is Cloud.AWS:
             return {"bucket": self.bucket}
         return {"storageaccount": self.name, "storageaccountcontainer": self.bucket}

@@ -57,7 +57,7 @@ class Stance:
 
 @dataclass(frozen=True)
 class Question:
-    """A permission on a resource, e.g. `{"bucket": "b", "path": "a/key"}`. A scope goes with a level's name."""
+    """A permission on a resource, e.g. `{"bucket": "b", "path": "a/key"}`. A scope is keyed by a level's name."""
 
     resource: Mapping[str, str]
     access: str

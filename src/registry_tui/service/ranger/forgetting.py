@@ -19,10 +19,10 @@ _ITEMS = ("policy_items", "deny_policy_items", "allow_exceptions", "deny_excepti
 
 
 def forget(service: Service, kind: Literal["users", "groups"], name: str, actor: str) -> list[str]:
-    """Takes a person or a group out of every own policy and role, and returns which named it.
+    """Removes a person or a group from every own policy and role; returns those that named it.
 
     Nothing is enforced again: the object store knows machine users only, which have left the group. Own policies are
-    looked at also where an outside Ranger's count now: they may come back.
+    changed also where an outside Ranger's apply now: they may apply again later.
     """
     changed, moment = [], int(time.time() * 1000)
     with every_environment_locked(service), service.database.session() as session:

@@ -23,7 +23,7 @@ def keep(
     moment: int,
     columns: Mapping[str, str] | None = None,
 ) -> None:
-    """Makes, changes and deletes rows so that `after` is there, at a time in ms. A new one gets `columns` too."""
+    """Makes, changes and deletes rows so that they equal `after`, at a time in ms. A new one gets `columns` too."""
     there = {each.id: each for each in before}
     for id_ in set(there) - {each.id for each in after}:
         session.delete(session.get_one(row, id_))

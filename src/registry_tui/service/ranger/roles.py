@@ -59,7 +59,7 @@ def roles_of_user(service: Service, principal: Principal, user: str) -> list[str
 
 
 def download(service: Service, principal: Principal, name: str) -> RangerRoles:
-    """All roles that count in a service, as plugins fetch them. Raises Missing, NotPermitted."""
+    """All roles that apply in a service, as plugins fetch them. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
     known = known_service(service, name)
     with service.database.reading() as session:
@@ -176,7 +176,7 @@ def every_environment_locked(service: Service) -> Iterator[list[str]]:
 
 
 def note_change(session: Session, moment: int) -> None:
-    """Raises the version of all roles in the transaction that changes one, at a time in ms: plugins ask by it."""
+    """Increments the version of all roles in the transaction that changes one, at a time in ms, for polling plugins."""
     there_is = session.get(InstallationRow, _VERSION)
     version = 1 if there_is is None else int(there_is.value)
     session.merge(InstallationRow(key=_VERSION, value=str(version + 1)))

@@ -31,7 +31,7 @@ _SET, _DELETE = "ranger-source.set", "ranger-source.delete"
 
 
 class Polls:
-    """When each environment's outside Ranger is asked next."""
+    """When each environment's outside Ranger is polled next."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
@@ -108,7 +108,7 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
 
 
 def ask_due(service: Service) -> None:
-    """Asks every outside Ranger whose time has come."""
+    """Polls every outside Ranger that is due."""
     polls = service.kept.of(Polls)
     if polls.read_after != (writes := service.database.stamp()):
         with service.database.reading() as session:

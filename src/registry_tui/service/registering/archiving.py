@@ -60,7 +60,7 @@ STORING = (WorkflowKind.ARCHIVE, WorkflowKind.PROMOTE)
 def start(
     service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion, *, again: bool = False
 ) -> Workflow:
-    """Begins to store a version's archive; gives the workflow that does so already, or did.
+    """Begins to store a version's archive; returns the workflow, also an earlier one.
 
     `again`: also when the last one failed.
     """

@@ -1,4 +1,4 @@
-"""Notes which version is a copy of which: once for each pair, with an event in both registries."""
+"""Records that a version is a copy of another: once for each pair, with an event in both registries."""
 
 from __future__ import annotations
 

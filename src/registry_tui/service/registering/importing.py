@@ -30,7 +30,7 @@ from registry_tui.service.tracking.server import client_of
 
 T = TypeVar("T")
 
-#: Called now and then in long work; raises when it has to end.
+#: Called regularly in long work; raises to end it.
 Look = Callable[[], object]
 #: The tag with the former stage of a version; stages have become aliases and tags in MLflow too.
 STAGE = "mlflow_stage"

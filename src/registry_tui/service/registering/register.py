@@ -234,7 +234,7 @@ def withdraw(service: Service, registry: RegistryPlace, model: RegisteredModel) 
     """Deletes a model that this request made, unless somebody registered a version of it meanwhile."""
     body = {"name": model.name, "key": mlflow_tags.WITHDRAW, "value": model.id}
     try:
-        # MLflow's handler looks the model up behind the store: Missing means that it was deleted.
+        # MLflow's handler looks the model up after the store call: Missing means that it was deleted.
         with suppress(Missing):
             service.mlflow.call("POST", "registered-models/set-tag", workspace=registry.workspace, json=body)
     except ServiceError as error:

@@ -38,7 +38,7 @@ class Source(Protocol):
     def copy(
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
-        """Copies files; returns how, for people, and the SHA-256 of those that passed through here."""
+        """Copies files; returns a description for people, and the SHA-256 of files that passed through here."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Stored:
         how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
         sums = archives.copy_files(files, self.place, target, advance=advance, check=check)
         require_sums(self, {**self.sums, **sums})
-        # Those that the store copied itself are compared when they are read back.
+        # Files that the store copied itself are compared when they are read back.
         return how, {**self.sums, **sums}
 
 

@@ -40,8 +40,7 @@ class RegistryPlace:
     ) -> Folder:
         """A version's archive, or all of a model's: in the environment's own store, or reached with the registry's key.
 
-        `looked` leaves out the look whether the own store is there. Raises WrongState, PartUnavailable,
-        StorageNotGranted.
+        `looked` skips the check that the own store is available. Raises WrongState, PartUnavailable, StorageNotGranted.
         """
         self._require_key()
         ids = model_id if version_id is None else f"{model_id}/{version_id}"
@@ -76,7 +75,7 @@ class RegistryPlace:
         require_there(own, self.environment_id)
 
     def require_store(self, service: Service) -> None:
-        """Raises PartUnavailable or WrongState when the environment's own store is not there now."""
+        """Raises PartUnavailable or WrongState when the environment's own store is not available now."""
         claimed_store(service, self.environment_id)
 
     def holds(self, service: Service, path: str) -> bool:

@@ -69,9 +69,9 @@ def revoke(service: Service, row: RegistryRow, actor: str) -> None:
 
 
 def adopt(service: Service) -> None:
-    """Gives environments from before their policies or mappings; machine users that had access keep it.
+    """Gives older environments their policies or mappings; machine users that had access keep it.
 
-    Policies that the store cannot take are reported, and hold up no other environment. Raises PartUnavailable.
+    Policies that the store cannot accept are reported, and block no other environment. Raises PartUnavailable.
     """
     with service.database.reading() as session:
         query = select(EnvironmentRow).where(EnvironmentRow.raz_enabled, EnvironmentRow.state == "ready")

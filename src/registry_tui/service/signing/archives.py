@@ -21,7 +21,7 @@ from registry_tui.service.signing import keys
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.bucket_files import Folder
 
-#: IDs that one query is about.
+#: IDs in one query.
 _AT_ONCE = 500
 
 
@@ -204,7 +204,7 @@ def _known(service: Service, version: Version) -> tuple[list[VersionSignatureRow
 
 @dataclass(frozen=True)
 class _Looked:
-    """A signature after a look: why it does not count, empty when it does; whether its key is trusted; its content."""
+    """A checked signature: why it does not count, empty when it does; whether its key is trusted; its content."""
 
     problem: str
     content: bytes = b""

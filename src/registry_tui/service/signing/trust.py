@@ -165,7 +165,7 @@ def _require(service: Service, principal: Principal, environment_id: str) -> Non
 
 
 def _publish(service: Service, environment: EnvironmentRow) -> None:
-    """Replicas ask the new trust store when they start the next time."""
+    """Replicas use the new trust store at their next start."""
     try:
         keys.publish(service, environment.id)
     except OSError as error:

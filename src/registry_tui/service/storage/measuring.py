@@ -97,7 +97,7 @@ def latest(service: Service, registry_id: str) -> Measuring | None:
 
 
 def begin(service: Service, place: RegistryPlace) -> Measuring:
-    """Measures in a thread of its own; one that measures this registry already is joined."""
+    """Measures in a thread of its own; joins a measurement of this registry that is already running."""
     measurements = service.kept.of(_Measurements)
     with measurements.guard:
         running = measurements.known.get(place.id)
@@ -143,7 +143,7 @@ def _fill(service: Service, place: RegistryPlace, database: sqlite3.Connection, 
     _list_versions(service, place, database)
     missed = "SELECT 1 FROM archives WHERE version_id NOT IN (SELECT version_id FROM versions) LIMIT 1"
     if database.execute(missed).fetchone():
-        # A version that is deleted while MLflow's pages are read moves another one past them: look again.
+        # A version that is deleted while MLflow's pages are read moves another one past them: read again.
         _list_versions(service, place, database)
     rows = ((model.name, model.id) for _, model in models.scan(service, place))
     database.executemany("INSERT OR REPLACE INTO models VALUES (?, ?)", rows)

@@ -175,7 +175,7 @@ def store_files(
 def _store_outside(
     file: StoredFile, chunks: Iterator[bytes], target: StoreFolder, advance: Advance, check: Check
 ) -> str:
-    """Stores a file in an environment's own store; a wrong number of bytes ends it before the object is there."""
+    """Stores a file in an environment's own store; with a wrong number of bytes no object is stored."""
     sha, size = hashlib.sha256(), 0
 
     def passing() -> Iterator[bytes]:
@@ -486,7 +486,7 @@ def _complete(target: Place, key: str, upload: str, parts: list[dict[str, Any]])
 
 
 def _abort_uploads(target: Folder) -> None:
-    """Throws away the parts that a killed copy left below a place."""
+    """Discards the parts that a killed copy left below a place."""
     if isinstance(target, StoreFolder):
         abort_outside(target.store, target.prefix)
         return
@@ -502,7 +502,7 @@ def _abort_uploads(target: Folder) -> None:
 
 
 def abort_outside(store: Bucket, folder: str) -> None:
-    """Throws away the parts that killed uploads left in a folder of an own store, which may not permit that."""
+    """Discards the parts that killed uploads left in a folder of an own store, which may not permit that."""
     try:
         store.abort_uploads(folder)
     except ServiceError as error:

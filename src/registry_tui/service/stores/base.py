@@ -66,7 +66,7 @@ def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 
 
 def changed_meanwhile(place: str) -> WrongState:
-    """The error for an object, by its address, that is not the one that was looked at any more."""
+    """The error for an object, by its address, that changed since it was read."""
     return WrongState(f"The object {place} changed meanwhile", action="Look at it again, then repeat")
 
 
@@ -110,10 +110,10 @@ class Bucket(Protocol):
         """The objects in a folder, and its subfolders that hold any; the content of those is not listed."""
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Deletes objects; those that do not exist are left out."""
+        """Deletes objects; missing ones are ignored."""
 
     def abort_uploads(self, folder: str) -> None:
-        """Throws away the parts that killed uploads left in a folder, where the store keeps them until somebody does.
+        """Discards the parts that killed uploads left in a folder, if the store keeps them.
 
         Call it only while nothing is being stored there.
         """
@@ -168,7 +168,7 @@ class SignsParts(Protocol):
         """Discards the parts of an upload; one that does not exist is ignored."""
 
     def abort_older(self, folder: str, before: datetime) -> int:
-        """Throws away uploads below a folder that were begun before a time; returns how many."""
+        """Discards uploads below a folder that were begun before a time; returns how many."""
 
 
 class Objects(Protocol):

@@ -130,7 +130,7 @@ def files_there(place: Folder, wanted: Iterable[str], *, check: Callable[[], Non
 
 
 def _asked_for(place: StoreFolder, path: str) -> StoredFile | None:
-    """A file, if it is there."""
+    """A file, or None if it does not exist."""
     try:
         found = place.store.head(place.key(path))
     except Missing:
@@ -179,7 +179,7 @@ def read_pieces(
 ) -> Iterator[bytes]:
     """A file's bytes in pieces, a few of which are read ahead; of the listed state, where its ETag is given.
 
-    Only those of a part, when its first byte and length are given.
+    `part`: only this range, as first byte and length.
 
     Raises ServiceError.
     """

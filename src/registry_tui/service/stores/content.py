@@ -23,7 +23,7 @@ from registry_tui.service.stores.bucket_files import (
     read_pieces,
 )
 
-#: Bytes that one file's reading keeps in memory.
+#: Bytes kept in memory while one file is read.
 CHUNK = MIB
 #: Folders hold at most this many entries; the object store lists 1000 a request.
 _MAX_ENTRIES = 100_000
@@ -86,7 +86,7 @@ def _open_outside(folder: StoreFolder, path: str, range_header: str | None) -> C
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int]:
-    """First byte and length that a `Range` header asks of a file (RFC 9110, 14.2).
+    """First byte and length of a `Range` header for a file (RFC 9110, 14.2).
 
     The whole file when the header names no single range. Raises RangeNotSatisfiable.
     """

@@ -36,7 +36,7 @@ from registry_tui.service.stores.probing import try_verbs
 
 #: Below the directory: files that are being written. Not objects.
 _UNFINISHED = ".registry-tui-unfinished"
-#: Seconds after which nobody writes on a file there any more: a process that was killed left it.
+#: Seconds after which an unfinished file is abandoned: left by a process that was killed.
 _ABANDONED = 86_400.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -46,7 +46,7 @@ _TRIES = 10
 
 
 def open_directory(address: DirectoryAddress) -> Directory:
-    """A directory, not looked at yet."""
+    """A directory, not accessed yet."""
     return Directory(Path(address.path))
 
 

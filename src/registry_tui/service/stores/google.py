@@ -74,7 +74,7 @@ def open_google(address: GoogleAddress, credentials: GoogleCredentials) -> Googl
     session = AuthorizedSession(signing_in)
     if address.ca_bundle:
         session.verify = address.ca_bundle
-    # Named, so that the library looks for no project in the service's environment.
+    # Named, so that the library does not look for a project in the service's environment.
     client = Client(
         project="registry-tui",
         credentials=signing_in,
@@ -215,7 +215,7 @@ class GoogleBucket:
         return self.endpoint
 
     def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
-        # Each part is an object of its own until they are composed: only the XML API knows uploads in parts.
+        # Each part is an object of its own until they are composed: only the XML API supports uploads in parts.
         upload = token_hex(16)
         urls = []
         for number in range(1, parts + 1):
@@ -290,7 +290,7 @@ class GoogleBucket:
                 return
 
     def _keeps_what_is_deleted(self) -> Iterator[StoreProblem]:
-        """Settings of the bucket by which deleting frees no room. Not every account may look at them."""
+        """Settings of the bucket by which deleting frees no space. Not every account may read them."""
         bucket = self.client.bucket(self.bucket)
         try:
             bucket.reload(timeout=_SECONDS, retry=_RETRY)

@@ -92,7 +92,7 @@ def _session(credentials: S3Credentials, newest: Callable[[], AccessKey] | None)
         for name, (config, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
     }
     if credentials.profile:
-        # A profile that is set in this way goes before keys in environment variables.
+        # A profile that is set in this way takes precedence over keys in environment variables.
         return botocore.session.Session(session_vars=plain, profile=credentials.profile)
     for file in ("config_file", "credentials_file"):
         plain[file] = (None, None, os.devnull, None)

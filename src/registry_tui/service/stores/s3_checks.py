@@ -54,7 +54,7 @@ def wrong_region(client: S3Client, bucket: str) -> Sequence[StoreProblem]:
 
 
 def keeps_what_is_deleted(client: S3Client, bucket: str) -> Iterator[StoreProblem]:
-    """Settings of the bucket by which deleting frees no room. Not every store or key may look at them."""
+    """Settings of the bucket by which deleting frees no space. Not every store or key may read them."""
     try:
         if client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
             yield StoreProblem(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: The bucket that probes of the store itself use.
 PROBE_BUCKET = "registry-tui-probe"
 _POLICY = "storage"
-#: Objects that one DeleteObjects request takes (S3 API).
+#: Most objects of one DeleteObjects request (S3 API).
 _DELETE_BATCH = 1000
 
 
@@ -72,7 +72,7 @@ class ObjectStore:
     def __init__(self, ports: Ports, secrets: Secrets) -> None:
         self._endpoint = ports.s3_endpoint
         self._secrets = secrets
-        #: Keys of machine users that were replaced, with those that came after them.
+        #: Replaced keys of machine users, with their successors.
         self._successors: dict[AccessKey, AccessKey] = {}
         self._clients: dict[tuple[str, AccessKey], Any] = {}
         self._guard = threading.Lock()
@@ -117,7 +117,7 @@ class ObjectStore:
         return Usage.of(self.listing(bucket, prefix))
 
     def holds(self, bucket: str, key: str) -> bool:
-        """Whether an object is there."""
+        """Whether an object exists."""
         found = False
         with _translated(f"s3://{bucket}/{key}", ("404", "NoSuchKey", "NoSuchBucket")):
             self.s3().head_object(Bucket=bucket, Key=key)
@@ -125,7 +125,7 @@ class ObjectStore:
         return found
 
     def listing(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
-        """Every object below a prefix, by key, a page of a thousand in memory; none of a bucket that is not there."""
+        """Every object below a prefix, by key, a page of a thousand in memory; none for a missing bucket."""
         with _translated(f"s3://{bucket}/{prefix}", ("NoSuchBucket",)):
             for page in self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
@@ -255,9 +255,9 @@ class ObjectStore:
 
 @contextmanager
 def _translated(what: str, fine: tuple[str, ...] = (), registry: str = "") -> Iterator[None]:
-    """Turns boto3's errors into service errors; codes that are `fine` pass in silence.
+    """Turns boto3's errors into service errors; codes in `fine` are ignored.
 
-    `registry` is the one whose machine user asks; without it the administrator does.
+    `registry` is the one whose machine user makes the request; without it, it is the administrator's.
     """
     try:
         yield

@@ -82,7 +82,7 @@ def address_of(folder: StoreFolder, path: str, seconds: int, *, elsewhere: bool)
 
 
 def abort_abandoned(service: Service, now: datetime | None = None) -> int:
-    """Throws away uploads of artifacts that were begun more than a day ago; returns how many."""
+    """Discards uploads of artifacts that were begun more than a day ago; returns how many."""
     before = (now or datetime.now(UTC)) - _ABANDONED
     with service.database.reading() as session:
         environments = [(row.id, row.bucket) for row in session.scalars(select(EnvironmentRow))]

@@ -1,4 +1,4 @@
-"""Folders of artifacts, wherever they are: in the object store here, or behind an attached server's REST API."""
+"""Folders of artifacts: in the object store here, or behind an attached server's REST API."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class RemoteFolder:
     def _listed(self, path: str) -> tuple[list[Artifact], bool]:
         """The entries of a folder by their whole path, and whether these are all.
 
-        Those that are not directly in it, or that no folder can hold, are left out.
+        Entries that are not directly in it, or have impossible paths, are left out.
         """
         address, name = self.lists
         params: dict[str, Any] = {**self.params, name: path}
@@ -169,7 +169,7 @@ class RemoteFolder:
         return found, whole
 
     def _chunks(self, path: str, start: int, length: int) -> Iterator[bytes]:
-        """The bytes of a part of a file, behind an empty piece that comes once the server begins to send.
+        """Yields the bytes of a part of a file, after an empty piece once the server begins to send.
 
         Raises PartUnavailable when there are fewer than the server has listed, OddAnswer for another part.
         """

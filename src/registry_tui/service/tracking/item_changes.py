@@ -30,10 +30,10 @@ def enter_to_change(service: Service, principal: Principal, project: str, action
 def change_each(
     service: Service, principal: Principal, action: str, resource: Resource, ids: Iterable[str], change: Change
 ) -> ItemChanges:
-    """Changes each item once, with an event of its own; one that fails does not keep the others from changing.
+    """Changes each item once, with an event of its own; a failed one does not prevent the others.
 
-    `resource` names the kind of item, and the registry that its events belong to.
-    Raises PartUnavailable when nothing was changed before, so that the whole request can be sent again.
+    `resource` names the kind of item, and the registry that its events belong to. Raises PartUnavailable when nothing
+    was changed before, so that the whole request can be sent again.
     """
     done: list[ItemChange] = []
     for id_ in dict.fromkeys(ids):

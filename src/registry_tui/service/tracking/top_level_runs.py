@@ -17,12 +17,12 @@ from registry_tui.service.tracking.server import server_of
 #: The tag that names a nested run's parent (`mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID`).
 #: How a token of the second part begins; the rest is MLflow's, behind the number of pages before.
 _SECOND = "nested:"
-#: Pages of nested runs, and runs in each, that are looked at for such whose parent is not there.
+#: Pages of nested runs, and runs in each, that are searched for those without their parent.
 _PAGES, _RUNS = 5, 200
 
 
 def top_level_runs(service: Service, principal: Principal, project: str, request: RunSearch) -> Page[Run]:
-    """One page. A parent is not there when it is deleted or the filter leaves it out. Raises as `search_runs`."""
+    """One page. A parent is missing when it is deleted or the filter leaves it out. Raises as `search_runs`."""
     token = request.page_token or ""
     if not server_of(service, enter_project(service, principal, project)).abilities.null_filters:
         return _looked_at(service, principal, project, request)

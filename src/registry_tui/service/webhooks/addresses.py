@@ -35,7 +35,7 @@ class Target:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     def at(self, address: Address) -> str:
-        """The URL that leads to an address, without another look at its name."""
+        """The URL of an address, without another lookup of its name."""
         host = f"[{address}]" if address.version == 6 else str(address)
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
@@ -68,7 +68,7 @@ def target_of(url: str, settings: Settings) -> Target:
 
 
 def resolve(target: Target, settings: Settings) -> list[Address]:
-    """The addresses to connect to, each of which was looked at. Raises InvalidInput, PartUnavailable without any."""
+    """The addresses to connect to, each of them checked. Raises InvalidInput, PartUnavailable without any."""
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

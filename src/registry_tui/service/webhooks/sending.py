@@ -51,7 +51,7 @@ def text_of(payload: Mapping[str, object]) -> str:
 
 def signed(secrets: Sequence[str], message: str, at: datetime, body: str) -> dict[str, str]:
     """The headers of a message, signed with each of the secrets."""
-    # Loaded with the first message: it brings a client of its own.
+    # Imported with the first message: it brings a client of its own.
     from standardwebhooks.webhooks import Webhook
 
     signatures = [Webhook(each).sign(message, at, body) for each in secrets]

@@ -38,7 +38,7 @@ from registry_tui.service.webhooks import addresses, deliveries, rights
 
 #: How long messages are also signed with the previous secret.
 OVERLAP = timedelta(hours=24)
-#: Deliveries that one request sends again.
+#: Most deliveries that one request sends again.
 _AT_ONCE = 10_000
 
 
@@ -331,7 +331,7 @@ def _changing(
 
 
 def _find(session: Session, principal: Principal, webhook: str) -> WebhookRow:
-    """Of those that are the principal's. Raises Missing, InvalidInput, NotPermitted."""
+    """Finds one of the principal's webhooks. Raises Missing, InvalidInput, NotPermitted."""
     environment, _, name = webhook.rpartition("/")
     query = select(WebhookRow).options(joinedload(WebhookRow.environment)).join(EnvironmentRow)
     query = query.where(or_(WebhookRow.id == webhook, WebhookRow.name == name))

@@ -259,7 +259,7 @@ def _give_up(context: StepContext, reason: str) -> None:
 
 
 def _is_stored(context: StepContext) -> bool:
-    """Whether the version is READY now: a workflow may have been started from an older look. Raises Missing."""
+    """Whether the version is READY now: a workflow may have been started from an older state. Raises Missing."""
     return bool(_version(context).get("status") == VersionStatus.READY)
 
 
@@ -282,7 +282,7 @@ def _files(context: StepContext) -> list[StoredFile]:
 
 
 def _archive(context: StepContext) -> bucket_files.Folder:
-    """Where the archive goes: the environment's own store, or a place that the registry's own key reaches."""
+    """The place of the archive: in the environment's own store, or one that the registry's own key reaches."""
     registry = enter_registry(context.service, context.arguments["registry_id"])
     return registry.archive(context.service, context.arguments["model_id"], context.arguments["version_id"])
 

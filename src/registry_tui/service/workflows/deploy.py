@@ -43,7 +43,7 @@ from registry_tui.service.workflows.shared import SETTLE
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between looks at replicas that start.
+#: Seconds between checks of starting replicas.
 _LOOK_EVERY = 0.2
 
 
@@ -289,7 +289,7 @@ def _require_hope(backends: Backends, process: ReplicaProcess) -> None:
 
 
 def _check(context: StepContext) -> None:
-    """Asks one new replica for a prediction on the model's own example, which may need more than loading did."""
+    """Requests a prediction of one new replica on the model's own example, which may need more than loading did."""
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     folder = _model(context, row, revision) / "files"

@@ -107,7 +107,7 @@ def _restore(context: StepContext) -> Mapping[str, Any] | None:
 
 
 def _has_models(context: StepContext, row: RegistryRow) -> bool:
-    """Whether the MLflow workspace is still there: its removal may have been cut off before that was noted."""
+    """Whether the MLflow workspace still exists: its removal may have been interrupted before that was noted."""
     try:
         context.service.mlflow.call("GET", f"/api/3.0/mlflow/workspaces/{segment(row.mlflow_workspace)}")
     except Missing:
@@ -135,7 +135,7 @@ def _remove_archives(context: StepContext) -> None:
 
 
 def _remove_user(context: StepContext) -> Mapping[str, Any]:
-    """Before the archives, so that a registration that is still under way cannot store any more."""
+    """Before the archives, so that a registration under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
         # An outside Ranger's policies for a deleted user have no effect.
@@ -157,7 +157,7 @@ def _remove_row(context: StepContext) -> None:
 
 
 def _end(context: StepContext) -> None:
-    """A registry whose removal had begun cannot be used any more; one whose removal had not is as before."""
+    """A registry whose removal has begun cannot be used any more; otherwise it is as before."""
     row = registries.load(context.service, context.resource.id)
     if row is None or row.workflow_id != context.workflow_id:
         return

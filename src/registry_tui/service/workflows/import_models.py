@@ -31,7 +31,7 @@ from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, attached_place
 from registry_tui.service.tracking.server import client_of
 
-#: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
+#: Seconds between two checks of the archives, and those after which an import that blocks others ends.
 _LOOK, _ALONE = 0.5, 120.0
 #: Errors of one model or version alone; all others fail the workflow, which can be retried.
 _OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer, importing.Unreadable)
@@ -68,7 +68,7 @@ class _Import:
         self.advance()
 
     def advance(self) -> None:
-        """Shows how many versions were looked at."""
+        """Reports how many versions were processed."""
         done = self.brought + self.before + self.skipped
         self.context.progress(Progress(files_done=min(done, self.total), files_total=self.total))
 
@@ -226,7 +226,7 @@ def _begin_again(work: _Import, model: RegisteredModel, version: Mapping[str, An
 
 
 def _store(work: _Import, model: RegisteredModel, version: Mapping[str, Any]) -> None:
-    """Begins to store a version's archive, unless a workflow does so."""
+    """Begins to store a version's archive, unless a workflow already does."""
     archiving.start(work.context.service, work.context.principal, work.registry, versions.to_version(model, version))
     work.waiting.append((model.name, int(version["version"])))
 

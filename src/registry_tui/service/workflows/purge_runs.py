@@ -21,7 +21,7 @@ _BATCH = 50
 
 
 def _remove(context: StepContext) -> Mapping[str, Any]:
-    """Each run's bytes go before its row, so that a run whose purge broke off is found again."""
+    """Each run's bytes are deleted before its row, so that a run whose purge was interrupted is found again."""
     run_ids = list(context.arguments["run_ids"])
     routes = _routes(context)
     bytes_, removed = int(context.state.get("bytes", 0)), 0

@@ -33,7 +33,7 @@ def _remove(context: StepContext) -> None:
             served.deleted(session, context.resource.id, context.principal.name)
     gateway_link.publish(service)
     shutil.rmtree(service.home.serving / "deployments" / context.resource.id, ignore_errors=True)
-    # Requests that waited while it was withdrawn come behind, and go with the next cleaning up.
+    # Requests that waited while it was withdrawn are written later, and removed by the next cleanup.
     shutil.rmtree(service.home.request_logs / context.resource.id, ignore_errors=True)
     shared_files.drop_unused(service)
 

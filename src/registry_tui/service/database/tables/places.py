@@ -178,7 +178,7 @@ class AttachedServerRow(Base):
 class ProjectRow(Base):
     """`state` is `creating`, `ready` or `deleting`; only `ready` projects are shown.
 
-    A row in another state is work that failed or was cut off between two systems: the service takes it away again.
+    A row in another state is work that failed or was interrupted between two systems: the service removes it.
     """
 
     __tablename__ = "projects"

@@ -46,7 +46,7 @@ class ApprovalRow(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"), index=True)
-    #: The registry where it is decided: that which the version is to be promoted to. None: its own.
+    #: The registry where it is decided: the target of the promotion. None: its own.
     target_id: Mapped[str | None]
     model_id: Mapped[str] = mapped_column(index=True)
     model_name: Mapped[str]

@@ -113,7 +113,7 @@ def roll_back(
     deployment: str,
     revision: Annotated[int | None, Query(ge=1, description="Default: the one that served before")] = None,
 ) -> Accepted[Deployment]:
-    """Goes back to an earlier revision."""
+    """Rolls back to an earlier revision."""
     return deployments.roll_back(service, principal, deployment, revision)
 
 

@@ -61,7 +61,7 @@ def verify_events(
     principal: Acting,
     after: Annotated[int, Query(ge=0, lt=1 << 63, description="The event behind which to begin")] = 0,
 ) -> ChainCheck:
-    """Looks whether the next 5,000 events are as they were recorded, by their hash chain."""
+    """Verifies by their hash chain that the next 5,000 events are unchanged."""
     return event_chain.verify_events(service, principal, after)
 
 

@@ -71,7 +71,7 @@ def file(service: ServiceIn, principal: Acting, project: str, path: str) -> Resp
 async def store(
     request: Request, service: ServiceIn, principal: Acting, project: str, path: str, size: int | None = None
 ) -> Response:
-    """Stores a file; nothing is stored of one whose body breaks off."""
+    """Stores a file; nothing is stored if the body breaks off."""
     chunks = request.stream()
     try:
         first = await _first(chunks, _WHOLE)
@@ -134,7 +134,7 @@ def complete(service: ServiceIn, principal: Acting, project: str, path: str, upl
 
 @router.delete("/{project}/uploads", status_code=204)
 def abort(service: ServiceIn, principal: Acting, project: str, path: str, upload: str) -> None:
-    """Throws away the parts of an upload."""
+    """Discards the parts of an upload."""
     artifact_uploads.abort(service, principal, project, path, upload)
 
 

@@ -97,7 +97,7 @@ def get_ranger_service(service: ServiceIn, principal: Acting, ranger_service: st
 def list_policies_of_service(
     service: ServiceIn, principal: Acting, ranger_service: str, request: Request, wanted: WantedPolicies
 ) -> list[RangerPolicy]:
-    """The policies of a service, all or those that a filter of Ranger's finds."""
+    """The policies of a service, all or those that match Ranger's filters."""
     found = ranger.list_policies(service, principal, ranger_service)
     return finding.policies(found, wanted, request.query_params)
 
@@ -132,7 +132,7 @@ def list_ranger_policies(
     wanted: WantedPolicies,
     service_name: ServiceNameQuery = None,
 ) -> list[RangerPolicy]:
-    """The policies of all services, or of one, all or those that a filter of Ranger's finds."""
+    """The policies of all services, or of one, all or those that match Ranger's filters."""
     found = ranger.list_policies(service, principal, service_name)
     return finding.policies(found, wanted, request.query_params)
 

@@ -35,7 +35,7 @@ Wanted = Annotated[RoleFilter, Query()]
 
 @router.get(_API)
 def list_ranger_roles(service: ServiceIn, principal: Acting, request: Request, wanted: Wanted) -> list[RangerRole]:
-    """The roles that policies can name, all or those that a filter of Ranger's finds."""
+    """The roles that policies can name, all or those that match Ranger's filters."""
     found = roles.list_roles(service, principal)
     return finding.roles(found, wanted, request.query_params)
 

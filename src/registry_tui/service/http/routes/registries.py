@@ -109,13 +109,13 @@ def revoke_storage_access(service: ServiceIn, principal: Acting, registry: str) 
 
 @router.put("/registries/{registry}/store-key")
 def give_store_key(service: ServiceIn, principal: Acting, registry: str, request: StoreKeyGive) -> ModelRegistry:
-    """Has the registry reach the store that its environment brought along with a key of its own, tried first."""
+    """Has the registry reach its environment's own store with a key of its own, tried first."""
     return given_keys.give_key(service, principal, registry, request)
 
 
 @router.delete("/registries/{registry}/store-key")
 def forget_store_key(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
-    """Has the registry not use that key any more."""
+    """Has the registry stop using that key."""
     return given_keys.forget_key(service, principal, registry)
 
 

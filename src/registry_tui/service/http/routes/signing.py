@@ -33,5 +33,5 @@ def rotate_signing_key(service: ServiceIn, principal: Acting, environment: str) 
 
 @router.delete(f"{_KEYS}/{{key}}", status_code=204)
 def remove_signing_key(service: ServiceIn, principal: Acting, environment: str, key: str) -> None:
-    """Trusts a key no more, by name or fingerprint; for the environment's administrators."""
+    """Removes trust in a key, by name or fingerprint; for the environment's administrators."""
     trust.remove_key(service, principal, environment, key)

@@ -47,7 +47,7 @@ class Health(Schema):
 
 @router.get("/health")
 async def health(request: Request) -> Health:
-    """Whether the service is up; asks no other part."""
+    """Whether the service is up; contacts no other part."""
     background: Background = request.app.state.background
     failure = background.failure
     return Health(

@@ -1,4 +1,4 @@
-"""A hash chain over the events; those that are there are put into it as they stand."""
+"""A hash chain over the events; existing ones are included as they are."""
 
 import sqlalchemy as sa
 from alembic import op

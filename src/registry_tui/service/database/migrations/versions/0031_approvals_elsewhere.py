@@ -1,4 +1,4 @@
-"""Approvals that are decided where a version is to be promoted to."""
+"""Approvals that are decided in the registry to which a version is promoted."""
 
 import sqlalchemy as sa
 from alembic import op
