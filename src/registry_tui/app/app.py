@@ -1,4 +1,4 @@
-"""The terminal program: it holds client, history and health. Only Textual is imported before the first paint."""
+"""The terminal program, with client, history and health. Only Textual is imported before the first paint."""
 
 from __future__ import annotations
 

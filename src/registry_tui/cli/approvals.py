@@ -1,4 +1,4 @@
-"""`approvals`: questions whether a version may go on; and `models stage`, `models stages`, `models wait-approved`."""
+"""`approvals`: requests to approve versions; and `models stage`, `models stages`, `models wait-approved`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The exceptions of the client.
 
 RegistryError
- ├─ InvalidName          a name that no address can hold; nothing was sent
- ├─ ServiceUnavailable   no answer: not running, starting, too slow
+ ├─ InvalidName          a name that cannot be part of a URL; nothing was sent
+ ├─ ServiceUnavailable   no response: not running, starting, too slow
  │   └─ UntrustedCertificate   it may be another service; nothing was sent
  └─ ServiceProblem       the service's own problem details (RFC 9457)
      ├─ WrongInput       400, 413, 422

@@ -20,7 +20,7 @@ NOT_LOADED_HERE = "not loaded; close this and open it again"
 
 
 def loading(words: str = LOADING) -> Content:
-    """The words as they are written in a panel."""
+    """The words in the style of a panel."""
     return Content.assemble((words, "$foreground-muted"))
 
 

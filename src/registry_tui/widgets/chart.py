@@ -123,7 +123,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self._tell_zoom()
 
     def show_detail(self, low: float, high: float, series: Sequence[Series]) -> None:
-        """Finer points of the same series from `low` to `high`, drawn while no more than that part is shown."""
+        """Finer points of the same series from `low` to `high`, drawn while the visible part is within these bounds."""
         self._detail = (low, high, tuple(series))
         self._redraw()
 
@@ -216,7 +216,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self._redraw()
 
     def watch_cursor(self) -> None:
-        self._strips = None  # the lines stay as they are
+        self._strips = None  # the lines stay unchanged
         self.refresh()
 
     def watch_smoothing(self) -> None:

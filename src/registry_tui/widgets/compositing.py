@@ -29,7 +29,7 @@ class _Covered:
             self._spans[y] = [*apart, (first, last)]
 
     def hides(self, part: Region) -> bool:
-        """Whether all of a part is drawn already. Spans that touch are one, so one span has to hold a line of it."""
+        """Whether a part is fully drawn already. Adjacent spans are merged, so a line of it must be within one span."""
         first, last = part.column_span
         return all(
             any(start <= first and last <= end for start, end in self._spans.get(y, ())) for y in part.line_range

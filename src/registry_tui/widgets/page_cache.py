@@ -73,7 +73,7 @@ class _Walk(Generic[Row]):
         return self.starts[-1] if self.end is None else self.end
 
     def page_of(self, index: int) -> int:
-        """The page that holds a row, or the frontier."""
+        """The page that contains a row, or the frontier."""
         return bisect_right(self.starts, index) - 1
 
     def row(self, index: int) -> Row | None:

@@ -275,7 +275,7 @@ def ticks(low: float, high: float, count: int, *, log: bool = False) -> list[flo
     step = _nice((high - low) / max(count, 1))
     start = math.ceil(low / step - 1e-9)
     end = math.floor(high / step + 1e-9)
-    # Far from 0 a double does not hold such small steps: some would fall together, or outside.
+    # Far from 0 a double cannot represent such small steps: some would coincide, or be outside.
     margin = (high - low) * 1e-9
     places = dict.fromkeys(number * step for number in range(start, end + 1))
     return [place for place in places if low - margin <= place <= high + margin]

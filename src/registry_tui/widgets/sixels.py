@@ -41,7 +41,7 @@ class Part:
 
 
 class Sixels:
-    """The images in view, and the parts of them that have to be drawn."""
+    """The images in view, and their parts that must be drawn."""
 
     def __init__(self) -> None:
         self._images: dict[int, TerminalImage] = {}

@@ -227,7 +227,7 @@ class TreeCache(Generic[Row]):
             inserted += each.below.height
 
     def _below(self, index: int) -> tuple[TreeCache[Row], int] | None:
-        """The inserted list that holds a display index, and the index in it."""
+        """The inserted list that contains a display index, and the index in it."""
         for start, each in self._spans():
             if index < start:
                 return None
@@ -250,7 +250,7 @@ class TreeCache(Generic[Row]):
         return own + sum(each.below.height for each in self._open if each.index < own)
 
     def _locate(self, index: int) -> tuple[TreeCache[Row], int]:
-        """The tree whose own list holds a display index, and the index in that list."""
+        """The tree whose own list contains a display index, and the index in that list."""
         cache, at = self, index
         while (inside := cache._below(at)) is not None:
             cache, at = inside

@@ -1,4 +1,4 @@
-"""The members of Ranger's roles, in words, added and taken out."""
+"""The members of Ranger's roles, in words; adding and removing them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Breadcrumbs(Widget):
     """Where you are. A click on a part goes there."""
 
     crumbs: reactive[tuple[Crumb, ...]] = reactive(())
-    #: The keys of the command box and of help, as they are shown.
+    #: The keys of the command box and of help, as displayed.
     keys: reactive[tuple[str, str]] = reactive((":", "?"))
 
     class Chosen(Message):
@@ -147,8 +147,8 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        # Actions, or a message, go before the user's name and before the names of parts that are well.
-        # A message goes before everything: it is gone in a moment.
+        # Actions, or a message, take precedence over the user's name and the names of healthy parts. A message takes
+        # precedence over everything: it disappears in a moment.
         wanted = self._keys_length() if self.message is None else cell_len(safe(self.message[0])) + 2
         right = self._right(width)
         if wanted > width - right.cell_length - 2:

@@ -101,7 +101,7 @@ def send(
         show_outcome(screen, verb, noun, changes)
         then(changes)
 
-    # Runs may have the same name, and so would the changes of two of them.
+    # Two runs may have the same name, and their changes would then have the same words.
     of = listed(names) if len(items) > 1 else f"{listed(names)} ({items[0][0][:8]})"
     screen.change(f"{verb} {counted(len(names), noun)} {of}", ask, answered)
 

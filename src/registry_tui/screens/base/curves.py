@@ -141,7 +141,7 @@ class CurveScreen(FrameScreen):
             names.highlighted = next((place for place, option in enumerate(options) if option.id == at), 0)
 
     def follow(self, statuses: Iterable[str]) -> None:
-        """Asks again in a while when one of the runs still logs."""
+        """Reloads after a while if one of the runs still logs."""
         if not self._following and {"RUNNING", "SCHEDULED"} & set(statuses):
             self._following = True
             self.set_timer(max(WHILE_RUNNING, REST * self._took), self._look_again, name="look-again")

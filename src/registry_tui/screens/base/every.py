@@ -22,7 +22,7 @@ LONGEST = 30.0
 
 
 class Asker(Protocol):
-    """A place that asks the service; every `FrameScreen` is one."""
+    """A place that sends requests; every `FrameScreen` is one."""
 
     @property
     def program(self) -> Program: ...

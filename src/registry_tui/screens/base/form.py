@@ -119,7 +119,7 @@ class Form(Dialog[Result]):
 
     TITLE_TEXT = ""
     OK = "OK"
-    #: The work that goes on when the form is left while it sends.
+    #: The name of the work that continues when the form is left while it sends.
     WORK = "The request"
     #: How the user learns the outcome.
     AFTERWARDS = "a message says how it ends"

@@ -35,7 +35,7 @@ CURSORS = "cursors"
 
 
 def _name(widget: Widget) -> str:
-    """A list's name among those of its page: panes of the same kind have lists of the same ID."""
+    """A list's name, unique in its page: panes of the same kind have lists with the same ID."""
     # Only here, because the first page shows no tabs and is painted without them.
     from textual.widgets import TabPane
 
@@ -63,7 +63,7 @@ class Loading(Working):
     #: Whether the page's object was there once, and whether the last request for it failed.
     _found = False
     _not_had = False
-    #: Whether it is shown as it was when it was left.
+    #: Whether it is shown in the state in which it was left.
     _recalled = False
 
     @property

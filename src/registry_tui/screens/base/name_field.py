@@ -82,7 +82,7 @@ class NameField(Input):
     ]
 
     def __init__(self, value: str = "", *, find: Find, must_exist: bool = False, **options: Any) -> None:
-        """`must_exist`: only names from the list are useful, so that the best match is chosen by itself."""
+        """`must_exist`: only listed names are valid, so the best match is chosen automatically."""
         super().__init__(value, compact=True, **options)
         self.choices = NameList(self)
         self._find, self._must_exist = find, must_exist
@@ -175,7 +175,7 @@ class NameField(Input):
             self._offer([])
 
     def means(self, best: Choice, typed: str) -> bool:
-        """Whether the best match is chosen by itself."""
+        """Whether the best match is chosen automatically."""
         return self._must_exist and best.name != typed
 
     def _choose_waited(self) -> None:

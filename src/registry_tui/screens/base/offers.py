@@ -39,7 +39,7 @@ class Offer:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """Identifies the line, also in the list that is made after the next key."""
+        """Identifies the line, also in the list built after the next key."""
         if self.place is not None:
             return (self.place.kind, *(sorted(self.place.args.values()) or [self.name]))
         return ("action", self.action) if self.action else ("line", self.line)
@@ -111,7 +111,7 @@ def understood(typed: str) -> Typed:
 
 
 def _target(command: Command) -> str:
-    """The kind of thing that a command goes to."""
+    """The kind of object that a command goes to."""
     return command.arguments[-1].strip("[]")
 
 

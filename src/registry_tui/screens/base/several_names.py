@@ -1,4 +1,4 @@
-"""A row of a form that takes several names: each goes into a list below the field, from which it can be taken out."""
+"""A row of a form that takes several names: each is added to a list below the field, and can be removed there."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Names(Vertical):
     """Enter adds the typed or chosen name; the text still in the field is `left_over`."""
 
     class Changed(Message):
-        """Names were added or taken out."""
+        """Names were added or removed."""
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class TableList(Widget):
     SORT_COLUMNS: ClassVar[int] = 1
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        """A function that fetches pages of the list as it is filtered and ordered now."""
+        """A function that fetches pages of the list with the current filters and order."""
         raise NotImplementedError
 
     def restart(self) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def tags_text(tags: Mapping[str, str]) -> str:
-    """Tags as they are typed: key=value, with commas between."""
+    """Tags in typed form: key=value, with commas between."""
     return ", ".join(f"{key}={value}" for key, value in sorted(tags.items()))
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 #: The tag that names a nested run's parent. Pages of nested runs that are read to find the parents.
 PARENT_PAGES = 10
-#: Parents in such a page that are excluded from the next request, and in all requests.
+#: Maximum parents in such a page to exclude from the next request, and in all requests together.
 FEW_PARENTS, MANY_LEFT_OUT = 3, 12
 #: Terminals narrower than this explain the sign of models in the help only.
 LEGEND_FROM = 100
