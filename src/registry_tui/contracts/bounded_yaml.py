@@ -20,7 +20,7 @@ class InvalidYaml(ValueError):
 
 
 def load(data: bytes) -> Any:
-    """The value of a UTF-8 document; None of an empty one. Raises InvalidYaml."""
+    """The value of a UTF-8 document; None for an empty one. Raises InvalidYaml."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Percent-encoding, undone as often as somebody on the way might undo it."""
+"""Percent-encoding, decoded as often as any proxy on the way might decode it."""
 
 from __future__ import annotations
 

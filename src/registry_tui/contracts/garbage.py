@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: New objects after which Python looks for garbage among them, at most some megabytes.
+#: New objects after which Python collects garbage among them, at most some megabytes.
 THRESHOLD = 20_000
 
 

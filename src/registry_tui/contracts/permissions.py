@@ -1,4 +1,4 @@
-"""Who may do what: one table, which the service decides by and from which the documents and tests are made.
+"""Permissions: one table, by which the service decides, and from which the documents and tests are made.
 
 The administrator, who owns the installation, may do everything; the table lists everybody else's permissions.
 """

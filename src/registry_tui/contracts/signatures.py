@@ -68,7 +68,7 @@ class Signed:
 
 def new_private_key() -> str:
     """A new private key for ECDSA over P-256, as PEM."""
-    # As said above.
+    # As above.
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -91,7 +91,7 @@ def public_key_of(private_key: str) -> str:
 
 
 def clean_public_key(public_key: str) -> str:
-    """A public key as PEM, written in the one way that its fingerprint is made of. Raises SignatureProblem."""
+    """A public key as PEM, in the canonical form for its fingerprint. Raises SignatureProblem."""
     return _pem(_loaded(public_key))
 
 

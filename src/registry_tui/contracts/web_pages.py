@@ -58,8 +58,8 @@ def is_simple(content_type: str) -> bool:
 def _is_here(host: str, hosts: Collection[str]) -> bool:
     """Whether a `Host` header names this machine. Browsers resolve names below localhost without a name server.
 
-    Of other names only this machine's own and `hosts` do, also of those without a dot: in a network where names are
-    given out, a page can have one.
+    Of other names only this machine's own and `hosts` do, also of those without a dot: in a network that assigns names,
+    a page can have one.
     """
     name = _name(host)
     if name is None:

@@ -302,7 +302,7 @@ async def _wait_until_ready(client: RegistryClient, registry: str, version: Mode
 
 
 async def _ensure_deployment(client: RegistryClient, plan: DemoProject, project: Project, tell: Tell) -> None:
-    """Serves the project's first model, which its calls need no key for: a demo is to be tried at once."""
+    """Serves the project's first model, callable without a key: a demo should work at once."""
     if plan.deployment is None:
         return
     tell(Progress(f"deploying {plan.deployment}", lasting=False))

@@ -39,7 +39,7 @@ logger = logging.getLogger("registry_tui.gateway")
 LOOK_EVERY = 5.0
 #: Seconds that requests in progress get after SIGTERM.
 GRACE = 20.0
-#: Seconds in which kept-alive connections are let go.
+#: Seconds for closing kept-alive connections.
 LET_GO = 2.0
 
 

@@ -293,7 +293,7 @@ class Gateway:
             try:
                 answered = await self._ask(route, method, path, body, headers, affinity)
             except NoReplica:
-                # The replicas may have been replaced while this call was on its way.
+                # The replicas may have been replaced during this call.
                 newer = {each.id: each for each in self.routes.current().deployments}.get(route.id)
                 if newer is None or newer.replicas == route.replicas:
                     raise
@@ -377,7 +377,7 @@ class Gateway:
         return web.Response(status=204)
 
     async def forget_gone(self) -> None:
-        """Closes connections and forgets counts of deployments that the routes no longer name."""
+        """Closes connections to, and drops counts of, deployments that the routes no longer name."""
         deployments = self.routes.current().deployments
         canaries = [route.canary for route in deployments if route.canary is not None]
         self.counts.keep_only((route.id for route in deployments), (canary.id for canary in canaries))

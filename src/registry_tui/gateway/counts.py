@@ -67,12 +67,12 @@ class Counts:
         self._changed = True
 
     def used(self, key: str) -> None:
-        """An API key let a call in."""
+        """Notes that an API key was used for a call."""
         self.key_uses[key] = time.time()
         self._changed = True
 
     def keep_only(self, deployments: Iterable[str], canaries: Iterable[str]) -> None:
-        """Forgets the counts of deployments that are gone, and of canaries that have ended."""
+        """Drops the counts of deployments that are gone, and of canaries that have ended."""
         known = set(deployments)
         for id_ in self.deployments.keys() - known:
             del self.deployments[id_]

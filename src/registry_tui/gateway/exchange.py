@@ -38,7 +38,7 @@ class Exchange(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser: Any = None
-        #: Resolved when something came that somebody waits for.
+        #: Resolved when awaited data has arrived.
         self._news: asyncio.Future[None] | None = None
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
@@ -76,7 +76,7 @@ class Exchange(asyncio.Protocol):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises Broken."""
+        """The body piece by piece. Raises Broken."""
         while True:
             if self._chunks:
                 chunks, self._chunks, self._ahead = self._chunks, [], 0

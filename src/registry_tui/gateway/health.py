@@ -1,4 +1,4 @@
-"""Looks at the `/ping` of replicas: one that is not well gets no calls while another one of its deployment is."""
+"""Checks the `/ping` of replicas: an unhealthy one gets no calls while another one of its deployment is healthy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOK_EVERY, ANSWER_SECONDS = 2.0, 2.0
 
 
 class Health:
-    """The sockets of replicas that are not well."""
+    """The sockets of unhealthy replicas."""
 
     def __init__(self) -> None:
         self.unwell: frozenset[str] = frozenset()

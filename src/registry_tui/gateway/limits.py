@@ -123,7 +123,7 @@ class KeyLimits:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, _PLACE.size, place)
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Closes the file."""
         if self._map is not None:
             self._map.close()
             self._map = None

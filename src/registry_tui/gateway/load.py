@@ -13,7 +13,7 @@ from registry_tui.platform.paths import Home
 
 #: Counters in a file, 4 bytes each. Replicas whose names have the same digest share one, which costs evenness only.
 SLOTS = 1024
-#: Seconds between looks whether another process was replaced.
+#: Seconds between checks whether another process was replaced.
 LOOK_EVERY = 0.5
 
 

@@ -46,5 +46,5 @@ def shared(answer: Any, origin: str) -> None:
 
 
 def shown_to(origin: str) -> dict[str, str]:
-    """The headers that let it."""
+    """The headers that allow it."""
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": READ, "Vary": "Origin"}

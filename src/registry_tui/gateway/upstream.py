@@ -16,8 +16,8 @@ from registry_tui.gateway.load import SharedLoad
 
 #: Seconds for which a replica that refused a connection is tried last.
 AVOIDED = 0.5
-#: Replicas that a request may be given to when they die with it: the first and one more. A large request may be why
-#: it died, for want of memory: those of more bytes cost nobody else a second replica.
+#: Replicas to which a request may be sent when they die with it: the first and one more. A large request may be the
+#: cause, for want of memory: larger ones than this cost nobody else a second replica.
 TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 
@@ -140,7 +140,7 @@ class Upstream:
     ) -> Answered:
         head = head_for(replica, method, path, headers or {}, None if body is None else len(body))
         connections = self._connections.setdefault(replica.socket, Connections(replica.socket))
-        # One that was kept open may end with a replica that is replaced: a large request would then look guilty.
+        # A kept-alive connection may end with a replica that is replaced: a large request would then look guilty.
         alone = _is_large(body)
         # The replica has its own timeout, in MLflow's words; this one is for a replica that hangs.
         async with asyncio.timeout(seconds + 5.0):

@@ -19,11 +19,11 @@ _logger = logging.getLogger(__name__)
 #: Tables that grow with runs; their rows are never numbered again, so the highest number is about the size.
 _TABLES = ("runs", "metrics", "latest_metrics", "params", "tags", "logged_models", "model_versions")
 
-#: Rows that SQLite looks at in each index (https://sqlite.org/lang_analyze.html, "approximate ANALYZE"): the write lock
-#: is held for milliseconds, however large the table is.
+#: Rows that SQLite reads of each index (https://sqlite.org/lang_analyze.html, "approximate ANALYZE"): the write lock is
+#: held for milliseconds, however large the table is.
 _ANALYSIS_LIMIT = 1000
 
-#: Seconds between looks, and how much must have been added since the last analysis.
+#: Seconds between checks, and the growth since the last analysis that requires another one.
 _LOOK_EVERY = 5.0
 _GROWTH = 1.5
 _AT_LEAST_ROWS = 200

@@ -50,7 +50,7 @@ _MODEL_GATEWAY = "/gateway/"
 
 
 class Stalled(MlflowException):  # type: ignore[misc]
-    """No more of a request's body comes."""
+    """The rest of a request's body does not arrive."""
 
     def __init__(self, seconds: float) -> None:
         passed = counted(seconds, "second")
@@ -231,7 +231,7 @@ def _unreadable(headers: Headers) -> str | None:
 def _foreign_page(method: str, headers: Headers, hosts: Collection[str]) -> str | None:
     """Why a request is refused as one of another site's page.
 
-    MLflow itself lets pages of every other port of this machine act with the password that a browser keeps.
+    MLflow itself lets pages of every other port of this machine act with the browser's stored password.
     """
     problem = web_pages.problem(method, headers, hosts)
     return None if problem is None else f"{problem}. {web_pages.ACTION}."

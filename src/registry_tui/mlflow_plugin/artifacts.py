@@ -1,7 +1,7 @@
 """The artifact repository inside MLflow's server: run artifacts of every project, and archives to read.
 
-It has the server's only key to the object store, and it follows a path only when it belongs to the workspace that the
-request was let into.
+It has the server's only key to the object store, and it follows a path only when it belongs to the workspace of the
+request.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class EnvironmentArtifactRepository(
         if not location.key.startswith(project):
             raise MlflowException("A file belongs into an experiment's folder.", error_code=INVALID_PARAMETER_VALUE)
         if location.outside:
-            return location  # the service looks itself
+            return location  # the service checks it
         with clear_errors(location):
             if taken := self._in_the_way(location, project):
                 raise MlflowException(
@@ -349,7 +349,7 @@ class EnvironmentArtifactRepository(
 
 
 def _sent_name(local_file: str) -> str:
-    """The name of a file that a client wants to send in parts, by its path there. Raises MlflowException."""
+    """The name of a file for a multipart upload, from its path at the client. Raises MlflowException."""
     name = local_file.rpartition("/")[2]
     if found := file_paths.problem(name):
         raise MlflowException(f"The file's name {found}: {name[-100:]!r}", error_code=INVALID_PARAMETER_VALUE)

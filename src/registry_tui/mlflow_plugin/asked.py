@@ -21,7 +21,7 @@ DEFAULT_WORKSPACE = "default"
 
 @dataclass
 class Asked:
-    """One request, as far as it was looked at. MLflow's threads share the object with the event loop."""
+    """The known facts about one request. MLflow's threads share the object with the event loop."""
 
     #: The MLflow workspace that the request is about.
     workspace: str = DEFAULT_WORKSPACE

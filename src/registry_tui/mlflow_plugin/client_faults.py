@@ -31,7 +31,7 @@ _FILES = "/mlflow-artifacts/artifacts"
 
 
 class ClientFaults:
-    """Looks at bodies before anything else in MLflow's Flask app, and at errors that nothing in it expects."""
+    """Checks bodies before anything else in MLflow's Flask app, and handles errors that nothing in it expects."""
 
     def __init__(self, handlers: Any) -> None:
         found = handlers.get_endpoints(lambda message: message)

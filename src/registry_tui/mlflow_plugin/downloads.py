@@ -54,7 +54,7 @@ def _answer(path: str) -> Response:
 
 
 class _Download(StreamingResponse):
-    """Lets go of the store also when the client went away."""
+    """Releases the store also when the client has left."""
 
     def __init__(self, pieces: Iterator[bytes], held: ExitStack, *, headers: dict[str, str]) -> None:
         super().__init__(pieces, headers=headers)

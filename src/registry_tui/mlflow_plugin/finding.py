@@ -1,6 +1,6 @@
 """Models, experiments and runs found by name, over all workspaces at once, inside MLflow's server.
 
-MLflow's own searches look into one workspace each, and need the IDs of the experiments whose runs are searched.
+MLflow's own searches cover one workspace each, and need the IDs of the experiments whose runs are searched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PATH = "/api/2.0/mlflow/registry-tui/find"
 MAX_TEXT, MAX_LIMIT = 200, 1000
 #: An ID is found by its first letters, from so many on.
 _ID_LETTERS = 6
-#: Names that are looked at first, for each model that is wanted.
+#: Names to check first, for each requested model.
 _FEW = 4
 
 

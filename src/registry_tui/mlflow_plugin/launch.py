@@ -95,7 +95,7 @@ def write_auth_config(home: Home) -> None:
 def let_service_in(home: Home, users: Any) -> None:
     """Gives the service's own account the password that the service has, except while a rotation replaces it.
 
-    MLflow itself looks at the password only when it makes the account. Raises OSError.
+    MLflow itself reads the password only when it makes the account. Raises OSError.
     """
     if rotation.readable(home) is not None:
         return

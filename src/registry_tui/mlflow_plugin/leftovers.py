@@ -27,7 +27,7 @@ _MADE_WITHIN_MILLISECONDS = 60_000
 
 
 def is_bare() -> Any:
-    """Models that have never had a version, and no description, tag or alias that somebody gave."""
+    """Models without any version so far, and without description, tag or alias."""
     return and_(
         ~model_has(SqlModelVersion),
         or_(SqlRegisteredModel.description.is_(None), SqlRegisteredModel.description == ""),
@@ -65,7 +65,7 @@ def clear(session: Session, workspace: str, name: str) -> None:
 
 
 def keep(session: Session, workspace: str, name: str) -> None:
-    """Takes the mark away: the model is wanted."""
+    """Removes the mark: the model is used."""
     session.execute(
         delete(SqlRegisteredModelTag).where(
             SqlRegisteredModelTag.workspace == workspace,

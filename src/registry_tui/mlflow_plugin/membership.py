@@ -50,8 +50,8 @@ class Membership:
         """Lists and searches would only be empty."""
         current = asked()
         if current is not None:
-            # The auth app has let the request pass. It may have looked whether a name is free, and found nothing; a
-            # refusal that comes later has its own reason.
+            # The auth app has let the request pass. It may have checked that a name is free; a later refusal has its
+            # own reason.
             current.not_found = None
         if (
             current is None

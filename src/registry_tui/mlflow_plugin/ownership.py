@@ -183,7 +183,7 @@ class OwnedStore(SeenStore):
         super().delete_model_version_tag(name, version, key)
 
     def _report_pending(self) -> None:
-        """The service also looks for itself every few seconds."""
+        """Notifies the service of pending versions, which it also checks for every few seconds."""
         notify(self._service_socket(), "POST", "pending-versions")
 
     def _require_admitted(self, name: str, version: str, alias: str) -> None:

@@ -23,7 +23,7 @@ _LOOK_AGAIN = 5.0
 
 
 class Waiting:
-    """Lets downloads wait for archives. Threads may share it."""
+    """Lets downloads wait for archives. Thread-safe."""
 
     def __init__(self, patience: float = PATIENCE, most: int = MOST_WAITING) -> None:
         self._patience = patience

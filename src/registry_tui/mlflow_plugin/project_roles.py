@@ -58,7 +58,7 @@ def install(app: Flask, auth: Any) -> None:
 
 
 def _set(auth: Any) -> Response | tuple[Response, int]:
-    """Makes a project's roles be as wanted, here and in its registry; `writers` keep their personal grants."""
+    """Sets a project's roles, here and in its registry; `writers` keep their personal grants."""
     if not is_administrator():
         return _refused(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED", "Ask the service.")
     asked = _asked()
@@ -91,7 +91,7 @@ def _remove(auth: Any) -> Response | tuple[Response, int]:
 
 
 def set_roles(session: Session, project: str, wanted: Iterable[WantedRole], writers: Collection[str]) -> None:
-    """Makes the roles of a project's MLflow workspace be as wanted. Raises UnknownMembers, SQLAlchemy's errors."""
+    """Sets the roles of a project's MLflow workspace. Raises UnknownMembers, SQLAlchemy's errors."""
     places = {(role.workspace, role.name): role for role in wanted}
     members = {user for role in places.values() for user in role.members}
     found = select(SqlUser.username, SqlUser.id).where(SqlUser.username.in_({*writers, *members}))

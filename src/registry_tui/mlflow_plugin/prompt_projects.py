@@ -76,7 +76,7 @@ def project_of(session: Session, workspace: str, name: str) -> str | None:
 
 
 def rename(session: Session, workspace: str, name: str, new_name: str) -> None:
-    """Lets a prompt's project follow its new name."""
+    """Renames a prompt in our table too."""
     project_id = project_of(session, workspace, name)
     session.execute(delete(prompt_projects).where(_is(workspace, name)))
     _note(session.connection(), workspace, new_name, project_id)

@@ -26,7 +26,10 @@ MAX_RUNS = 100
 
 
 def install(app: Flask) -> None:
-    """Adds the routes, for the service's account only: it looks first whether the person may purge the project."""
+    """Adds the routes, for the service's account only.
+
+    The service first checks that the person may purge the project.
+    """
     app.add_url_rule(DELETED_PATH, "registry_tui_deleted_runs", _deleted, methods=["GET"])
     app.add_url_rule(PURGE_PATH, "registry_tui_purge_runs", _purge, methods=["POST"])
 

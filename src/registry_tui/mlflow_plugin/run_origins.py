@@ -1,4 +1,4 @@
-"""Where runs came from, for the service's lineage: data sets, git commits and logged models of many runs at once.
+"""Origins of runs, for the service's lineage: data sets, git commits and logged models of many runs at once.
 
 Which runs are found is decided by the query that MLflow builds, as in `run_rows.py`.
 """

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry_tui.platform.unfinished import Doors
 
-#: The end of the address where the service tries whether a person's password fits; nothing is changed there.
+#: The end of the address at which the service checks a person's password; nothing is changed there.
 _TRYING = "/mlflow/users/current"
 
 

@@ -135,7 +135,7 @@ class EnvironmentRegistryStore(OwnedStore):
                 )
         except MlflowException as error:
             if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                # MLflow looks for the model that has the name; this request does not see it.
+                # MLflow checks the model of that name; this request does not see it.
                 raise _name_is_taken(name) from error
             raise
 
@@ -146,7 +146,7 @@ class EnvironmentRegistryStore(OwnedStore):
                 check_model_name(name)
 
     def mark_left_behind(self, name: str | None) -> None:
-        """Marks a bare model that this user made moments ago, the one of a name or else the newest, as not wanted."""
+        """Marks a bare model that this user made moments ago (by name, else the newest) as a leftover."""
         registry, user = self.registry_workspace(), current_user()
         if user is not None and not is_administrator():
             with self.ManagedSessionMaker(read_only=False) as session:
@@ -256,8 +256,8 @@ class EnvironmentRegistryStore(OwnedStore):
     ) -> ModelVersion:
         registry, now = self.registry_workspace(), get_current_time_millis()
         with self.ManagedSessionMaker(read_only=False) as session:
-            # The write comes first: it holds the model's row (all of SQLite) until the end, so that versions that are
-            # made at the same time get one number after the other.
+            # Write first: this locks the model's row (all of SQLite) until the end, so that concurrent versions get
+            # successive numbers.
             touched = session.execute(
                 update(SqlRegisteredModel)
                 .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name)
@@ -301,7 +301,7 @@ class EnvironmentRegistryStore(OwnedStore):
         if copied := copied_version(source):
             return self._find_copied(*copied)
         if is_attached(source) and is_administrator():
-            # The service has looked at it, and gives its origin with the version's tags.
+            # The service has checked it, and passes its origin in the version's tags.
             return Source(source, None, None, None), {}
         found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None

@@ -17,7 +17,7 @@ _LIFETIME = timedelta(days=3650)
 
 
 def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """Makes a new authority with one certificate, for servers and clients alike, and forgets the authority's key.
+    """Makes a new authority with one certificate, for servers and clients alike, and discards the authority's key.
 
     Returns the paths of the authority's certificate, the certificate and its key. Raises OSError.
     """

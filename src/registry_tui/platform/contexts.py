@@ -131,7 +131,7 @@ def use(name: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 def delete(name: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Forgets a context with its token and its pinned certificate. Raises NoContext, Damaged, OSError."""
+    """Deletes a context with its token and its pinned certificate. Raises NoContext, Damaged, OSError."""
     contexts = load(environment)
     if contexts.named(name) is None:
         raise NoContext(f"{LOCAL} is this machine's own platform and stays", action="Name another context")
@@ -142,7 +142,7 @@ def delete(name: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 def sign_out(name: str, environment: Mapping[str, str] = os.environ) -> Context:
-    """Forgets a context's token; its address and certificate stay. Raises NoContext, Damaged, OSError."""
+    """Deletes a context's token; its address and certificate stay. Raises NoContext, Damaged, OSError."""
     contexts = load(environment)
     found = contexts.named(name)
     if found is None:

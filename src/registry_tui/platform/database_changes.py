@@ -1,4 +1,4 @@
-"""Whether a database was written to since the last look, without a look at its rows."""
+"""Whether a database was written to since the last check, without reading its rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from registry_tui.platform.database_urls import for_psycopg, is_postgresql
 if TYPE_CHECKING:
     import psycopg
 
-#: Seconds after which a look is due although nothing was written.
+#: Seconds after which a check is due although nothing was written.
 AT_LEAST_EVERY = 1800.0
 
 Stamp = tuple[Any, ...]
 
 
 class DatabaseChanges:
-    """Remembers a mark of the database from before the last look that was finished."""
+    """Keeps a mark of the database from before the last finished check."""
 
     def __init__(self) -> None:
         self._done: Stamp | None = None
@@ -30,11 +30,11 @@ class DatabaseChanges:
         return PostgresqlChanges(url) if is_postgresql(url) else SqliteChanges(Path(url.removeprefix("sqlite:///")))
 
     def stamp(self) -> Stamp:
-        """The mark as it is now; take it before looking."""
+        """The mark as it is now; take it before a check."""
         raise NotImplementedError
 
     def due(self, stamp: Stamp) -> bool:
-        """Whether there may be something new, or the last look is long ago."""
+        """Whether something may have changed, or the last check is long ago."""
         return stamp != self._done or time.monotonic() > self._until
 
     def forget(self) -> None:

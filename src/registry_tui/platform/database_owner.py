@@ -1,7 +1,7 @@
 """Whose rows a PostgreSQL database holds: the platform's ID is in the home and in the service's tables.
 
-A home whose ID differs is let onto nothing there, and a home that has its ID begins nowhere anew: the rows are at
-another server then. SQLite's files are in the home itself, and need no ID.
+A home with another ID is refused, and a home that has its ID starts no new database: its rows are at another server
+then. SQLite's files are in the home itself, and need no ID.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def require_own(home: Home, url: str) -> None:
     if not is_postgresql(url):
         return
     with _connected(url) as connection:
-        # The row before the file, which `claim` writes the other way round.
+        # The row before the file; `claim` writes them in the other order.
         _require(home, url, _row(connection), _kept(home))
 
 

@@ -19,16 +19,16 @@ _CORRUPT, _NOTADB = 11, 26
 _AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03"})
 #: It is a copy that only reads now, as a server is after another one took over.
 _READ_ONLY = "25006"
-#: Two transactions stood in each other's way, or one waited for too long.
+#: Two transactions conflicted, or one waited for too long.
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
-#: A server that answers lets nobody in with this user, password and database.
+#: A running server refuses this user, password and database.
 _REFUSED = "08004"
 _WRONG_LOGIN = frozenset({_REFUSED, "28000", "28P01", "3D000"})
 _DISK_FULL, _OUT_OF_MEMORY = "53100", "53200"
 #: No right to use or make the schema and its tables.
 _NO_RIGHT = frozenset({"42501", "3F000"})
 _DAMAGED = frozenset({"XX001", "XX002"})
-#: It has as many clients as it takes: a moment later it may let one in.
+#: It has no free connection: a moment later it may have one.
 _TOO_MANY = "53300"
 #: A table cannot be changed or dropped: something that others made shows its columns.
 _DEPENDED_ON = frozenset({"0A000", "2BP01"})

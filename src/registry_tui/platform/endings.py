@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 #: sysexits(3): the configuration is unusable. Another start would end in the same way.
 UNUSABLE = 78
-#: So many starts within so many seconds, none of which came to work, are not called a start any more.
+#: So many starts within so many seconds, without one that worked, count as failed.
 _STARTS, _WITHIN = 4, 300.0
 _KEPT = 20
 

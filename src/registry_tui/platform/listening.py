@@ -178,7 +178,7 @@ def fingerprint(certificate: Path) -> str:
 
 
 def save(home: Home, chosen: Listening | None) -> bool:
-    """Keeps the choice until `down`; None forgets it. Returns whether it changed. Raises OSError, Damaged."""
+    """Saves the choice until `down`; None deletes it. Returns whether it changed. Raises OSError, Damaged."""
     before = load(home)
     if chosen is None:
         home.listening_file.unlink(missing_ok=True)

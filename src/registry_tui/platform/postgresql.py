@@ -81,7 +81,7 @@ def connect(
 
 
 def _any_server_will_do(conninfo: str) -> bool:
-    """Whether libpq takes any server that lets it in, and not only one that writes, for example."""
+    """Whether libpq accepts any server that admits it, and not only a writable one, for example."""
     return conninfo_to_dict(conninfo).get("target_session_attrs", "any") == "any"
 
 

@@ -17,7 +17,7 @@ PATIENCE = 5.0
 _PROTOCOL = 3 << 16
 #: Bytes of a response that are read.
 _MOST = 1 << 13
-#: SQLSTATEs of a server that looks at logins: a wrong user, password or kind of connection, a missing database.
+#: SQLSTATEs of a server that checks logins: a wrong user, password or kind of connection, a missing database.
 _LOGIN = ("28", "3D")
 
 

@@ -65,7 +65,7 @@ def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
 
 
 def _signal(pid: int, number: int, home: Home) -> None:
-    """Signals a process of this home; a stranger that was given the same PID meanwhile is left alone."""
+    """Signals a process of this home, but not another one that has got the same PID meanwhile."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

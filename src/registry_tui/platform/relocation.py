@@ -22,9 +22,9 @@ from registry_tui.platform.secrets import write_private
 
 @dataclass(frozen=True)
 class Move:
-    """Where a home was at its last start, and whether a home is there still: then this one is a copy of it.
+    """The place of a home at its last start, and whether a home is still there: then this one is a copy of it.
 
-    Where this user may not look (not `readable`), one may be there.
+    A place that this user may not read (not `readable`) may hold one.
     """
 
     before: Home
@@ -101,7 +101,7 @@ def _shared(move: Move, what: str) -> HomeUnusable:
 
 
 def _look(home: Home) -> tuple[bool, bool]:
-    """Whether a home is there, or may be, and whether this user may look."""
+    """Whether a home exists or may exist, and whether this user may read the folder."""
     try:
         home.ports_file.stat()
         return True, True
@@ -145,7 +145,7 @@ def _stores_brought_along(home: Home) -> list[str]:
     """The environments of a stopped home that keep their objects in stores outside it."""
     if not home.service_database.exists():
         return []
-    # A database that is torn or of an earlier version is looked at elsewhere.
+    # Errors of a damaged or older database are handled elsewhere.
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(home.service_database)) as database:
         query = "SELECT e.name FROM environments e JOIN environment_stores s ON s.environment_id = e.id ORDER BY e.name"
         return [str(name) for (name,) in database.execute(query)]

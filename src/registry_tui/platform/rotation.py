@@ -91,7 +91,7 @@ def set_aside(home: Home) -> None:
 
 
 def finish(home: Home) -> None:
-    """Forgets the rotation, and one that was set aside: only new secrets work. Raises OSError."""
+    """Deletes the rotation, and a damaged one: only new secrets work. Raises OSError."""
     home.rotation_file.unlink(missing_ok=True)
     home.damaged_rotation_file.unlink(missing_ok=True)
 

@@ -208,7 +208,7 @@ def programs_of(part: str) -> list[str]:
 
 
 def part_info(known: Mapping[str, ProcessInfo], part: str) -> ProcessInfo:
-    """A part as its programs are: given up when one is, else not running when one is not."""
+    """A part's state from its programs: FATAL when one is, else not running when one is not."""
     infos = [known[program] for program in programs_of(part) if program in known]
     given_up = [info for info in infos if info.state == "FATAL"]
     ended = [info for info in infos if not info.running]
@@ -255,7 +255,7 @@ def shutdown(home: Home) -> None:
     try:
         _call(home, "supervisor.shutdown")
     except xmlrpc.client.Fault:
-        return  # it is at it
+        return  # it is shutting down already
 
 
 def tail(home: Home, part: str, lines: int) -> str:

@@ -66,7 +66,7 @@ class Dtype:
     built: bool = False
 
     def build(self, state: Any) -> bool:
-        """Takes the state over; returns whether NumPy writes such a one.
+        """Sets the state; returns whether NumPy writes such states.
 
         With others, bytes of an array would be addresses of objects.
         """

@@ -63,7 +63,7 @@ class _NoPickle(Exception):
 
 
 def read(content: bytes, known: Mapping[str, bool], opcodes: Opcodes | None = None) -> Reading:
-    """What loading the content as pickles would import and call; never raises for any content.
+    """Returns the imports and calls of loading the content as pickles; never raises for any content.
 
     `known` has pairs of module and name, and whether they may be called with arguments.
     All pickles in it, and all contents with the same `opcodes`, share one bound.
@@ -96,7 +96,7 @@ def read(content: bytes, known: Mapping[str, bool], opcodes: Opcodes | None = No
 
 
 def _fails_soundly(content: bytes, known: Mapping[str, bool], opcodes: Opcodes, way: _Way) -> bool:
-    """Whether another reader comes to nothing that is not known before it stops at the bytes of an array."""
+    """Whether another reader finds nothing unknown before it stops at the bytes of an array."""
     reading = Reading()
     with suppress(_NoPickle):
         try:
@@ -167,7 +167,7 @@ class _Machine:
         return self._stack.pop()
 
     def _used(self, item: Any) -> Any:
-        """joblib's wrapper and its class are for nothing but `_pass_array`: elsewhere they would be built unseen."""
+        """Reports joblib's wrapper and its class outside of `_pass_array`, where they would be built unseen."""
         if self._way is not _Way.PYTHON and (item[0] == "wrapper" or item == ("import", arrays.WRAPPER)):
             self._reading.problem("it uses joblib's array wrapper in another way than joblib does", unread=True)
         return item
@@ -268,7 +268,7 @@ class _Machine:
                 self._call(opcode, argument)
 
     def _filled(self, opcode: str, items: tuple[Any, ...]) -> None:
-        """Appending calls a method that an instance may have been given; setting items calls that of its class."""
+        """Appending calls a method that may be set on an instance; setting items calls that of its class."""
         filled = self._top()
         if filled[0] == "dictionary" and opcode.startswith("SETITEM"):
             filled[1].put(items)
@@ -343,7 +343,7 @@ class _Machine:
             self._persistent = True
             stack.append(_ANY)
         elif opcode in kinds.OUTSIDE and self._way is not _Way.JOBLIB:
-            raise _NoPickle  # nothing that is known gives a reader what this names
+            raise _NoPickle  # no known caller gives a reader the named object
         elif opcode == "READONLY_BUFFER" and self._way is not _Way.JOBLIB:
             self._pop()
             stack.append(_ANY)

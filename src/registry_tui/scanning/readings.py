@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: Opcodes that are read of one file and of what is packed into it: some seconds of a processor.
+#: Opcodes read in one file and in files packed into it: some seconds of a processor.
 MAX_OPCODES = 2_000_000
 #: Problems that are kept, and imports that are known.
 MAX_NAMED = 50

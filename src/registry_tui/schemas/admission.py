@@ -59,7 +59,7 @@ class InputExampleRule(_Rule):
 
 
 class MetricRule(_Rule):
-    """A metric of the run that the version comes from is within bounds."""
+    """A metric of the version's run is within bounds."""
 
     requires: Literal["metric"]
     metric: str = Field(min_length=1, max_length=250)

@@ -34,7 +34,7 @@ class VersionBom(Schema):
 
 
 class Component(Schema):
-    """One thing that a version is made of."""
+    """One component of a version."""
 
     kind: ComponentKind
     #: A package's canonical name, a data set's or model's name.

@@ -106,9 +106,8 @@ class DeploymentCreate(RequestSchema):
 class DeploymentUpdate(RequestSchema):
     """Fields that are None stay unchanged.
 
-    A change of version, resources or environment starts new replicas before old ones go.
-
-    Given environment variables replace all; a secret one without a value keeps its value.
+    A change of version, resources or environment starts new replicas before old ones go. Given environment variables
+    replace all; a secret one without a value keeps its value.
     """
 
     version: int | None = Field(default=None, ge=1)

@@ -75,7 +75,7 @@ class Workflow(Schema):
 
 
 class LogLine(Schema):
-    """`sequence` grows over all lines, so that it is the token to go on from."""
+    """`sequence` increases over all lines, so it is the token for the next ones."""
 
     sequence: int
     created_at: datetime

@@ -81,7 +81,7 @@ class RangerSource(RangerSchema):
     every: float = 30.0
     #: The version of the policies there.
     policy_version: int = 0
-    #: When these policies came, and since when it gives none.
+    #: When these policies were fetched, and since when fetching fails.
     fetched_at: datetime
     failing_since: datetime | None = None
     #: Why it returns no policies now; empty while it does.

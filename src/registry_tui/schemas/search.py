@@ -12,7 +12,7 @@ MAX_TEXT, DEFAULT_LIMIT, MAX_LIMIT = 200, 10, 100
 
 
 class FoundKind(StrEnum):
-    """Kinds of things that are searched; of equally good matches, those of the kinds that come first are first."""
+    """Kinds of things that are searched; for equally good matches, the order of the kinds decides."""
 
     PROJECT = "project"
     REGISTRY = "registry"

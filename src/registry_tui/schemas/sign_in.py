@@ -71,7 +71,7 @@ class IssuerChange(RequestSchema):
 
 
 class IdToken(RequestSchema):
-    """An ID token that the issuer just gave, as it came."""
+    """A fresh ID token of the issuer, unchanged."""
 
     id_token: IdTokenText = Field(repr=False)
 

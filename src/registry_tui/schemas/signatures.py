@@ -9,7 +9,7 @@ from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
 
-#: Characters of the largest signature that is given.
+#: Characters of the largest accepted signature.
 MAX_SIGNATURE = 48 << 20
 
 

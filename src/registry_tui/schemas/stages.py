@@ -51,5 +51,5 @@ def from_mlflow(name: str | None) -> Stage:
 
 
 def purpose_of(stage: Stage) -> str:
-    """The purpose of an approval that lets a version into a stage."""
+    """The purpose of an approval for a stage."""
     return f"stage:{stage.value}"

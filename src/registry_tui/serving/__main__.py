@@ -45,7 +45,7 @@ STUCK = 75
 SILENT_SECONDS = 60.0
 #: Connections that may wait to be accepted.
 BACKLOG = 512
-#: Seconds after which a trial that hangs is given up: more than it gives itself.
+#: Seconds after which a hanging trial is given up: more than its own limit.
 TRIAL_SECONDS = 60.0
 #: Variables that numerical libraries read their number of threads from.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -94,8 +94,6 @@ def _going_on(spec: ReplicaSpec, reason: Path) -> Iterator[Callable[[], None]]:
     """Ends the process with the reason when an NFS server stops responding to reads.
 
     Yields a callback to be called for each piece read.
-
-    Yields what is to be called for each piece that came.
     """
     last, ended = [time.monotonic()], threading.Event()
 

@@ -88,6 +88,6 @@ class CallRecord:
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error: its type and message, without the way there."""
+    """The last line of an error: its type and message, without the traceback."""
     text = "".join(traceback.format_exception_only(error)).strip()
     return text.splitlines()[-1][:500] if text else type(error).__name__

@@ -38,7 +38,7 @@ _ESTIMATORS = """
     SelectFromModel RFE RFECV SequentialFeatureSelector
 """
 ESTIMATORS = frozenset(_ESTIMATORS.split())
-#: Classes of XGBoost and LightGBM; boosters are looked at more closely, see `_refusal`.
+#: Classes of XGBoost and LightGBM; boosters are checked more closely, see `_refusal`.
 _BOOSTERS = """
     XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor LGBMClassifier LGBMRegressor LGBMRanker
     Booster XGBoostLabelEncoder _LGBMLabelEncoder LabelEncoder
@@ -80,7 +80,7 @@ def _raw(model: PyFuncModel) -> Any:
 
 
 def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Everything in a model that computes: estimators, and functions that it was given."""
+    """Everything in a model that computes: estimators, and functions passed to it."""
     if isinstance(value, type) or id(value) in seen:
         return
     seen.add(id(value))

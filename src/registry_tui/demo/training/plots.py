@@ -1,4 +1,4 @@
-"""Artifacts that a person wants to open: plots as PNG, tables as CSV, reports as JSON and text."""
+"""Artifacts worth opening: plots as PNG, tables as CSV, reports as JSON and text."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ from registry_tui.mlflow_plugin.elsewhere import calls
 if sys.platform != "win32":
     import fcntl
 
-#: Seconds of a transfer during which clients may have given up: the same request that comes within so many seconds
-#: after its end is taken for theirs (MLflow's longest pause between two attempts, and the attempt before it).
+#: Seconds of a transfer during which clients may have timed out: an identical request within so many seconds after its
+#: end counts as theirs (MLflow's longest pause between two attempts, and the attempt before it).
 LONG, KEPT = 110.0, 300.0
 
 
