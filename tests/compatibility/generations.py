@@ -15,7 +15,7 @@ _UV = str(Path(sys.executable).with_name("uv"))
 
 @dataclass(frozen=True)
 class Generation:
-    """One client, and what pip is asked for."""
+    """One client, and its requirements for pip."""
 
     name: str
     requirements: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Compares `deployments manifest --kind kserve` with the types that KServe publishes, in an environment with its SDK.
 
-`python tests/compatibility/kserve_models.py` prints what does not fit, and ends with 1 when something does not. The
-SDK needs older packages than the platform, so that it has an environment of its own in `.compatibility/`.
+`python tests/compatibility/kserve_models.py` prints the mismatches, and ends with 1 if there are any. The SDK needs
+older packages than the platform, so it has an environment of its own in `.compatibility/`.
 """
 
 from __future__ import annotations

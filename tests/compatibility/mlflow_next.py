@@ -24,7 +24,7 @@ _UV = str(Path(sys.executable).with_name("uv"))
 #: Distributions of one release. The first has all code of the others, and depends on them.
 MLFLOW, *PARTS = "mlflow", "mlflow-skinny", "mlflow-tracing"
 
-#: What the plugin promises to MLflow's clients and needs of its server, by the module that tests it.
+#: The plugin's contract with MLflow's clients and its needs of the server, by the module that tests it.
 CONTRACT = (
     # Names and settings that it uses without MLflow's promise, and how the server is started.
     "unit/test_private_names.py",
@@ -34,7 +34,7 @@ CONTRACT = (
     "unit/test_mlflow_names.py",
     "unit/test_mlflow_answers.py",
     "unit/test_filter_language.py",
-    # What it changes in the auth app, and the registry store of a stock server.
+    # Its changes of the auth app, and the registry store of a stock server.
     "unit/test_mlflow_membership.py",
     "unit/test_registries_elsewhere.py",
     "service/test_registry_of_stock_server.py",
@@ -52,7 +52,7 @@ CONTRACT = (
     "service/test_mlflow_addresses.py",
     "service/test_model_sources.py",
     "service/test_loadable_versions.py",
-    # Every route of MLflow's server, asked as everybody; what may be seen and deleted.
+    # Every route of MLflow's server, called by everybody; permissions to see and delete.
     "service/test_who_may_at_mlflow.py",
     "service/test_who_may_delete.py",
     "service/test_registry_visibility.py",
@@ -114,7 +114,7 @@ def _required(mlflow: str) -> Path:
 
 
 def _resolve(mlflow: str) -> Path | None:
-    """A file of versions with this MLflow, the lock file's wherever they fit; None when there are none."""
+    """A file of versions with this MLflow, the lock file's wherever they fit; None if they cannot be resolved."""
     file, override = VENV / "resolved.txt", VENV / "mlflow.txt"
     # Versions of the file that is written are kept where they fit.
     file.write_text(LOCK.read_text("utf-8"), encoding="utf-8")

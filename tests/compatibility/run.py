@@ -32,7 +32,7 @@ Results = dict[str, dict[str, dict[str, Any]]]
 
 
 def main() -> int:
-    """Runs what was asked for. Returns the exit code."""
+    """Runs the requested generations. Returns the exit code."""
     known = [*(each.name for each in GENERATIONS), REST]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("generations", nargs="*", help=f"some of {', '.join(known)}; all when none is named")
@@ -103,7 +103,7 @@ def _try(generation: Generation, platform: Platform) -> dict[str, dict[str, Any]
 
 
 def _exports(platform: Platform) -> dict[str, str]:
-    """A new project for each, so that none finds what another made."""
+    """A new project for each, so that none finds another's things."""
     return platform.exports(platform.new_project(prefix="compat").id)
 
 

@@ -1,4 +1,4 @@
-"""What a data scientist does, with whatever MLflow runs this file. Prints one JSON object a step.
+"""A data scientist's work, with any version of MLflow that runs this file. Prints one JSON object a step.
 
 It is run by the Python of each generation, so it imports MLflow, scikit-learn and the standard library only.
 """
@@ -29,11 +29,11 @@ INPUT = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 
 
 class NotInThisGeneration(Exception):
-    """The client has no such call; the text says since when it does."""
+    """The client has no such call; the text has the first version with it."""
 
 
 class Story:
-    """The steps in order; later ones use what earlier ones made."""
+    """The steps in order; later ones use the results of earlier ones."""
 
     def __init__(self) -> None:
         self.client = MlflowClient()
@@ -106,7 +106,7 @@ class Story:
 
     def register(self) -> None:
         version = mlflow.register_model(f"runs:/{self.run_id}/model", NAME)
-        # It waits until the version is READY, and returns what it was at first.
+        # It waits until the version is READY, and returns its first state.
         assert str(version.version) == "1" and self.client.get_model_version(NAME, "1").status == "READY", version
         again = mlflow.register_model(f"runs:/{self.run_id}/model", NAME, tags={"stage": "trial"})
         assert str(again.version) == "2" and self.client.get_model_version(NAME, "2").tags["stage"] == "trial"

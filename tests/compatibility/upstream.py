@@ -63,7 +63,8 @@ def _client(source: Path) -> Generation:
     requirements = ("--no-sources", "-r", str(source / "pyproject.toml"), f"mlflow=={found[1]}.*")
     return Generation(
         f"checkout-{found[1]}",
-        # The release only tells the checkout's code that it is a full MLflow; older ones do not know SQLAlchemy 2.1.
+        # The release is needed only so that the checkout's code takes itself for a full MLflow; older ones do not
+        # support SQLAlchemy 2.1.
         (*requirements, "sqlalchemy<2.1", "pytest", "pytest-asyncio", "pytest-timeout"),
     )
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from compatibility.upstream_left_out import LEFT_OUT, OWN_REGISTRY
 
 #: Fixtures of MLflow's tests that start a server and return its client, and whether the tests need an empty registry
-#: and register what no run logged.
+#: and register models that no run logged.
 _CLIENTS = {"client": True, "mlflow_client": False}
 _OTHER_SERVER = "it starts a server with settings of its own, or none"
 _FILE_STORE = "the same test with a store in files, which the platform does not have"
@@ -29,7 +29,7 @@ _left_out = pytest.StashKey[dict[str, list[str]]]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what cannot run against a platform, and keeps why."""
+    """Leaves out tests that cannot run against a platform, and keeps the reasons."""
     left_out = config.stash.setdefault(_left_out, {})
     kept, dropped = [], []
     for item in items:
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Says what was left out."""
+    """Prints the tests that were left out."""
     for reason, names in config.stash.get(_left_out, {}).items():
         terminalreporter.write_line(f"left out, {len(names)}: {reason}: {', '.join(sorted(names))}")
     counts = {

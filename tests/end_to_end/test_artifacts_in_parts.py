@@ -15,7 +15,7 @@ from registry_tui.service.stores.opening import open_store
 from support.other_stores import described
 from support.platforms import PATIENCE, Platform, run_python, unique
 
-#: Prints through what a file went up and down: addresses of the store, or the server.
+#: Prints the addresses that a file was transferred through: those of the store, or the server.
 TRANSFER = """
 import os
 os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"] = os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "true"

@@ -1,4 +1,4 @@
-"""What lies on disk and what others of the machine can reach, after a registration; ports: `test_platform_doors.py`."""
+"""Files on disk and sockets in reach of other users, after a registration; ports: `test_platform_doors.py`."""
 
 from __future__ import annotations
 

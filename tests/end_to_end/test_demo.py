@@ -1,4 +1,4 @@
-"""The demo on a platform of its own: loaded, loaded again, repaired, removed with what others added left alone."""
+"""The demo on a platform of its own: loaded, loaded again, repaired, and removed without other people's additions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with mlflow.start_run(run_name="mine"):
 
 
 async def everything(client: RegistryClient) -> dict[str, list[str]]:
-    """What is in the platform: runs of each demo project, versions of each registry's models."""
+    """The content of the platform: runs of each demo project, versions of each registry's models."""
     found: dict[str, list[str]] = {}
     async for project in client.every(client.projects):
         if project.name == "default":

@@ -182,7 +182,7 @@ def test_deleting_a_version_and_a_registry_removes_their_files_also_when_it_is_m
     of_first = [path for path in nfs.files() if path.name.startswith(nfs.made.version.id)]
     own_platform.ask(lambda client: client.delete_version(nfs.registry_id, name, 1))
     wait_for(lambda: not any(path.exists() for path in of_first), what="the version's files to go")
-    # What goes has another name until all of it is gone.
+    # A folder that is being deleted has another name until all of it is gone.
     wait_for(
         lambda: [path.name.startswith(second.version.id) for path in nfs.files()] == [True], what="the other's alone"
     )

@@ -20,7 +20,7 @@ from registry_tui.schemas.places import Project
 from support.platforms import Platform, clean_environment, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names
 
-#: Registrations before the power goes, and people who register.
+#: Registrations before the power goes, and the registering people.
 REQUESTS, PEOPLE = 9, 3
 REGISTER = """
 import sys, mlflow
@@ -122,7 +122,7 @@ def kill_everything(platform: Platform) -> None:
 
 
 def exports(platform: Platform, project: Project) -> dict[str, str]:
-    """What `registry-tui env` prints, put together from the home: the service is not needed for it."""
+    """The output of `registry-tui env`, put together from the home: the service is not needed for it."""
     from registry_tui.platform.secrets import mlflow_password
 
     user = project.creator

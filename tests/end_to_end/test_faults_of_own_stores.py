@@ -1,7 +1,7 @@
-"""An environment's own store that fails at every request of every workflow on it: the work goes on, whole.
+"""An environment's own store that fails at every request of every workflow on it: the work completes nevertheless.
 
-`support/failing_store_service.py` says in which ways it fails. `service/test_store_faults.py` has real servers fail so,
-and shows what each store's adapter makes of it.
+`support/failing_store_service.py` has the kinds of failures. `service/test_store_faults.py` makes real servers fail in
+these ways, and checks the results of each store's adapter.
 """
 
 from __future__ import annotations

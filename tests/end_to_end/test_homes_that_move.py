@@ -222,7 +222,7 @@ def in_own_store(platform: Platform, server: S3Server) -> tuple[str, Project]:
 
 
 def asked(platform: Platform, cloud: Started, verb: str, passphrase: Path) -> dict[str, Any]:
-    """What `backup` or `restore` with a cloud's address prints; the secret comes on standard input."""
+    """The output of `backup` or `restore` with a cloud's address; the secret comes on standard input."""
     command = ["--data-dir", str(platform.home.root), verb, *cloud.arguments]
     options = ["--passphrase-file", str(passphrase), "--json"]
     done = Machine(platform.home.root).command(*command, *options, check=False, typed=cloud.secret)

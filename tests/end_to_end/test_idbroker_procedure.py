@@ -43,7 +43,7 @@ def without_access(platform: Platform) -> tuple[Project, str]:
 
 
 def copied(screen: Terminal) -> str:
-    """What was copied last, by OSC 52."""
+    """The last copied text, by OSC 52."""
     found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
     return base64.b64decode(found[-1]).decode() if found else ""
 
@@ -61,7 +61,7 @@ def test_the_machine_user_is_mapped_by_keys_and_the_failed_registration_finishes
     before = platform.ask(lambda client: client.registry(registry))
     assert before.storage_access is StorageAccess.NOT_GRANTED
     with terminal(PROGRAM, platform.environment()) as screen:
-        # Registering ends in the store's own refusal, which says what to do.
+        # Registering ends in the store's own refusal, with the remedy.
         screen.shows("command", "Model Registries")
         command(screen, f"project {name}")
         screen.shows("experiment-")
@@ -187,7 +187,7 @@ def test_a_synchronization_that_failed_says_why_in_the_form_and_is_tried_again_t
         screen.shows("machineUser")
         supervisor.stop_part(own_platform.home, "object-store")
         screen.press("enter")
-        # Whatever is said, the buttons stay in view.
+        # Whatever the message, the buttons stay in view.
         screen.shows("The mappings are saved", "FAILED", "object store", "Save and Sync again", "Cancel")
         status = own_platform.ask(lambda client: client.idbroker_sync_status(project.name))
         assert status.global_status is SyncStatus.FAILED and status.sync_needed

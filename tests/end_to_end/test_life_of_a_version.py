@@ -162,7 +162,7 @@ def watch(line: Line, receiver: Receiver) -> str:
 
 
 def refused(line: Line, number: int) -> None:
-    """The first version is not good enough, and each door says so with the rule's name and the next step."""
+    """The first version is not good enough, and each API reports it with the rule's name and the next step."""
     rules(line, line.dev.environment_id, DEV_RULES)
     check = ("models", "check", *line.named(number), "--rules", "--for", "promote")
     for arguments in (check, ("models", "promote", *line.named(number), "--to", str(line.prod.registry_id))):
@@ -201,7 +201,7 @@ def verify_download(line: Line, number: int, folder: Path, *, there: bool) -> No
 
 
 def approved(line: Line, number: int) -> None:
-    """Whoever asks may not approve; a second person with the role may."""
+    """The requester may not approve; a second person with the role may."""
     platform, chief = line.platform, unique("chief")
     platform.call(RegistryClient.put_user, chief, UserChange())
     platform.call(RegistryClient.set_collaborator, line.dev.id, chief, CollaboratorChange(role=Role.CONTRIBUTOR))

@@ -288,7 +288,7 @@ def version(place: Place, model: str, number: int) -> ModelVersion:
 
 
 def stored(place: Place, version: ModelVersion) -> dict[str, int]:
-    """The sizes of the objects of a version's archive, as its store says."""
+    """The sizes of the objects of a version's archive, from its store."""
     assert version.archive_uri is not None and version.archive_uri.startswith(place.bucket.uri)
     folder = version.archive_uri.removeprefix(place.bucket.uri)
     return {each.key.removeprefix(folder): each.size for each in place.bucket.list(folder)}

@@ -25,7 +25,7 @@ from support.other_stores import Started, described
 from support.platforms import Platform, run_python, unique
 from support.team import Machine
 
-#: Files of a run by stock MLflow code: written, listed, read, deleted; one is larger than what is sent at once.
+#: Files of a run by stock MLflow code: written, listed, read, deleted; one is larger than a single upload.
 FILES = """
 import mlflow, os, pathlib, sys, tempfile, time
 from mlflow.tracking import MlflowClient

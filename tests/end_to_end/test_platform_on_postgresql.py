@@ -60,7 +60,7 @@ def result(output: str) -> list[str]:
 
 
 def printed(platform: Platform, *arguments: str) -> Any:
-    """What a command prints with --json."""
+    """The output of a command with --json."""
     return json.loads(platform.command(*arguments, "--json").stdout)
 
 
@@ -170,16 +170,16 @@ def deploy(platform: Platform, model: served.Served) -> str:
 
 
 def answer(platform: Platform, deployment: str) -> Any:
-    """What a deployment answers for a = 1 and b = 2."""
+    """A deployment's predictions for a = 1 and b = 2."""
     body = json.dumps({"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, 2.0]]}})
     told = platform.command("deployments", "test", deployment, "--body", body)
     return json.loads(told.stdout)["predictions"]
 
 
 def kill_in_the_middle(platform: Platform, url: str) -> None:
-    """Begins to move a platform, and kills the command while MLflow's rows are there, but its users are not.
+    """Begins to move a platform, and kills the command after MLflow's rows, but before its users.
 
-    Nobody reads what it prints, and the pipe holds less than that: it stands still behind MLflow's tables.
+    Its output is not read, and the pipe holds less than that: it blocks after MLflow's tables.
     """
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works, in its order; and so do the pipelines of `docs/pipelines.md`."""
+"""The commands of the README for newcomers work, in its order; and so do the pipelines of `docs/pipelines.md`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.team import Team, listening_platform
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PIPELINES = (ROOT / "docs" / "pipelines.md").read_text()
-#: What the example's model wants.
+#: The features of the example's model.
 FEATURES = [
     *("malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols"),
     *("proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines", "proline"),
@@ -80,7 +80,7 @@ def test_the_shell_examples_run_in_their_order(own_platform: Platform) -> None:
 
 
 def shell(script: str, environment: Mapping[str, str], folder: Path) -> str:
-    """What a block of the page prints."""
+    """The output of a block of the page."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         env=dict(environment),

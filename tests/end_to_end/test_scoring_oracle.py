@@ -1,4 +1,4 @@
-"""What deployments answer, beside `mlflow models serve` on the same model: status and JSON, over all input formats."""
+"""Responses of deployments and of `mlflow models serve` on the same model: status and JSON, all input formats."""
 
 from __future__ import annotations
 
@@ -166,8 +166,10 @@ def ask(url: str, content_type: str, body: str) -> httpx.Response:
 
 
 def told(response: httpx.Response) -> tuple[int, Any]:
-    """What a client can tell of an answer: a stack trace names the server's own files, and the order in which MLflow's
-    messages list a set is another one in each process."""
+    """The comparable part of a response.
+
+    A stack trace names the server's own files, and the order in which MLflow's messages list a set differs by process.
+    """
     try:
         found = response.json()
     except ValueError:
@@ -227,7 +229,7 @@ def test_answers_equal_those_of_mlflow(platform: Platform, models: tuple[str, st
 
 
 def by_scoring_client(example: dict[str, Any], port: int | None) -> str:
-    """What MLflow's own client is answered, which knows a host and a port."""
+    """The response to MLflow's own client, which takes a host and a port."""
     code = (
         "import pandas, json, sys\n"
         "from mlflow.pyfunc.scoring_server.client import ScoringServerClient\n"

@@ -38,7 +38,7 @@ FORMS = (
     ('--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nNAME\r\n--x--\r\n', "multipart/form-data; boundary=x"),
     ('{"name": "NAME"}', ""),
 )
-#: What would make or change something, or tell something.
+#: Requests that would make, change or reveal something.
 TARGETS = (
     *("/", "/status", "/healthz", "/health", "/version", "/metrics", "/debug/pprof/", "/favicon.ico"),
     *("/api/2.0/mlflow/experiments/create", "/ajax-api/2.0/mlflow/experiments/create", "/graphql", "/signup"),
@@ -46,7 +46,7 @@ TARGETS = (
     *("/api/2.0/mlflow-artifacts/artifacts", "/v1/traces", "/static-files/index.html", "/openapi.json", "/docs"),
     *("/model", "/ping", "/invocations", "/NAME", "/?Action=CreateUser&UserName=NAME&Version=2010-05-08"),
 )
-#: How the object store refuses who has no key.
+#: The status codes with which the object store refuses callers without a key.
 REFUSED = (400, 403, 405)
 _STORE_OPEN = strangers.PORTS["s3"].open
 REACH = """
@@ -63,7 +63,7 @@ for path in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Open:
-    """A deployment that whoever reaches its ports may call."""
+    """A deployment that everybody who reaches its ports may call."""
 
     deployment: Deployment
 
@@ -106,7 +106,7 @@ def test_every_socket_has_its_row_and_is_of_this_machine(platform: Platform, ope
         name, _ = strangers.row_of(platform, listener)
         kinds[name.partition("/")[0]] = kinds.get(name.partition("/")[0], 0) + 1
         assert listener.port == 0 or listener.address == LOOPBACK
-    # What is looked for is found: every port, and sockets of every kind.
+    # The search finds everything: every port, and sockets of every kind.
     assert {*strangers.PORTS, "service.sock", "gateway.sock", "gateway-2-ports.sock", "replicas"} <= kinds.keys()
 
 
@@ -156,7 +156,7 @@ def test_who_has_no_credentials_learns_nothing_and_changes_nothing(platform: Pla
     asked = 0
     for name, port, row in strangers.http_ports(platform, found(platform, opened)):
         if name == "deployment":
-            continue  # this one is open to whoever reaches it; pages are not let in: see below
+            continue  # this one is open to everybody who reaches it; pages are refused: see below
         mine = unique("stranger")
         with caller(port) as http:
             for target in (each.replace("NAME", mine) for each in TARGETS):
@@ -172,7 +172,10 @@ def test_who_has_no_credentials_learns_nothing_and_changes_nothing(platform: Pla
 
 
 def test_a_page_in_a_browser_learns_nothing_and_changes_nothing(platform: Platform, opened: Open) -> None:
-    """With what a browser keeps: MLflow's password is sent with every request, also with those of foreign pages."""
+    """With a browser's stored credentials:
+
+    MLflow's password is sent with every request, also with those of foreign pages.
+    """
     secrets = platform.secrets
     kept = httpx.BasicAuth(secrets.mlflow_admin_user, secrets.mlflow_admin_password)._auth_header
     asked = 0
@@ -217,7 +220,7 @@ def buckets(platform: Platform) -> list[str]:
     return [bucket["Name"] for bucket in found["Buckets"]]
 
 
-#: What a foreign page tries at each port: what would make something, or tell something.
+#: A foreign page's attempts at each port: to make something, or to read something.
 BROWSED = {
     "mlflow": (
         *("/", "/health", "/version", "/static-files/index.html", "/graphql", "/api/2.0/mlflow/users/create"),
@@ -288,17 +291,17 @@ def refused_page(way: str, address: str, status: int | str, text: str) -> bool:
 
 
 def wants_token(way: str, address: str, status: int | str, text: str) -> bool:
-    """Whether the listener refused who shows no token: it may be called by any name."""
+    """Whether the listener refused a caller without a token: it may be called by any name."""
     if way == "form":
         return '"code"' in text or "error_code" in text
     return (isinstance(status, int) and status >= 400) or address.endswith(issuers.WAYS)
 
 
 def said_no(way: str, address: str, status: int | str, text: str) -> bool:
-    """Whether the object store said no more than that it runs and that a key is missing.
+    """Whether the object store revealed no more than that it runs and that a key is missing.
 
-    It has no check of its own, lets every page read its answers (`Access-Control-Allow-Origin: *`, whatever its option
-    says), and a page has no key for it.
+    It has no check of its own, lets every page read its responses (`Access-Control-Allow-Origin: *`, whatever its
+    option), and a page has no key for it.
     """
     if way == "form" or status != 200:
         return not text or "<Error>" in text

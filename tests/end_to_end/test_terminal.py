@@ -108,7 +108,7 @@ def test_keys_in_one_burst_go_to_the_fields_that_tab_leads_to(platform: Platform
 
 
 def copied(screen: Terminal) -> str:
-    """What was copied last, by OSC 52."""
+    """The last copied text, by OSC 52."""
     found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
     return base64.b64decode(found[-1]).decode() if found else ""
 

@@ -1,4 +1,4 @@
-"""The real program in what is around it: iTerm2, tmux, GNU screen, a shell with job control, other windows."""
+"""The real program in its surroundings: iTerm2, tmux, GNU screen, a shell with job control, other windows."""
 
 from __future__ import annotations
 

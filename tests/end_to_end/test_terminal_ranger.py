@@ -66,7 +66,7 @@ def raz(request: pytest.FixtureRequest, own_platform: Platform) -> Iterator[Raz]
 
 
 def copied(screen: Terminal) -> str:
-    """What was copied last, by OSC 52."""
+    """The last copied text, by OSC 52."""
     found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
     return base64.b64decode(found[-1]).decode() if found else ""
 

@@ -33,7 +33,7 @@ BACK_TAB = "\x1b[Z"
 
 @contextmanager
 def slow_program(platform: Platform, folder: Path, project: Project) -> Iterator[tuple[Terminal, Delaying]]:
-    """The program on a project's page, and what makes the service slow from then on."""
+    """The program on a project's page, and the proxy that makes the service slow from then on."""
     proxy = Delaying(platform.home.service_socket, Home(folder))
     environment = {**platform.environment(), ENVIRONMENT_VARIABLE: str(folder)}
     with proxy.open(), terminal(PROGRAM, environment) as screen:
@@ -120,7 +120,7 @@ def test_pages_keys_and_forms_on_a_service_that_takes_20_seconds_or_longer_than_
         wait_for(lambda: experiments(platform, project, left) == [""], what="what was sent before it was left")
         assert len(late.sent("POST ")) == 1
 
-        # The program gives up after 30 seconds, and keeps what was typed.
+        # The program times out after 30 seconds, and keeps the typed text.
         other.shows("did not answer in time", "Trying again is safe", kept, "a note")
         assert len(mute.sent("POST ")) == 1
         mute.delay = 0

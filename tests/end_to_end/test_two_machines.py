@@ -48,7 +48,7 @@ print("version", model.registered_model_version)
 """
 
 
-#: Uploads a file when it is told to, then registers a model; the first upload opens the connection and finds the run.
+#: Uploads a file on request, then registers a model; the first upload opens the connection and finds the run.
 UPLOAD = """
 import hashlib, os, pathlib, sys
 import mlflow

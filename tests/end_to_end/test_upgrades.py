@@ -1,4 +1,4 @@
-"""A home of an earlier version is brought to this one, or is as it was, whatever fails or is killed in between.
+"""A home of an earlier version is upgraded to this one, or stays as it was, whatever fails or is killed in between.
 
 `support/homes/database-0011.tar.xz` is the home of a platform that ran with the code of eleven migrations: the model
 `ElasticnetWineModel` with its alias `champion`, made by `examples/train_elasticnet.py`, the user `ada` with a token,
@@ -157,7 +157,7 @@ def test_a_migration_that_loses_rows_and_a_part_that_does_not_start_leave_the_ho
 
 
 def killed(script: str, home: Home, *arguments: str) -> str:
-    """What a script wrote that ended as by `kill -9`."""
+    """The output of a script that ended as by `kill -9`."""
     command = [sys.executable, "-c", script, str(home.root), *arguments]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -190,7 +190,7 @@ def test_what_people_did_after_an_upgrade_that_was_killed_while_the_platform_sta
     steps = [each.what for each in upgrading.upgrade(home)]
     assert steps == ["going on with an upgrade that was cut off when the platform started"]
     assert contents(home) == after and not home.upgrading_file.exists()
-    # Of another version: what is there is what it begins with.
+    # Of another version: the upgrade begins with the existing state.
     upgrading._note(home, {"to": "0.0.1", "stage": "starting", "rows": {}, "files": {}})
     list(upgrading.upgrade(home))
     assert contents(home) == after == contents_of_copies(home)

@@ -1,4 +1,4 @@
-"""Drawing what was recorded: no platform, the time that it was recorded at."""
+"""Drawing from recordings: no platform, and the time of the recording."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def forget_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     messages_stay(monkeypatch)
-    # Recorded answers come at once; where this process has to wait for the processor, that is no matter of the service.
+    # Recorded answers come at once; waiting for the processor here does not mean a slow service.
     monkeypatch.setattr(watching, "SLOW", float("inf"))

@@ -1,4 +1,4 @@
-"""Recorded answers are what today's service would answer, field for field: recordings cannot rot unseen."""
+"""Recorded answers match today's service, field for field: recordings cannot rot unseen."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _route(key: str) -> APIRoute:
 
 
 def _fields(value: Any) -> Any:
-    """Names of fields, without what is in them."""
+    """Names of fields, without their values."""
     if isinstance(value, dict):
         return {name: _fields(inner) for name, inner in value.items()}
     if isinstance(value, list):

@@ -70,7 +70,7 @@ class Slow(Replay):
             self.under_way[kind] -= 1
 
     def times(self, path: str) -> int:
-        """How often a path was asked for, whatever its query."""
+        """The number of requests to a path, with any query."""
         return sum(count for kind, count in self.asked.items() if kind.split()[1].split("?")[0] == path)
 
 

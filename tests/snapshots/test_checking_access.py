@@ -1,4 +1,4 @@
-"""The box that asks whether somebody has access: what it asks, what it shows of the answer, and for how long."""
+"""The box that checks somebody's access: its request, the parts of the response that it shows, and for how long."""
 
 from __future__ import annotations
 

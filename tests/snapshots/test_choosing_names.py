@@ -1,4 +1,4 @@
-"""Fields for names list what exists; what is pressed before the service answered is done when it has."""
+"""Fields for names list the existing ones; keys pressed before the service responded take effect when it has."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS = ["WineAlcoholRegressor", "WineCultivarClassifier"]
 
 
 class Slow(Replay):
-    """Answers after a while, once `seconds` is set; there is no model besides the recorded ones."""
+    """Responds after a while, once `seconds` is set; there are no models besides the recorded ones."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)
@@ -103,7 +103,7 @@ async def registering(
 
 
 def listed(see: Driver) -> list[str]:
-    """What stands in the list, if one is shown."""
+    """The content of the list, if one is shown."""
     found = [each for each in see.screen.query(NameList) if each.display]
     return [str(option.prompt) for each in found for option in each.options]
 
@@ -196,7 +196,7 @@ async def test_a_new_name_is_taken_as_it_is_typed(answers: Mapping[str, Answer])
         await see.type("Wine")
         await see.until(lambda: len(listed(see)) == 2, "the list")
         await see.shows("a new model, version 1")
-        # Without a choice from the list, tab goes on and leaves what was typed.
+        # Without a choice from the list, tab moves on and keeps the typed text.
         await see.press("tab")
         assert typed(see) == "Wine" and not listed(see)
         assert see.app.focused is not None and see.app.focused.id == "description"

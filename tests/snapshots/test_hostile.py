@@ -1,4 +1,4 @@
-"""Whatever people and models put into names, notes, tags, metrics and times: every place opens, is walked, stays whole.
+"""Any names, notes, tags, metrics and times of people and models: every place opens, is walked, and stays whole.
 
 The recorded answers are given again with hostile values in them, at places and of kinds that hypothesis chooses.
 `HOSTILE_EXAMPLES=100 pytest tests/snapshots/test_hostile.py` tries more of them.

@@ -73,7 +73,7 @@ async def _walk(replay: Replay, place: Place, keys: list[str], size: tuple[int, 
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[ProcessPoolExecutor]:
-    """What shows texts of a megabyte or thousands of metrics takes hundreds of megabytes for a moment."""
+    """Showing texts of a megabyte or thousands of metrics takes hundreds of megabytes for a moment."""
     with other_process() as made:
         yield made
 

@@ -40,7 +40,7 @@ async def program(answers: Mapping[str, Answer], size: tuple[int, int] = (120, 4
 
 @dataclass(frozen=True)
 class Flow:
-    """Where it begins, the keys, what is to be seen at the end, and how many keys it took before."""
+    """The start, the keys, the expected text at the end, and the number of keys it took before."""
 
     begin: Scene
     keys: tuple[str, ...]

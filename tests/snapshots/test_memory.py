@@ -25,9 +25,9 @@ async def test_programs_that_ended_are_garbage(answers: Mapping[str, Answer]) ->
     lines = lines_in_memory()
     ended += [await opened_and_closed(answers) for _ in range(2)]
     gc.collect()
-    # The last one may be held by what awaited it.
+    # The last one may be referenced by its awaiter.
     assert [program() for program in ended[:-1]] == [None, None]
-    # What was frozen before may end meanwhile.
+    # Objects frozen before may end meanwhile.
     assert gc.get_freeze_count() <= frozen
     # Each drew hundreds. A few blank ones stay.
     assert lines_in_memory() - lines < ROWS

@@ -1,4 +1,4 @@
-"""Policies that come from an outside Ranger: the page says so, and offers no change."""
+"""Policies that come from an outside Ranger: the page shows it, and offers no change."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ async def test_policies_from_outside_are_shown_read_only(answers: Mapping[str, A
             await see.press(key)
         await see.shows("are changed there")
         assert see.app.screen is see.app.frame and not service.changes
-        # What it says can be read.
+        # Its content can be read.
         await see.press("enter")
         await see.until(lambda: frame.panel_open, "the side panel")

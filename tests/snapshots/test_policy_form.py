@@ -1,4 +1,4 @@
-"""The form of a policy keeps what it has no field for, and puts what the service says to its fields."""
+"""The form of a policy keeps values without a field, and shows the service's messages at its fields."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ WHOLE = RangerPolicy(
 
 
 class Answering(Replay):
-    """Keeps what changes something, and refuses it with these problems; without any it is carried out."""
+    """Records requests that change something, and refuses them with these problems; without any they succeed."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)
@@ -119,7 +119,7 @@ async def press_ok(see: Driver) -> None:
 
 
 async def saved(see: Driver, service: Answering) -> RangerPolicy:
-    """What is sent by a press of Save."""
+    """The policy sent by a press of Save."""
     before = len(service.sent)
     await press_ok(see)
     await see.until(lambda: len(service.sent) > before, "the request")
@@ -161,7 +161,7 @@ async def test_what_was_changed_is_sent_and_nothing_else(answers: Mapping[str, A
                 "policy_items": WHOLE.policy_items[:1],
                 "policy_labels": ["new", "two"],
                 "resources": {**WHOLE.resources, "bucket": buckets},
-                # A period without start and end says nothing.
+                # A period without start and end has no effect.
                 "validity_schedules": WHOLE.validity_schedules[1:],
             }
         )

@@ -1,4 +1,4 @@
-"""Every form that sends, and what screens send, on a service that takes its time: sent once, left, and sent again."""
+"""Every form and screen that sends, on a slow service: sent once, left, and sent again."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ SIZE = (100, 34)
 
 
 class Held(Replay):
-    """Answers questions as recorded, and holds what changes something until it is let, or told how it ends."""
+    """Answers reading requests as recorded, and holds changing ones until released, or given an outcome."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)
         self.sent: list[httpx.Request] = []
         self.cut_off = 0
         self.answered = 0
-        #: Questions about what was not recorded get their answer, that there is none, while this is set.
+        #: While this is set, requests that were not recorded get a 404.
         self.denies = asyncio.Event()
         self.denies.set()
         self._ends: asyncio.Queue[Exception | httpx.Response] = asyncio.Queue()
@@ -535,7 +535,7 @@ async def the_version(see: Driver) -> tuple[Any, Any]:
 
 
 async def opened(see: Driver, form: Form[Any], **fields: str) -> None:
-    """Shows a form with what is typed into its fields; the first has the keys."""
+    """Shows a form with these texts typed into its fields; the first has the focus."""
     see.app.push_screen(form)
     await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
     for name, value in fields.items():
@@ -623,7 +623,7 @@ async def test_a_form_sends_once_and_after_a_timeout_the_same_again(
         await see.shows("It is in use just now")
         assert "Trying again is safe" not in see.text and typed(form) == before
 
-        # A refusal ends the intent: what is sent now is wanted anew.
+        # A refusal ends the intent: the next press is a new one.
         await see.until(lambda: not form.query_one("#ok", Button).disabled, "OK")
         form.query_one("#ok").focus()
         await see.press("enter")
@@ -689,9 +689,9 @@ async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
 ) -> None:
     async with program(answers) as (see, held):
         form = await FORMS[kind](see)
-        # What forms ask about what is typed would bring complaints of its own.
+        # Checks of the typed text by forms would bring complaints of their own.
         held.denies.clear()
-        # What the service refused, until something else is typed; what was typed before may not be taken in yet.
+        # The service's refusal, until something else is typed; text typed before may not be processed yet.
         field = form.query(Input).first()
         field.focus()
         await see.pilot.pause()
@@ -733,7 +733,7 @@ async def test_why_a_file_could_not_be_written_stays_until_another_is_named(answ
 
 
 def _problem(form: Form[Any]) -> str:
-    """The complaint that a form shows, empty when there is none."""
+    """The complaint that a form shows, empty if none."""
     line = form.query_one("#problem", Static)
     return str(line.render()) if line.display else ""
 
@@ -790,7 +790,7 @@ async def test_what_a_screen_sends_is_sent_once(answers: Mapping[str, Answer], m
         await see.press("r")
         await see.until(lambda: len(held.sent) == 2, "the request once more")
         assert held.keys[0] == held.keys[1]
-        # Elsewhere it goes on, and is told.
+        # Elsewhere it continues, and is reported.
         see.go("projects")
         await see.at("projects")
         assert held.cut_off == 0

@@ -1,4 +1,4 @@
-"""A service that takes its time: what is typed meanwhile is not lost, and breaks nothing."""
+"""A slow service: text typed meanwhile is not lost, and breaks nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 class Slow(Replay):
-    """Lists registries when it is let, and keeps what was asked for."""
+    """Lists registries once released, and records the requests."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)

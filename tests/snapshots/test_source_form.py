@@ -1,4 +1,4 @@
-"""The form of an outside Ranger, and what can be done with one that is obeyed."""
+"""The form of an outside Ranger, and the actions for one that is in use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HOSTILE = "\x1b[31mred\u202e ]bold[ 模型" + "x" * 300
 
 
 class Obeying(Replay):
-    """The recorded service, whose environment obeys what was set last; a refusal has these problems."""
+    """The recorded service, whose environment uses the source set last; a refusal has these problems."""
 
     def __init__(self, answers: Mapping[str, Answer], source: RangerSource | None) -> None:
         super().__init__(answers)

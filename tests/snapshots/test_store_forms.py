@@ -104,7 +104,7 @@ async def test_a_store_is_tried_once_and_what_is_missing_stands_in_the_form(answ
         assert service.asked[0][1]["store"]["credentials"]["secret_access_key"] == SECRET
         assert SECRET not in see.text
 
-        # What was found is about what was typed then.
+        # The result is about the text typed then.
         form.query_one("#region", Input).value = "eu-west-1"
         await see.until(lambda: not form.query_one("#found").display, "the report to go")
         service.found = []
@@ -211,7 +211,7 @@ async def test_a_store_is_shown_tried_and_reached_in_another_way(answers: Mappin
         ),
         ("az://acme/models", "sas", {"secret": SECRET}, {"kind": "azure", "credentials": {"sas": SECRET}}),
         ("gs://acme", "machine", {}, {"kind": "google", "credentials": {"service_account": ""}}),
-        # What belongs to another way to sign in, and is hidden, is not sent.
+        # Fields of another way to sign in are hidden and not sent.
         (
             "s3://acme",
             "profile",
@@ -292,7 +292,7 @@ GIVEN = {"way": "given", "held": "the access key AKIAGIVEN", "granted": True}
 
 
 class Keys(Replay):
-    """The recorded service, whose registries lie in an environment's own store; it keeps what is asked of it."""
+    """The recorded service, whose registries are in an environment's own store; it records its requests."""
 
     def __init__(self, answers: Mapping[str, Answer], store: Any = STORE) -> None:
         super().__init__(answers)

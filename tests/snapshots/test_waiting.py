@@ -1,4 +1,4 @@
-"""Every page and tab on a service that answers when the test says so: each paints and says that it loads."""
+"""Every page and tab on a service that responds when the test lets it: each paints and shows that it loads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SIZE = (110, 34)
 RUN = "run:p/r"
 #: The kinds of pages that have tabs.
 TABBED = [kind for kind in SCREENS if any(action.id == "tab_next" for action in ALL[kind])]
-#: The kinds of pages that are a list with its rows' details behind `y`; there is no API key in the answers.
+#: The kinds of pages that are a list with its rows' details behind `y`; the answers contain no API key.
 LISTS = [
     kind
     for kind in SCREENS
@@ -93,7 +93,7 @@ def cursors_of(frame: FrameScreen) -> dict[str, int | None]:
 
 
 def same(text: str, other: str) -> bool:
-    """Whether two screens show the same, apart from the status line, which tells what the service does."""
+    """Whether two screens show the same, apart from the status line, which shows the service's activity."""
     return text.splitlines()[:-1] == other.splitlines()[:-1]
 
 
@@ -279,7 +279,7 @@ async def create_registry(see: Driver) -> Screen[Any]:
 
 
 def counts(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """Answers about what a registry holds and what depends on a run, to the questions of the boxes that delete them."""
+    """The answers with a registry's content and a run's dependents, for the boxes that delete them."""
     found = {}
     for key, answer in answers.items():
         if key.endswith("/storage?max_age=600.0"):

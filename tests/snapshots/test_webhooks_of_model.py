@@ -1,4 +1,4 @@
-"""The webhooks that hear of a model, from its page."""
+"""The webhooks for a model's events, from its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions before something ends that is not deleted: they say what depends on it."""
+"""Questions before something ends without being deleted: they name its dependents."""
 
 from __future__ import annotations
 

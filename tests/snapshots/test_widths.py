@@ -1,4 +1,4 @@
-"""What shows in terminals of usual widths: documented columns, names of sections, messages."""
+"""The content of terminals of usual widths: documented columns, names of sections, messages."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_sections_have_names_where_there_is_room(
     async with scene("run", answers, (columns, 30)) as see:
         bar = see.screen.query_one("#navigation").size.width
         shown = [line[:bar] for line in see.text.splitlines()]
-        # A cell stays free, so that a name and what is right of it do not touch.
+        # A cell stays free between a name and the text right of it.
         assert all(any(line.strip("▌ ") == name and line.endswith(" ") for line in shown) for name in names)
         assert names or bar < 6
 
@@ -99,7 +99,7 @@ async def test_runs_that_hold_a_model_bear_a_sign_and_the_help_says_what_it_mean
         lines = see.text.splitlines()
         assert any("◆ elastic…a0.01-l0.9" in line for line in lines)
         assert any("  elastic…-a0.5-l0.9" in line and "◆" not in line for line in lines)
-        # What differs from run to run comes first.
+        # Columns that differ from run to run come first.
         titles = next(line for line in lines if "Run" in line and "Started" in line)
         assert "r2" in titles and "Status" not in titles
         await see.press("question_mark")
@@ -134,7 +134,7 @@ async def test_a_wrapped_value_stays_beside_its_name(name: str, indent: int, ans
                 continue
             lines = str(shown.content).splitlines()
             assert all(cell_len(line) <= shown.size.width for line in lines)
-            # Names begin at the left, or two cells from it; what goes on is below its value.
+            # Names begin at the left, or two cells from it; continuation lines are below the value.
             continued = [line for line in lines if line.startswith(" " * 3)]
             assert continued and all(line.startswith(" " * indent) for line in continued)
 

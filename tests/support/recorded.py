@@ -2,9 +2,9 @@
 
 `python tests/support/recorded.py` records again: it starts a platform in a temporary folder, loads the demo, opens
 every scene of `scenes.py` at both sizes of the snapshots, and writes each request with its last answer to
-`tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others. `python
-tests/support/recorded.py HOME SCENE…` opens these scenes alone, on the platform of a home, and adds the answers to
-requests that were not recorded before.
+`tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others.
+`python tests/support/recorded.py HOME SCENE…` opens these scenes alone, on the platform of a home, and adds the answers
+to requests that were not recorded before.
 """
 
 from __future__ import annotations

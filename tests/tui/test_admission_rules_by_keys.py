@@ -1,4 +1,4 @@
-"""Admission rules on the screens: what they say of a version, and the rules of an environment."""
+"""Admission rules on the screens: the verdicts on a version, and the rules of an environment."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_rules_are_set_and_old_ones_come_back_by_keys(open_program: Open, 
         await driver.shows("Rules number 1", "requires: model_signature")
         await driver.press("u")
         await driver.shows("Back to rules 1", "back to number 1")
-        # Somebody else is first: what they set is not lost.
+        # Somebody else is first: their change is not lost.
         async with platform.patient_client() as client:
             await client.set_rules(environment, RulesChange(text="rules: []", comment="still none"))
         await driver.press("enter")

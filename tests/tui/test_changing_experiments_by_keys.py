@@ -61,7 +61,7 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
         await listed(driver, "Default", "beta", "gamma", in_order=False)
         assert names_of(platform, project) == {"Default", "beta", "gamma"}
 
-        # Deleting asks, and Cancel is what enter presses.
+        # Deleting asks for confirmation, and enter presses Cancel.
         await select(driver, "gamma")
         await driver.press("ctrl+d")
         await asked(driver, "Delete 1 experiment", "gamma", "Restoring it brings them back")

@@ -35,7 +35,7 @@ def runs(platform: Platform) -> tuple[Project, str, list[str]]:
 
 
 def notes(driver: Driver) -> list[str]:
-    """What the program said in its corner."""
+    """The program's notifications."""
     return [each.message for each in driver.app._notifications]
 
 
@@ -81,7 +81,7 @@ async def test_runs_are_edited_deleted_and_restored_from_their_list(
             assert tags["team"] == "wine" and "reviewed" not in tags
         assert not driver.screen.table.marked
 
-        # Deleting asks, starts on Cancel, and names what goes.
+        # Deleting asks for confirmation, starts on Cancel, and names the things to delete.
         await driver.press("g", "space", "space", "ctrl+d")
         await asked(driver, "Delete 2 runs", "best, run 1", "Restoring brings them back")
         await driver.press("enter")

@@ -1,4 +1,4 @@
-"""Curves on a real service: a long one keeps its spike, and what cannot be drawn is told."""
+"""Curves on a real service: a long one keeps its spike, and points that cannot be drawn are reported."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def chart(driver: Driver) -> LineChart:
 
 
 def drawn(driver: Driver) -> str:
-    """What the chart shows."""
+    """The content of the chart."""
     return "\n".join(chart(driver).render_line(y).text for y in range(chart(driver).size.height))
 
 

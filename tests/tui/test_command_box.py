@@ -30,7 +30,7 @@ class Held(httpx.AsyncBaseTransport):
 
     def __init__(self, platform: Platform) -> None:
         self._real = httpx.AsyncHTTPTransport(uds=str(platform.home.service_socket))
-        #: What was searched for, in order.
+        #: The searched texts, in order.
         self.asked: list[str] = []
         #: Whether answers are held back until they are let, and whether searches are refused.
         self.holds = self.breaks = False
@@ -167,7 +167,7 @@ async def test_things_are_found_by_letters_of_their_names_and_opened(
 
 
 async def test_registries_and_environments_are_found_too(open_program: Open, platform: Platform) -> None:
-    # One of the first in the list: the cursor goes to what is on its first page.
+    # One of the first in the list: the cursor goes to a row of its first page.
     environment = unique("aa-boxed")
     platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
     async with open_program(size=SMALL) as driver:

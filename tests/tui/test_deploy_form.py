@@ -30,7 +30,7 @@ async def test_a_registered_model_is_deployed_from_the_destination_project(
         await driver.press("D")
         await driver.shows("[x] Deploy registered model", "Registered Model: there are")
         form = driver.screen
-        # Without it, the form says what comes first, and takes nothing.
+        # Without it, the form names the required step, and accepts nothing.
         await driver.press("shift+tab", "space")
         await driver.shows("[ ] Deploy registered model", "registered first", "R Register Model")
         await driver.until(lambda: form.query_one("#ok", Button).disabled and form.query_one("#model").disabled)

@@ -1,4 +1,4 @@
-"""A deployment's page by keys on a real service: trying it, logs also of what is gone, builds, settings, roll back."""
+"""A deployment's page by keys on a real service: trying it, logs of ended replicas too, builds, settings, rollback."""
 
 from __future__ import annotations
 

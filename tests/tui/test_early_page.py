@@ -61,7 +61,7 @@ async def test_registries_show_before_the_client_is_there_and_stay(own_platform:
         assert not app.answering
         await driver.press("end")
         key = driver.screen.table.place[1]
-        # What a row cannot do yet is said, not tried.
+        # Actions not available for a row yet are reported, not tried.
         await driver.press("y")
         assert driver.screen == app.frame
         RegistryApp._begin(app)

@@ -1,4 +1,4 @@
-"""What works on every screen: keys of one's own, reading, saving, commands, memory, plain and colourless lines."""
+"""Features of every screen: keys of one's own, reading, saving, commands, state, plain and colourless lines."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def logged(platform: Platform) -> Served:
 
 
 async def exported(driver: Driver, name: str) -> list[Any]:
-    """Exports what is in view under a name; the file's rows."""
+    """Exports the visible rows under a name; returns the file's rows."""
     await driver.press("ctrl+s")
     await driver.until(lambda: driver.app.screen.query("#file"), "the form")
     path = Path.cwd() / name

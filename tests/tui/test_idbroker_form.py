@@ -46,7 +46,7 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.press("@")
         await driver.shows("NEVER_RUN", "changes have no")
         assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
-        # What somebody else makes of them meanwhile is not overwritten unseen.
+        # Somebody else's changes meanwhile are not overwritten unseen.
         now = platform.ask(lambda client: client.idbroker_mappings(environment))
         with_others = SetIdBrokerMappings(
             environment_name=environment,

@@ -1,4 +1,4 @@
-"""Long lists on a real service: whatever is done in them, they are never loaded as a whole."""
+"""Long lists on a real service: no action ever loads them as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version that no replica can serve: the page and the Deploy form say why."""
+"""A version that no replica can serve: the page and the Deploy form show the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People, tokens, groups and roles by keys, on the real service; and what a person may not do, said beforehand."""
+"""People, tokens, groups and roles by keys, on the real service; and missing permissions, shown beforehand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def person(platform: Platform, name: str) -> User:
 
 
 def known(platform: Platform, prefix: str = "u") -> str:
-    """Somebody who was made known."""
+    """A new user."""
     name = unique(prefix)
     platform.call(RegistryClient.put_user, name, UserChange())
     return name
@@ -264,7 +264,7 @@ async def test_what_a_person_may_not_do_says_why_and_counts_once_it_is_granted(p
         await see.at("roles")
         await see.shows("EnvironmentAdmin")
         assert f"in {environment}: that needs EnvironmentAdmin" in see.screen.reason("create")
-        # Granted meanwhile: what was refused here is asked for again, and works with the next press.
+        # Granted meanwhile: the refused permission is checked again, and the next press works.
         platform.command("environments", "roles", "grant", environment, "EnvironmentAdmin", "--to", name)
         await see.press("n")
         await see.until(lambda: see.app.frame.reason("create") is None, "the role")

@@ -151,7 +151,7 @@ async def add_condition(see: Driver, kind: int, user: str, group: str, *permissi
     await see.until(lambda: given(see, "users") == [user], user)
     see.screen.query_one("#groups-field").focus()
     await see.type(group)
-    # What is typed and not added yet is not lost unnoticed.
+    # Text that is typed and not added yet is not lost unnoticed.
     await see.shows(f"enter adds {group}")
     assert see.screen.query_one("#ok").disabled
     await see.press("enter")

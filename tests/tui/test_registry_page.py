@@ -48,7 +48,7 @@ def register(platform: Platform, project: Project, name: str) -> None:
 
 @contextmanager
 def written(platform: Platform) -> Iterator[Database]:
-    """The service's database, to write what a workflow at work would write."""
+    """The service's database, to write the rows of a running workflow."""
     database = Database.at(platform.home.service_database)
     try:
         yield database
@@ -128,7 +128,7 @@ async def test_every_field_is_shown_and_copied(open_program: Open, registry: Mod
         copied = set()
 
         async def copy(option: str) -> None:
-            # Others work with this registry: what its page says of it may be another text by the time of the copy.
+            # Others work with this registry: the text of its page may differ by the time of the copy.
             before = driver.screen.values[option]
             fields.highlighted = fields.get_option_index(option)
             await driver.press("c")
@@ -240,7 +240,7 @@ async def test_models_of_the_registry_open(
 
 
 async def test_storage_is_measured_and_cleaned_up(open_program: Open, platform: Platform, tmp_path: Path) -> None:
-    # A registry of its own: a clean-up takes whatever has no version there.
+    # A registry of its own: a clean-up removes everything without a version there.
     environment, _, project = registered_environment(platform, synchronized=True)
     registry = registry_of(platform, environment)
     name = unique("Orphan [bold]")

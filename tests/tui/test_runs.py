@@ -114,7 +114,7 @@ async def test_the_list_of_what_can_come_next(open_program: Open, sweep: tuple[P
         await driver.until(lambda: offered() == ["metrics."], "the kind")
         await driver.press("tab")
         await driver.until(lambda: offered() == ["metrics.loss", "metrics.rmse", "metrics.`val/loss`"], "the keys")
-        # An odd key, which needs backticks, found by what it contains.
+        # An odd key, which needs backticks, found by a part of it.
         await driver.type("/")
         await driver.until(lambda: offered() == ["metrics.`val/loss`"], "the odd key")
         await driver.press("down", "enter")
@@ -162,7 +162,7 @@ async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, st
 
 
 async def choose(driver: Driver, text: str) -> None:
-    """Takes a choice of a menu by what is typed, once the menu has opened."""
+    """Chooses an entry of a menu by typing, once the menu has opened."""
 
     def found() -> tuple[OptionList, int] | None:
         # A menu puts its cursor where it belongs when it opens, and then takes keys.
@@ -339,7 +339,7 @@ async def test_what_runs_were_registered_as(open_program: Open, platform: Platfo
         await driver.shows("Registered as", f"{first} v1")
         register(second)
         await driver.shows(f"{second} v1 +1")
-    # One question for all of them, and nothing of runs that are none.
+    # One question for all of them, and nothing about runs that do not exist.
     asked = [run.run_id, "0" * 32]
     found = platform.ask(lambda client: client.registered_from(project.id, asked)).runs
     assert {run: [each.model_name for each in versions] for run, versions in found.items()} == {

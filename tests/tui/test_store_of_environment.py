@@ -28,7 +28,7 @@ async def test_an_environment_is_made_with_a_bucket_that_was_tried(open_program:
                 form.query_one(f"#{field}", Input).value = value
             form.query_one("#s3-way", Select).value = "key"
             await driver.until(lambda: not form.query_one("#ok", Button).disabled, "what is typed")
-            # In another region: said by the trial and by the service alike, and nothing is made.
+            # In another region: reported by the trial and by the service alike, and nothing is made.
             form.query_one("#try", Button).press()
             await driver.shows("cannot be used", f"Set the region to {aws.region}")
             form.query_one("#ok", Button).press()

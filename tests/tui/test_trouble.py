@@ -1,4 +1,4 @@
-"""A part of the platform goes away while somebody works: the screen stays, says so, and goes on by itself."""
+"""A part of the platform goes away while somebody works: the screen stays, reports it, and recovers by itself."""
 
 from __future__ import annotations
 

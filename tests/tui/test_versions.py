@@ -1,4 +1,4 @@
-"""A model's versions by keys on a real service: what the panel tells, what differs, saving an archive."""
+"""A model's versions by keys on a real service: the panel's content, differences, saving an archive."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_versions_are_found_by_number_status_and_words(platform: Platform, two: 
     assert found(status="READY") == [2, 1] and found(status="FAILED_REGISTRATION") == []
     assert found(status="READY", search="1") == [1]
     first = platform.ask(lambda client: client.versions(registry, name, search=two.version.creator, page_size=1))
-    with pytest.raises(ServiceProblem):  # a token goes on with what was asked for, nothing else
+    with pytest.raises(ServiceProblem):  # a token continues its own request only
         platform.ask(lambda client: client.versions(registry, name, page_token=first.next_page_token))
     platform.ask(lambda client: client.delete_alias(registry, name, "shadow"))
 
