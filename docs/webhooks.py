@@ -18,7 +18,7 @@ registry-tui webhooks create ci https://ci.example.com/hook --environment local 
 registry-tui webhooks test ci
 registry-tui webhooks deliveries ci --state failed
 registry-tui webhooks replay ci --since 2h
-registry-tui webhooks rotate-secret ci
+registry-tui webhooks rotate-secret ci --yes
 registry-tui webhooks create wine https://ci.example.com/hook --model WineModel    # by its owner
 registry-tui webhooks list --model WineModel                                       # what hears of it
 ```

@@ -105,7 +105,7 @@ def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres
     environment = platform.ask(lambda client: client.project(project.id)).environment_name
     before_rotation = signers(platform, name)
     assert len(set(before_rotation)) == 1, "version 1 was signed before the move"
-    new = printed(platform, "signing", "keys", "rotate", environment)["name"]
+    new = printed(platform, "signing", "keys", "rotate", environment, "--yes")["name"]
     platform.command("models", "sign", name, "3")
     assert signers(platform, name) == [*before_rotation[:2], new]
     old, now = (events(databases) for databases in (Databases.in_home(platform.home), databases_of(platform.home)))

@@ -139,7 +139,7 @@ def test_roles_of_a_person_and_of_groups_count_from_the_next_request_on(platform
     platform.command("environments", "roles", "grant", place, "EnvironmentAdmin", "--to", name)
     assert makes() == 0
     assert name in platform.command("environments", "roles", "list", place).stdout
-    platform.command("environments", "roles", "revoke", place, "EnvironmentAdmin", "--to", name)
+    platform.command("environments", "roles", "revoke", place, "EnvironmentAdmin", "--to", name, "--yes")
     assert sees() and makes() == 1
     shown = platform.command("groups", "remove", group, name, "--dry-run")
     assert "is lost: " in shown.stdout or "are lost: " in shown.stdout

@@ -389,6 +389,13 @@ MLFLOW = (
     Foreign(f"{_AUTH}:validate_can_delete_run", "mlflow_plugin/deleting.py", (), "as above"),
     Foreign(f"{_AUTH}:validate_can_delete_experiment", "mlflow_plugin/deleting.py", (), "as above"),
     Foreign(
+        f"{_AUTH}:BEFORE_REQUEST_VALIDATORS",
+        "mlflow_plugin/changing_models.py",
+        Kind.VALUE,
+        "whoever may read a model reaches the store's own rules about changing it",
+    ),
+    Foreign(f"{_AUTH}:BEFORE_REQUEST_HANDLERS", "mlflow_plugin/changing_models.py", Kind.VALUE, "as above"),
+    Foreign(
         f"{_AUTH}:AFTER_REQUEST_HANDLERS", "mlflow_plugin/grants.py", Kind.VALUE, "MLflow grants nothing by name here"
     ),
     Foreign(f"{_AUTH}:set_can_manage_registered_model_permission", "mlflow_plugin/grants.py", ("resp",), "as above"),

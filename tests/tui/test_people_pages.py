@@ -259,7 +259,7 @@ async def test_what_a_person_may_not_do_says_why_and_counts_once_it_is_granted(p
         see.go("people")
         await see.rows("people")
         await see.press("exclamation_mark")
-        await see.shows("only the administrator may add and change users")
+        await see.shows("only the administrator may add or change users")
         see.go("roles", environment=environment)
         await see.at("roles")
         await see.shows("EnvironmentAdmin")

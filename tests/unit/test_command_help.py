@@ -93,3 +93,18 @@ def test_a_closed_output_is_no_fault(tmp_path: Path) -> None:
     run = f'"{sys.executable}" -m registry_tui --data-dir "{tmp_path}" contexts list'
     closed = subprocess.run(["sh", "-c", f"{run} >&-"], capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "signing keys rotate prod",
+        "environments roles revoke prod MLUser --to ada",
+        "environments roles revoke prod MLUser --to-group data",
+        "webhooks rotate-secret ci",
+    ],
+)
+def test_a_command_whose_page_asks_first_asks_too(command: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 2
+    assert "nobody can be asked here: give --yes" in " ".join(result.stderr.split())

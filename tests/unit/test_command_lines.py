@@ -471,10 +471,10 @@ async def test_roles_are_granted_and_all_others_revoked() -> None:
     change = RolesChange(roles=[EnvironmentRole.ML_USER, EnvironmentRole.ENVIRONMENT_ADMIN])
     assert command_lines(await sent_by(lambda c: c.set_user_roles("lab", "ada", change))) == [
         ["environments", "roles", "grant", "--to", "ada", "lab", "EnvironmentAdmin", "MLUser"],
-        ["environments", "roles", "revoke", "--to", "ada", "lab", "EnvironmentUser", "MLAdmin"],
+        ["environments", "roles", "revoke", "--to", "ada", "--yes", "lab", "EnvironmentUser", "MLAdmin"],
     ]
     assert command_lines(await sent_by(lambda c: c.set_group_roles("lab", "data", RolesChange(roles=[])))) == [
-        ["environments", "roles", "revoke", "--to-group", "data", "lab", *EnvironmentRole]
+        ["environments", "roles", "revoke", "--to-group", "data", "--yes", "lab", *EnvironmentRole]
     ]
 
 

@@ -35,6 +35,11 @@ def test_every_action_has_one_rule() -> None:
     assert set(RULES) == set(Action) and all(rule.action is action for action, rule in RULES.items())
 
 
+def test_a_refusal_joins_what_is_not_permitted_by_or() -> None:
+    """“You may not see and change it” would permit one of both."""
+    assert [rule.to_do for rule in RULES.values() if " and " in rule.to_do] == []
+
+
 def test_the_service_decides_by_every_row() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/registry_tui/service").rglob("*.py"))
     unused = [action.name for action in Action if f"Action.{action.name}" not in code]

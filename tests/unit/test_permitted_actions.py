@@ -104,7 +104,7 @@ REFUSED: list[tuple[User, Place, str, object, str]] = [
         Place("deployments"),
         "create",
         None,
-        "you may not deploy models and change deployments in any project: that needs the role contributor",
+        "you may not deploy models or change deployments in any project: that needs the role contributor",
     ),
     (
         person(USER, ML_USER),
@@ -118,7 +118,7 @@ REFUSED: list[tuple[User, Place, str, object, str]] = [
         Place("activity"),
         "cancel",
         thing("Workflow", actor="bob"),
-        "only bob may see, cancel and retry their own workflows",
+        "only bob may see, cancel or retry their own workflows",
     ),
 ]
 ALLOWED: list[tuple[User, Place, str, object]] = [

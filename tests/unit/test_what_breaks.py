@@ -334,7 +334,7 @@ COMMANDS_WITHOUT = {
     ("backups.py", "upgrade"): "deletes nothing",
     ("database.py", "move"): "deletes nothing",
     ("deployments.py", "stop"): "one command starts it again",
-    ("webhooks.py", "rotate_secret"): "the secret of before is good for a day",
+    ("signing.py", "rotate"): "what earlier keys signed stays valid",
     ("workflows.py", "cancel"): "it can be tried again",
 }
 

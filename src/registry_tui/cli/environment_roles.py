@@ -9,6 +9,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.people import EnvironmentRole, RoleAssignment, RolesChange
 
 app = session.new_app("Roles: what users and groups may do in an environment.")
@@ -53,10 +54,26 @@ def grant(
 
 @app.command()
 def revoke(
-    environment: session.EnvironmentArgument, roles: RolesArgument, user: UserOption = None, group: GroupOption = None
+    environment: session.EnvironmentArgument,
+    roles: RolesArgument,
+    user: UserOption = None,
+    group: GroupOption = None,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
 ) -> None:
-    """Take roles in an environment away from a user or a group."""
+    """Take roles in an environment away from a user or a group, from the next request on."""
+    kind, holder = _holder(user, group)
+    question = f"Take {', '.join(roles)} in {environment} from {holder}?"
+    session.confirm_deletion(question, reference("roles", environment, kind, holder), yes=yes, dry_run=dry_run)
     _change(environment, user, group, remove=roles)
+
+
+def _holder(user: str | None, group: str | None) -> tuple[str, str]:
+    if user is not None and group is None:
+        return "user", user
+    if group is not None and user is None:
+        return "group", group
+    raise typer.BadParameter("give either --to or --to-group")
 
 
 def _change(
@@ -67,8 +84,7 @@ def _change(
     add: list[EnvironmentRole] | None = None,
     remove: list[EnvironmentRole] | None = None,
 ) -> None:
-    if (user is None) is (group is None):
-        raise typer.BadParameter("give either --to or --to-group")
+    _, holder = _holder(user, group)
 
     async def change(client: RegistryClient) -> RoleAssignment:
         given = (await client.environment_roles(environment)).items
@@ -77,7 +93,7 @@ def _change(
         wanted = RolesChange(roles=[role for role in wanted.roles if role not in (remove or ())])
         if user is not None:
             return await client.set_user_roles(environment, user, wanted)
-        return await client.set_group_roles(environment, str(group), wanted)
+        return await client.set_group_roles(environment, holder, wanted)
 
     found = session.ask(change)
-    output.note(f"{user or group} has in {found.environment_name}: {', '.join(found.roles) or 'no role'}")
+    output.note(f"{holder} has in {found.environment_name}: {', '.join(found.roles) or 'no role'}")

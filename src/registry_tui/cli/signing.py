@@ -117,8 +117,11 @@ def remove(
 
 
 @keys.command()
-def rotate(environment: session.EnvironmentArgument, as_json: session.JsonOption = False) -> None:
+def rotate(
+    environment: session.EnvironmentArgument, yes: session.YesOption = False, as_json: session.JsonOption = False
+) -> None:
     """Make a new key, which signs from now on. What earlier keys signed stays valid until they are removed."""
+    session.confirm(f"Sign what is registered in {environment} with a new key from now on?", yes=yes)
     found = session.ask(lambda client: client.rotate_signing_key(environment))
     if as_json:
         output.print_one(found, {}, as_json=True)

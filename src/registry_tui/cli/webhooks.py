@@ -153,8 +153,15 @@ def resume(webhook: WebhookArgument) -> None:
 
 
 @app.command("rotate-secret")
-def rotate_secret(webhook: WebhookArgument, as_json: session.JsonOption = False) -> None:
+def rotate_secret(
+    webhook: WebhookArgument,
+    yes: session.YesOption = False,
+    dry_run: session.DryRunOption = False,
+    as_json: session.JsonOption = False,
+) -> None:
     """Give a webhook a new secret; for a day messages have a signature with the one of before too."""
+    question = f"Sign what {webhook} sends with a new secret, which is shown once?"
+    session.confirm_deletion(question, reference("webhook-secret", webhook), yes=yes, dry_run=dry_run)
     _print_secret(session.ask(lambda client: client.rotate_webhook_secret(webhook)), as_json)
 
 

@@ -154,7 +154,7 @@ _MODELS = _ways((_H.ENVIRONMENT_USER, _H.ML_USER), _H.COLLABORATOR)
 _EVERYBODY, _ONESELF = _ways(_H.EVERYBODY), _ways(_H.ONESELF)
 _ENVIRONMENT_ADMIN, _ML_ADMIN = _ways(_H.ENVIRONMENT_ADMIN), _ways(_H.ML_ADMIN)
 _STAGES = _ways(_H.MODEL_OWNER, _H.ML_ADMIN)
-_POLICIES = "the policies of Ranger and the mappings of IDBroker"
+_POLICIES = "the policies of Ranger or the mappings of IDBroker"
 _VIEWER, _CONTRIBUTOR, _OWNER = _ways(_H.VIEWER), _ways(_H.CONTRIBUTOR), _ways(_H.OWNER)
 
 #: The table.
@@ -164,12 +164,12 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.ENVIRONMENT_CREATE, Scope.INSTALLATION, "create environments", _NOBODY_ELSE),
         Rule(Action.ENVIRONMENT_SEE, Scope.ENVIRONMENT, "see the environment", _ANY_ROLE),
         Rule(Action.ENVIRONMENT_DELETE, Scope.ENVIRONMENT, "delete environments", _ENVIRONMENT_ADMIN),
-        Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see and grant roles", _ENVIRONMENT_ADMIN),
+        Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see or grant roles", _ENVIRONMENT_ADMIN),
         # Owners: those that they made for models of theirs.
         Rule(
             Action.WEBHOOKS_CHANGE,
             Scope.ENVIRONMENT,
-            "see and change webhooks",
+            "see or change webhooks",
             _ways(_H.ENVIRONMENT_ADMIN, _H.MODEL_OWNER),
         ),
         Rule(Action.WORKSPACE_CREATE, Scope.ENVIRONMENT, "create workspaces", _ENVIRONMENT_ADMIN),
@@ -182,7 +182,7 @@ RULES: Mapping[Action, Rule] = {
         ),
         Rule(Action.REGISTRY_SYNCHRONIZE, Scope.ENVIRONMENT, "synchronize Model Registries", _ML_ADMIN),
         Rule(Action.REGISTRY_DELETE, Scope.ENVIRONMENT, "delete Model Registries", _ML_ADMIN),
-        Rule(Action.REGISTRY_GRANT, Scope.ENVIRONMENT, "grant and revoke storage access", _ML_ADMIN),
+        Rule(Action.REGISTRY_GRANT, Scope.ENVIRONMENT, "grant or revoke storage access", _ML_ADMIN),
         Rule(Action.STORAGE_READ, Scope.ENVIRONMENT, "see what a Model Registry stores", _ML_ADMIN),
         Rule(Action.STORAGE_CLEAN_UP, Scope.ENVIRONMENT, "clean up the storage of Model Registries", _ML_ADMIN),
         Rule(Action.MODEL_READ, Scope.ENVIRONMENT, "read registered models", _MODELS),
@@ -197,7 +197,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(
             Action.RULES_CHANGE,
             Scope.ENVIRONMENT,
-            "set admission rules, and see and make exceptions from them",
+            "set admission rules, or see or make exceptions from them",
             _ENVIRONMENT_ADMIN,
         ),
         Rule(Action.SIGNING_CHANGE, Scope.ENVIRONMENT, "change which signatures are trusted", _ENVIRONMENT_ADMIN),
@@ -206,34 +206,34 @@ RULES: Mapping[Action, Rule] = {
         Rule(
             Action.VERSION_RELEASE,
             Scope.ENVIRONMENT,
-            "move versions to PreProduction, Production and Archived, and out of these",
+            "move versions to PreProduction, Production or Archived, or out of these",
             _STAGES,
         ),
         Rule(Action.APPROVAL_ASK, Scope.ENVIRONMENT, "ask for approvals", _MODELS),
-        Rule(Action.APPROVAL_DECIDE, Scope.ENVIRONMENT, "approve and reject", _ML_ADMIN),
-        Rule(Action.PROMOTION_RULES, Scope.ENVIRONMENT, "protect aliases and stages", _ML_ADMIN),
+        Rule(Action.APPROVAL_DECIDE, Scope.ENVIRONMENT, "approve or reject", _ML_ADMIN),
+        Rule(Action.PROMOTION_RULES, Scope.ENVIRONMENT, "protect aliases or stages", _ML_ADMIN),
         Rule(Action.PROJECT_CREATE, Scope.ENVIRONMENT, "create projects", _ways((_H.ENVIRONMENT_USER, _H.ML_USER))),
         Rule(Action.PROJECT_READ, Scope.PROJECT, "see the project", _VIEWER),
         Rule(Action.PROJECT_DELETE, Scope.PROJECT, "delete the project", _OWNER),
         Rule(Action.COLLABORATORS_CHANGE, Scope.PROJECT, "change the project's collaborators", _OWNER),
-        Rule(Action.TRACKING_READ, Scope.PROJECT, "read experiments, runs and artifacts", _VIEWER),
-        Rule(Action.TRACKING_CHANGE, Scope.PROJECT, "change experiments and runs", _CONTRIBUTOR),
+        Rule(Action.TRACKING_READ, Scope.PROJECT, "read experiments, runs or artifacts", _VIEWER),
+        Rule(Action.TRACKING_CHANGE, Scope.PROJECT, "change experiments or runs", _CONTRIBUTOR),
         Rule(Action.RUNS_PURGE, Scope.PROJECT, "remove deleted runs for good", _OWNER),
         Rule(Action.MODEL_REGISTER, Scope.PROJECT, "register models", _CONTRIBUTOR),
         Rule(Action.DEPLOYMENT_READ, Scope.PROJECT, "see deployments", _VIEWER),
         Rule(Action.DEPLOYMENT_TEST, Scope.PROJECT, "try deployments", _VIEWER),
-        Rule(Action.DEPLOYMENT_CHANGE, Scope.PROJECT, "deploy models and change deployments", _CONTRIBUTOR),
+        Rule(Action.DEPLOYMENT_CHANGE, Scope.PROJECT, "deploy models or change deployments", _CONTRIBUTOR),
         # The callers' data is private: fewer people see it than the deployment.
-        Rule(Action.DEPLOYMENT_REQUESTS, Scope.PROJECT, "choose which requests are kept, see and delete them", _OWNER),
-        Rule(Action.USERS_SEE, Scope.INSTALLATION, "see themselves and who shares a project with them", _EVERYBODY),
-        Rule(Action.USERS_CHANGE, Scope.INSTALLATION, "add and change users", _NOBODY_ELSE),
-        Rule(Action.GROUPS_CHANGE, Scope.INSTALLATION, "see and change groups", _NOBODY_ELSE),
-        Rule(Action.SIGN_IN_CHANGE, Scope.INSTALLATION, "see and change where people sign in", _NOBODY_ELSE),
-        Rule(Action.TOKENS, Scope.PERSON, "see, make and revoke the person's tokens", _ONESELF),
-        Rule(Action.KEYS, Scope.PERSON, "see, make and revoke the person's API keys", _ONESELF),
+        Rule(Action.DEPLOYMENT_REQUESTS, Scope.PROJECT, "choose which requests are kept, see or delete them", _OWNER),
+        Rule(Action.USERS_SEE, Scope.INSTALLATION, "see themselves or who shares a project with them", _EVERYBODY),
+        Rule(Action.USERS_CHANGE, Scope.INSTALLATION, "add or change users", _NOBODY_ELSE),
+        Rule(Action.GROUPS_CHANGE, Scope.INSTALLATION, "see or change groups", _NOBODY_ELSE),
+        Rule(Action.SIGN_IN_CHANGE, Scope.INSTALLATION, "see or change where people sign in", _NOBODY_ELSE),
+        Rule(Action.TOKENS, Scope.PERSON, "see, make or revoke the person's tokens", _ONESELF),
+        Rule(Action.KEYS, Scope.PERSON, "see, make or revoke the person's API keys", _ONESELF),
         Rule(Action.EVENTS, Scope.PERSON, "see what the person did", _ONESELF),
-        Rule(Action.WORKFLOWS, Scope.PERSON, "see, cancel and retry the person's workflows", _ONESELF),
-        Rule(Action.STATUS_SEE, Scope.INSTALLATION, "see how the platform is, and search", _EVERYBODY),
+        Rule(Action.WORKFLOWS, Scope.PERSON, "see, cancel or retry the person's workflows", _ONESELF),
+        Rule(Action.STATUS_SEE, Scope.INSTALLATION, "see how the platform is, or search", _EVERYBODY),
         Rule(Action.SECRETS_ROTATE, Scope.INSTALLATION, "rotate secrets", _NOBODY_ELSE),
         Rule(Action.PLATFORM_CLEAN, Scope.INSTALLATION, "remove what nobody uses from the disk", _NOBODY_ELSE),
         # The service connects to any given address, from its own machine.

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, PERMISSION_DENIED
 from mlflow.utils.workspace_context import get_request_workspace
 
-from registry_tui.mlflow_plugin import borders, closed_doors, deleting, grants, mlflow_private
+from registry_tui.mlflow_plugin import borders, changing_models, closed_doors, deleting, grants, mlflow_private
 from registry_tui.mlflow_plugin.identity import adds_version, current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
@@ -60,6 +60,7 @@ def install(app: Flask, auth: Any) -> None:
     borders.install()
     grants.install(auth)
     deleting.install(auth)
+    changing_models.install(auth)
     mlflow_private.wrap_may_create(auth, lambda allowed: partial(_may_create, auth, allowed))
 
 

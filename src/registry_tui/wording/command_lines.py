@@ -529,7 +529,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
     ("POST", "environments/*/signing-keys", _add_signing_key),
-    ("POST", "environments/*/signing-keys/rotate", simple("signing keys rotate")),
+    ("POST", "environments/*/signing-keys/rotate", simple("signing keys rotate", YES)),
     ("DELETE", "environments/*/signing-keys/*", simple("signing keys remove", YES)),
     ("PUT", f"{_VERSION}/exceptions/*", _set_exception),
     ("DELETE", f"{_VERSION}/exceptions/*", _delete_exception),

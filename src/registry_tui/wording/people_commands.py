@@ -35,10 +35,10 @@ def _set_roles(option: str) -> Make:
         environment, holder = names
         given = [name for name, _ in ROLES if name in body["roles"]]
         others = [name for name, _ in ROLES if name not in given]
-        words = {"grant": given, "revoke": others}
+        words: dict[str, tuple[list[str], Options]] = {"grant": (given, []), "revoke": (others, [YES])}
         return [
-            line(f"environments roles {verb}", [environment, *roles], [(option, holder)])
-            for verb, roles in words.items()
+            line(f"environments roles {verb}", [environment, *roles], [(option, holder), *more])
+            for verb, (roles, more) in words.items()
             if roles
         ]
 

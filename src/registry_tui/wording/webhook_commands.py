@@ -28,7 +28,7 @@ COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("DELETE", "webhooks/*", simple("webhooks delete", YES)),
     ("POST", "webhooks/*/pause", simple("webhooks pause")),
     ("POST", "webhooks/*/resume", simple("webhooks resume")),
-    ("POST", "webhooks/*/rotate-secret", simple("webhooks rotate-secret")),
+    ("POST", "webhooks/*/rotate-secret", simple("webhooks rotate-secret", YES)),
     ("POST", "webhooks/*/test", simple("webhooks test")),
     ("POST", "webhooks/*/replay", _replay),
 )
