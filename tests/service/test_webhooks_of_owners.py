@@ -29,6 +29,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WebhookDeliveryRow, now
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.loops.webhooks import Sender, deliver_next
+from registry_tui.service.models import mlflow_changes
 from registry_tui.service.operations.events import list_events
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import deliveries, rights, sending, subscriptions
@@ -373,3 +374,53 @@ def test_an_owner_on_a_platform_until_the_model_is_another_persons(platform: Pla
         )
         assert len(receiver.got) == arrived
         platform.ask(lambda client: client.delete_webhook(made.webhook.id), user=owner)
+
+
+def test_what_a_message_tells_is_only_for_whom_may_see_it(
+    service: Service, bob: Principal, admin: Principal, administrator: Principal, receiver: Receiver, models: Models
+) -> None:
+    """Whoever administers an environment without a role for models sees that messages went, not what they say."""
+    made = create(service, administrator, receiver.url)
+    happens(service, bob)
+    send_all(service, made)
+
+    def read(who: Principal) -> list[dict[str, object]]:
+        return [each.payload for each in subscriptions.list_deliveries(service, who, made.webhook.id).items]
+
+    assert "wine" in str(read(administrator)) and "wine" not in str(read(admin))
+    assert [each["withheld"] for each in read(admin)] == ["eve may not see what this message tells of"]
+    seen = subscriptions.list_deliveries(service, admin, made.webhook.id).items[0]
+    assert (seen.state, seen.type, seen.attempts[0].answer) == (DeliveryState.DELIVERED, "version.ready", "")
+    both = set_roles(service, "eve", PLACE, "EnvironmentAdmin", "MLUser")
+    assert "wine" in str(read(both))
+    models.away = True
+    assert "not known now" in str(read(both)) and "wine" not in str(read(both))
+
+
+def test_a_webhook_follows_its_model_to_another_name(
+    service: Service, bob: Principal, administrator: Principal, receiver: Receiver, models: Models
+) -> None:
+    made = create(service, bob, receiver.url, model="wine")
+    everywhere = create(service, administrator, receiver.url, "everywhere", model="wine")
+    other = create(service, administrator, receiver.url, "other", model="beer")
+    happens(service, bob)
+    models.owners["grape"] = models.owners.pop("wine")
+    change = mlflow_changes.Change(
+        registry_id=REGISTRY,
+        user="bob",
+        owner="",
+        creator="",
+        alias="",
+        model_id="m-1",
+        version_id="",
+        name="grape",
+        before="wine",
+        after="None",
+    )
+    mlflow_changes.handle(service, administrator, "renamed", change)
+    happens(service, bob, model="grape")
+    for each in (made, everywhere, other):
+        send_all(service, each)
+    assert states(service) == ["delivered"] * 4, "also what waited under the name of before"
+    named = [subscriptions.get_webhook(service, administrator, each.webhook.id).model for each in (made, other)]
+    assert named == ["grape", "beer"]

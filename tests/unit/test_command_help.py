@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import registry_tui
 from registry_tui.cli.main import app
+from registry_tui.platform.errors import PlatformError
 
 
 def _commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -69,7 +70,9 @@ def test_wrong_usage_is_told_in_plain_words(given: str, words: str) -> None:
     "command", ["restore PLACE", "backups verify PLACE", "attach lab http://127.0.0.1:1 --user ann"]
 )
 def test_a_secret_is_asked_for_only_where_somebody_can_answer(command: str, tmp_path: Path) -> None:
-    (tmp_path / "place").mkdir()
+    kept = tmp_path / "place" / "backups" / "20260101T000000Z-00000000.json.gz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
     given = command.replace("PLACE", str(tmp_path / "place")).split()
     result = subprocess.run(
         [sys.executable, "-m", "registry_tui", "--data-dir", str(tmp_path / "home"), *given],
@@ -81,6 +84,15 @@ def test_a_secret_is_asked_for_only_where_somebody_can_answer(command: str, tmp_
     )
     assert (result.returncode, "Warning" in result.stderr) == (2, False)
     assert "nobody can be asked here: give it" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["restore PLACE", "backups verify PLACE", "restore PLACE --backup ID"])
+def test_nobody_is_asked_for_the_passphrase_of_a_backup_that_is_not_there(command: str, tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    given = command.replace("PLACE", str(tmp_path / "place")).replace("ID", "20260101T000000Z-00000000")
+    home = ["--data-dir", str(tmp_path / "home")]
+    result = CliRunner().invoke(app, [*home, *given.split()])
+    assert isinstance(result.exception, PlatformError) and "There is no backup" in result.exception.message
 
 
 def test_only_one_module_asks() -> None:
@@ -108,3 +120,12 @@ def test_a_command_whose_page_asks_first_asks_too(command: str) -> None:
     result = CliRunner().invoke(app, command.split())
     assert result.exit_code == 2
     assert "nobody can be asked here: give --yes" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [("sign-in", "login"), ("stop", "down"), ("models rm", "delete"), ("webhooks ls", "list"), ("modles", "models")],
+)
+def test_a_command_by_another_name_is_named(command: str, meant: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 2 and f"did you mean {meant}?" in result.stderr

@@ -10,7 +10,7 @@ from flask import Flask
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from registry_tui.contracts.mlflow_routes import RoutesFile
+from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile
 from registry_tui.mlflow_plugin.asked import Asked, answering
 from registry_tui.mlflow_plugin.membership import Membership
 
@@ -58,7 +58,7 @@ def asking(path: str, *, lets_pass: bool, tmp_path: Path) -> tuple[Membership, A
 
 def test_a_refusal_of_the_auth_app_says_what_it_did_not_find(tmp_path: Path) -> None:
     membership, request = asking("/api/2.0/mlflow/registered-models/get", lets_pass=False, tmp_path=tmp_path)
-    reason = membership.explain(request)
+    reason = membership.explain(request, True)
     assert reason is not None and reason.message == "no model new"
 
 
@@ -66,4 +66,22 @@ def test_what_was_missing_for_a_check_that_let_the_request_pass_is_no_reason_of_
     tmp_path: Path,
 ) -> None:
     membership, request = asking("/api/2.0/mlflow/registered-models/rename", lets_pass=True, tmp_path=tmp_path)
-    assert membership.explain(request) is None
+    assert membership.explain(request, False) is None
+
+
+def test_a_bare_refusal_says_which_role_is_missing(tmp_path: Path) -> None:
+    bob, ann = ("viewer", "contributor")
+    wine = ProjectRoute("p", "wine", "team", "lab", "bucket", None, collaborators={"bob": bob, "ann": ann})
+    (tmp_path / "routes.json").write_text(Routes(projects={"wine": wine}).to_json())
+    membership = Membership(auth_app(), RoutesFile(tmp_path / "routes.json"))
+
+    def told(user: str, workspace: str, *, bare: bool = True) -> str:
+        who = SimpleNamespace(id=1, username=user, is_admin=False)
+        reason = membership.explain(Asked(workspace=workspace, names_project=True, user=who), bare)
+        return "" if reason is None else str(reason.message)
+
+    assert "bob is a viewer of the project 'wine'" in told("bob", "wine") and "contributor" in told("bob", "wine")
+    # What a store of ours refused has its reason already, and MLflow gives some things to their makers alone.
+    assert told("bob", "wine", bare=False) == told("ann", "wine") == ""
+    # Nobody learns whether there is a project.
+    assert told("eve", "wine").replace("wine", "beer") == told("eve", "beer") != ""

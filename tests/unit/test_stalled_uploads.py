@@ -102,7 +102,7 @@ async def mlflow(
     monkeypatch.setattr(artifacts, "registry_store", lambda: kept)
     app = FastAPI()
     app.include_router(artifact_router.artifact_router)
-    async with asking(ApiErrors(app, lambda _: None, tuple, seconds)) as client:
+    async with asking(ApiErrors(app, lambda *_: None, tuple, seconds)) as client:
         yield client
 
 
@@ -164,7 +164,7 @@ async def test_other_requests_whose_bodies_stand_still_end_too() -> None:
         return Response(await request.body())
 
     app = Starlette(routes=[Route("/api/2.0/mlflow/runs/create", reading, methods=["POST"])])
-    async with asking(ApiErrors(app, lambda _: None, tuple, 0.1)) as client, asyncio.timeout(PATIENCE):
+    async with asking(ApiErrors(app, lambda *_: None, tuple, 0.1)) as client, asyncio.timeout(PATIENCE):
         refused = await client.post("/api/2.0/mlflow/runs/create", content=_Client(1).body())
     assert (refused.status_code, refused.json()["error_code"]) == (408, "BAD_REQUEST")
 
@@ -311,7 +311,7 @@ def _download(pieces: int, given: list[int], ended: asyncio.Event) -> Starlette:
 
 
 def _mlflows(app: Any) -> Any:
-    return ApiErrors(app, lambda _: None, tuple, unread=0.1)
+    return ApiErrors(app, lambda *_: None, tuple, unread=0.1)
 
 
 def _services(app: Any) -> Any:

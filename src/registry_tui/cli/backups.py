@@ -137,6 +137,7 @@ def restore(
     from registry_tui.platform.database_choice import Choice, configured
     from registry_tui.service import moving
     from registry_tui.service.backup import restoring
+    from registry_tui.service.backup.place import BackupPlace
 
     home = Home.resolve()
     choice = Choice(database) if database else None
@@ -144,8 +145,11 @@ def restore(
         # A target that cannot take the rows is refused before anything is done.
         moving.require_place(choice)
     with _words():
+        restoring.require_empty(home)
+        bucket = _opened(store)
+        chosen = _there(BackupPlace(bucket), backup_id)
         passphrase = _passphrase(passphrase_file)
-        manifest, stopped = _shown(restoring.restore(home, _opened(store), passphrase, backup_id))
+        manifest, stopped = _shown(restoring.restore(home, bucket, passphrase, chosen))
     try:
         for moved in () if choice is None else moving.bring_rows(home, choice):
             output.note(f"{moved.part}: {counted(moved.rows, 'row')} in PostgreSQL")
@@ -222,9 +226,10 @@ def verify(
     from registry_tui.service.backup.place import BackupPlace
 
     with _words():
-        passphrase = None if digests_only else _passphrase(passphrase_file)
         found = BackupPlace(_opened(store))
-        manifest = _shown(restoring.verify(found, backup_id or found.newest(), passphrase))
+        chosen = _there(found, backup_id)
+        passphrase = None if digests_only else _passphrase(passphrase_file)
+        manifest = _shown(restoring.verify(found, chosen, passphrase))
     if as_json:
         print(json.dumps(_summary(manifest)))
     else:
@@ -383,6 +388,16 @@ def _words() -> Iterator[None]:
         yield
     except ServiceError as error:
         raise PlatformError(error.detail, action=error.action) from error
+
+
+def _there(place: BackupPlace, backup_id: str | None) -> str:
+    """The backup that is meant, the newest unless one is named: nobody is asked for a secret of one that is missing.
+
+    Raises NoSuchBackup, ServiceError.
+    """
+    chosen = backup_id or place.newest()
+    place.packed(chosen)
+    return chosen
 
 
 def _passphrase(file: str | None) -> str:

@@ -12,6 +12,19 @@ from typer.core import TyperGroup
 _WHOLE = 10_000
 
 
+#: What people type who know the command by another name.
+_MEANT = {
+    **dict.fromkeys(("sign-in", "signin", "sign_in", "log-in", "auth"), ("login",)),
+    **dict.fromkeys(("sign-out", "signout", "sign_out", "log-out"), ("logout",)),
+    **dict.fromkeys(("start", "run", "serve"), ("up",)),
+    **dict.fromkeys(("stop", "shutdown"), ("down",)),
+    **dict.fromkeys(("rm", "remove"), ("delete", "remove")),
+    **dict.fromkeys(("add", "new", "make"), ("create", "add")),
+    **dict.fromkeys(("ls", "all"), ("list",)),
+    **dict.fromkeys(("get", "describe", "info", "cat"), ("show",)),
+}
+
+
 class CommandGroup(TyperGroup):
     """The common behaviour of all groups of commands."""
 
@@ -26,7 +39,8 @@ class CommandGroup(TyperGroup):
         """Finds the command by name; for an unknown one, suggests similar names."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
-            like = get_close_matches(args[0], known)
+            meant = [name for name in _MEANT.get(args[0].lower(), ()) if name in known]
+            like = meant or get_close_matches(args[0], known)
             ctx.fail(f"There is no command {args[0]!r}" + (f": did you mean {' or '.join(like)}?" if like else ""))
         found: tuple[str | None, Any, list[str]] = super().resolve_command(ctx, args)
         return found

@@ -14,6 +14,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.lineage_refs import reference
+from registry_tui.contracts.webhook_events import NOUNS
 from registry_tui.schemas.webhooks import (
     DeliveryState,
     Webhook,
@@ -47,7 +48,10 @@ DELIVERY_COLUMNS = [
 WebhookArgument = Annotated[str, typer.Argument(help="Name, ID or ENVIRONMENT/NAME of a webhook.")]
 EventsOption = Annotated[
     list[str] | None,
-    typer.Option("--event", help="Types of events: version.ready, 'version.*' or '*'; repeatable."),
+    typer.Option(
+        "--event",
+        help=f"Types of events: version.ready, 'version.*' or '*' (of {', '.join(NOUNS)}); repeatable.",
+    ),
 ]
 #: Seconds that `test` waits for the outcome: an attempt takes 15 at most.
 _PATIENCE = 30.0

@@ -46,6 +46,8 @@ _LONGEST = 1 << 20
 #: Headers that MLflow decodes as UTF-8 before anything else.
 _DECODED = ("host", "origin")
 #: Below it, `Authorization` may hold the key of a language model's provider.
+#: All that MLflow's auth app says when it refuses.
+_BARE_REFUSAL = "Permission denied"
 _MODEL_GATEWAY = "/gateway/"
 
 
@@ -69,14 +71,15 @@ class ApiErrors:
 
     It waits for so many `seconds` for the next piece of a body, and `unread` for a client to take one of a response.
 
-    `explain` returns the error that a 403 stands for, or None when it is a plain refusal. It runs in a thread.
+    `explain` returns the error that a 403 stands for, or None when that says what is wrong; it is told whether the
+    answer gives no reason. It runs in a thread.
     `hosts` returns names under which this machine is known besides its own.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        explain: Callable[[Asked], MlflowException | None],
+        explain: Callable[[Asked, bool], MlflowException | None],
         hosts: Callable[[], Collection[str]],
         seconds: float = PIECE_SECONDS,
         unread: float = UNREAD_SECONDS,
@@ -131,11 +134,12 @@ class ApiErrors:
         if request.stalled is not None:  # MLflow answers 500 where its code reads the body itself
             return error_response(request.stalled)
         status = start["status"]
+        fields = _fields(Headers(raw=start["headers"]), body)
         if status == HTTPStatus.FORBIDDEN:
-            better = await anyio.to_thread.run_sync(self._explain, request)
+            bare = _message(scope, status, fields, body) == _BARE_REFUSAL
+            better = await anyio.to_thread.run_sync(self._explain, request, bare)
             if better is not None:
                 return error_response(better)
-        fields = _fields(Headers(raw=start["headers"]), body)
         if fields is not None and {"error_code", "message"} <= fields.keys():
             return None
         response = _json_error(status, _message(scope, status, fields, body), fields)

@@ -22,6 +22,8 @@ from registry_tui.mlflow_plugin.mlflow_private import role_permission, wrap_auth
 #: Addresses of the REST API that are about no project.
 _ABOUT_NO_PROJECT = ("/mlflow/users/", "/mlflow/roles/", "/mlflow/workspaces", "/mlflow/server-info")
 _REST = "/api/"
+#: The role that changes nothing (`schemas.places.Role`).
+_VIEWER = "viewer"
 
 
 class Membership:
@@ -38,13 +40,38 @@ class Membership:
         wrap_stores(auth, partial(_watching, in_registry=False), partial(_watching, in_registry=True))
         app.before_request(self._require_project)
 
-    def explain(self, request: Asked) -> MlflowException | None:
-        """The reason of a refusal, when that is not a missing permission."""
+    def explain(self, request: Asked, bare: bool) -> MlflowException | None:
+        """The reason of a refusal, when that is not a missing permission; also then, when the refusal is `bare`."""
         if request.user is None:
             return None
         if self._misses_project(request):
             return _no_project(request)
-        return request.not_found if request.not_found is not None and self._may_read(request) else None
+        if request.not_found is not None and self._may_read(request):
+            return request.not_found
+        return self._missing_role(request) if bare and request.names_project else None
+
+    def _missing_role(self, request: Asked) -> MlflowException | None:
+        """Says the same of a project where the user does not work and of one that is not there."""
+        assert request.user is not None
+        routes = load_routes(self._routes)
+        if request.user.username in routes.administrators:
+            return None
+        project = routes.projects.get(request.workspace)
+        role = None if project is None else project.collaborators.get(request.user.username)
+        if role is None or project is None:
+            text = (
+                f"{request.user.username} does not work in a project '{request.workspace}'. "
+                "`registry-tui projects list` shows yours."
+            )
+        elif role == _VIEWER:
+            text = (
+                f"{request.user.username} is a viewer of the project '{project.project_name}' and may change nothing "
+                "in it: that needs the role contributor. Ask one of the project's owners, who "
+                f"`registry-tui projects collaborators list {project.project_name}` shows."
+            )
+        else:
+            return None
+        return MlflowException(text, error_code=PERMISSION_DENIED)
 
     def _require_project(self) -> Response | None:
         """Lists and searches would only be empty."""

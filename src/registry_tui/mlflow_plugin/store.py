@@ -178,7 +178,7 @@ class EnvironmentRegistryStore(OwnedStore):
             renaming.rename(session, model, new_name, model_id)
             renamed = model.to_mlflow_entity()
         if model_id is not None:
-            self._tell(tags, "renamed", {"name": new_name})
+            self._tell(tags, "renamed", {"name": new_name, "before": name})
         return renamed
 
     def delete_registered_model(self, name: str) -> None:

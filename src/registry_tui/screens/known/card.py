@@ -64,10 +64,11 @@ class CardScreen(FrameScreen):
         card = await self.client.card(registry, model, number)
         changed, self.card = card != self.card, card
         self.show_crumbs()
-        self.query_one("#facts", Awaited).update(_facts(version, card))
         if changed:
+            # A long card takes a moment to draw: until then the page says that it loads.
             await self.query_one(Markdown).update(safe_lines(card.text[:_DRAWN]))
             self.call_after_refresh(self._scroll_back)
+        self.query_one("#facts", Awaited).update(_facts(version, card))
 
     def _scroll_back(self) -> None:
         """Scrolls to the line that was first when the page was left."""

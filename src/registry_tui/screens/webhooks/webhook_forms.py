@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from textual import on
 from textual.app import App
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
+from registry_tui.contracts.webhook_events import offered
 from registry_tui.screens.base.form import Form, Result, row
 from registry_tui.screens.base.names import name_problem
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from registry_tui.schemas.webhooks import Webhook, WebhookSecret
 
 _EVENTS = "*, version.ready, deployment.* …"
+
+
+def _hint(typed: str) -> str:
+    return f"Events: {' '.join(offered(typed))}"
 
 
 def show_secret(app: App[Any], made: WebhookSecret) -> None:
@@ -34,7 +40,13 @@ class _WebhookForm(Form[Result]):
 
     def address_rows(self, url: str = "", events: Sequence[str] = ("*",)) -> Iterable[Widget]:
         yield row("Address", Input(url, compact=True, id="url", placeholder="https://hooks.example.com/registry"))
-        yield row("Events", Input(", ".join(events), compact=True, id="events", placeholder=_EVENTS))
+        given = ", ".join(events)
+        yield row("Events", Input(given, compact=True, id="events", placeholder=_EVENTS))
+        yield Static(_hint(given), id="offered", classes="hint", markup=False)
+
+    @on(Input.Changed, "#events")
+    def _offer(self, event: Input.Changed) -> None:
+        self.query_one("#offered", Static).update(_hint(event.value))
 
     def typed(self, name: str) -> str:
         """The text in a field."""

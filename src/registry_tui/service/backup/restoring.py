@@ -67,7 +67,7 @@ def restore(
 
     Raises CannotRestore, NoSuchBackup, WrongPassphrase, DamagedBackup, PartFailed, HomeUnusable, ServiceError, OSError.
     """
-    _require_empty(home)
+    require_empty(home)
     place = BackupPlace(source)
     id_ = id_ or place.newest()
     yield Progress("reading the manifest")
@@ -120,7 +120,7 @@ def verify(place: BackupPlace, id_: str, passphrase: str | None) -> Generator[Pr
 # -- the home --------------------------------------------------------------------------------------------
 
 
-def _require_empty(home: Home) -> None:
+def require_empty(home: Home) -> None:
     """Raises CannotRestore for a home that is not empty, unless an earlier restoration left it so."""
     if home.restoring_file.exists() or not home.root.exists():
         return

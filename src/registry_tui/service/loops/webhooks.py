@@ -14,21 +14,17 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.webhooks import DeliveryState, WebhookState
-from registry_tui.service.core import events, identity, permissions
-from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Resource, Service
 from registry_tui.service.database.tables import (
     EventRow,
-    ProjectRow,
     WebhookDeliveryRow,
     WebhookRow,
     now,
 )
-from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
-from registry_tui.service.models.registered import find_model
-from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.errors import NotPermitted, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.webhooks import deliveries, rights, sending, subscriptions
 from registry_tui.service.webhooks.sending import Answer
 
@@ -191,7 +187,7 @@ def deliver_next(service: Service, webhook_id: str, context: ssl.SSLContext) -> 
             return False
     try:
         creator = rights.creator_of(service, webhook)
-        if not _may_read(service, creator, delivery):
+        if not rights.may_read(service, creator, delivery):
             _finish(service, delivery, DeliveryState.SKIPPED, f"{creator.name} may not see its contents")
             return True
     except NotPermitted as error:
@@ -227,31 +223,6 @@ def stop_of_former_owners(service: Service, registry_id: str, model: str) -> Non
 def _sends(at: datetime) -> Any:
     rested = or_(WebhookRow.rest_until.is_(None), WebhookRow.rest_until <= at)
     return (WebhookRow.state == WebhookState.ACTIVE.value) & rested
-
-
-def _may_read(service: Service, creator: Principal, delivery: WebhookDeliveryRow) -> bool:
-    """Raises PartUnavailable, WrongState while that cannot be known."""
-    concerns = delivery.concerns
-    if creator.administrator or not concerns:
-        return True
-    if delivery.type.startswith("workflow.") and not permissions.may_for(
-        creator, Action.WORKFLOWS, concerns["actor_crn"]
-    ):
-        return False
-    try:
-        if "project" in concerns:
-            with service.database.reading() as session:
-                project = session.get(ProjectRow, concerns["project"])
-                if project is None:
-                    return False
-                permissions.check_project(session, creator, project, Action.DEPLOYMENT_READ)
-        elif concerns.get("model"):
-            find_model(
-                service, creator, enter_registry(service, concerns["registry"], reader=creator), concerns["model"]
-            )
-    except (Missing, NotPermitted):
-        return False
-    return True
 
 
 def _note(service: Service, webhook: WebhookRow, delivery: WebhookDeliveryRow, at: datetime, answer: Answer) -> None:

@@ -9,7 +9,7 @@ from registry_tui.schemas.stages import from_mlflow
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import Missing, NotPermitted
-from registry_tui.service.models import boms, cards, profiles, promoting, scans
+from registry_tui.service.models import boms, cards, profiles, promoting, renaming, scans
 from registry_tui.service.models.changes import changed
 from registry_tui.service.models.registered import alias_detail
 from registry_tui.service.promotion import admission, stages
@@ -30,7 +30,7 @@ class Change:
     model_id: str
     version_id: str
     name: str
-    #: MLflow's stages; of an alias, the number of the version that it names then.
+    #: MLflow's stages; of an alias, the number of the version that it names then; of a model, its name of before.
     before: str
     after: str
 
@@ -64,7 +64,9 @@ def handle(service: Service, principal: Principal, what: str, change: Change) ->
             profiles.forget(session, change.model_id, change.version_id or None)
             stages.forget(session, change.model_id, change.version_id or None)
         elif what == "renamed":
-            stages.rename(session, change.model_id, change.name)
+            # MLflow's word for no stage stands where nothing is given.
+            known_as = "" if change.before == "None" else change.before
+            renaming.rename(session, change.registry_id, change.model_id, known_as, change.name)
         elif what not in ("staged", *_ALIASES):
             raise Missing(f"There is no question {what!r}")
     if what == "deleted":

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas import mlflow_tags
@@ -87,12 +87,6 @@ def forget(session: Session, model_id: str, version_id: str | None) -> None:
     for table in (StageChangeRow, ApprovalRow, VersionCopyRow):
         mine = table.model_id == model_id if version_id is None else table.version_id == version_id
         session.execute(delete(table).where(mine).execution_options(synchronize_session=False))
-
-
-def rename(session: Session, model_id: str, name: str) -> None:
-    """Renames a model in the rows of its approvals."""
-    mine = update(ApprovalRow).where(ApprovalRow.model_id == model_id).values(model_name=name)
-    session.execute(mine.execution_options(synchronize_session=False))
 
 
 def _entry(row: StageChangeRow) -> StageEntry:

@@ -17,7 +17,14 @@ from registry_tui.schemas.models import RegisteredModel
 from registry_tui.schemas.people import UserState
 from registry_tui.service.core import identity, permissions
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, UserRow, WebhookRow
+from registry_tui.service.database.tables import (
+    EnvironmentRow,
+    ProjectRow,
+    RegistryRow,
+    UserRow,
+    WebhookDeliveryRow,
+    WebhookRow,
+)
 from registry_tui.service.errors import Missing, NotPermitted, WrongState
 from registry_tui.service.models.registered import find_model
 from registry_tui.service.registries.place import enter_registry
@@ -99,6 +106,31 @@ def creator_of(service: Service, webhook: WebhookRow) -> Principal:
     if _owned(service, principal, webhook.registry_id, webhook.model) is None:
         raise NotPermitted(f"{principal.name}, who made it, does not own the model {webhook.model} any more")
     return principal
+
+
+def may_read(service: Service, principal: Principal, delivery: WebhookDeliveryRow) -> bool:
+    """Whether somebody may see what a message tells of. Raises PartUnavailable, WrongState while that is not known."""
+    concerns = delivery.concerns
+    if principal.administrator or not concerns:
+        return True
+    if delivery.type.startswith("workflow.") and not permissions.may_for(
+        principal, Action.WORKFLOWS, concerns["actor_crn"]
+    ):
+        return False
+    try:
+        if "project" in concerns:
+            with service.database.reading() as session:
+                project = session.get(ProjectRow, concerns["project"])
+                if project is None:
+                    return False
+                permissions.check_project(session, principal, project, Action.DEPLOYMENT_READ)
+        elif concerns.get("model"):
+            find_model(
+                service, principal, enter_registry(service, concerns["registry"], reader=principal), concerns["model"]
+            )
+    except (Missing, NotPermitted):
+        return False
+    return True
 
 
 def _owned(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import EnvironmentRow, WebhookDeliveryRow, WebhookRow, new_id, now
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
 from registry_tui.service.webhooks import addresses, deliveries, rights
 
 #: How long messages are also signed with the previous secret.
@@ -265,7 +266,8 @@ def list_deliveries(
             page_size=page_size,
             page_token=page_token,
         )
-    return found.to_page(delivery_schema)
+    told = _Told(service, principal)
+    return found.to_page(lambda row: delivery_schema(row, told.withheld(row)))
 
 
 def secrets_of(service: Service, row: WebhookRow, at: datetime) -> list[str]:
@@ -297,8 +299,15 @@ def to_schema(row: WebhookRow) -> Webhook:
     )
 
 
-def delivery_schema(row: WebhookDeliveryRow) -> WebhookDelivery:
-    """A row as people see it."""
+def delivery_schema(row: WebhookDeliveryRow, withheld: str = "") -> WebhookDelivery:
+    """A row as people see it; `withheld` says why its content is not for this person."""
+    attempts = [WebhookAttempt.model_validate(each) for each in (row.log or {}).get("attempts", ())]
+    payload = row.payload
+    if withheld:
+        # Receivers may answer with what they were sent.
+        attempts = [each.model_copy(update={"answer": ""}) for each in attempts]
+        payload = {name: payload[name] for name in ("type", "timestamp") if name in payload}
+        payload["withheld"] = withheld
     return WebhookDelivery(
         id=row.id,
         type=row.type,
@@ -307,10 +316,34 @@ def delivery_schema(row: WebhookDeliveryRow) -> WebhookDelivery:
         next_at=row.next_at,
         finished_at=row.finished_at,
         attempt_count=row.attempt_count,
-        attempts=[WebhookAttempt.model_validate(each) for each in (row.log or {}).get("attempts", ())],
+        attempts=attempts,
         reason=row.reason,
-        payload=row.payload,
+        payload=payload,
     )
+
+
+class _Told:
+    """Who administers webhooks may see less than what is sent: MLflow's server is asked once about each model."""
+
+    def __init__(self, service: Service, principal: Principal) -> None:
+        self._service = service
+        self._principal = principal
+        self._known: dict[str, str] = {}
+
+    def withheld(self, row: WebhookDeliveryRow) -> str:
+        """Why the content of a message is not for this person; empty when it is."""
+        key = f"{row.type.startswith('workflow.')} {json.dumps(row.concerns, sort_keys=True)}"
+        if key not in self._known:
+            self._known[key] = self._ask(row)
+        return self._known[key]
+
+    def _ask(self, row: WebhookDeliveryRow) -> str:
+        try:
+            if rights.may_read(self._service, self._principal, row):
+                return ""
+        except (PartUnavailable, WrongState) as error:
+            return f"whether {self._principal.name} may see it is not known now: {error.detail}"
+        return f"{self._principal.name} may not see what this message tells of"
 
 
 # -- underneath -------------------------------------------------------------------------------------------

@@ -1,0 +1,26 @@
+"""Types of the messages that webhooks get, for forms and the command line; the service says when each is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: By what they are about. A webhook may ask for one (`version.ready`), for all of a noun (`version.*`), or for `*`.
+NAMES: tuple[str, ...] = (
+    *("version.registered", "version.ready", "version.failed", "version.promoted", "version.deleted"),
+    *("version.alias_set", "version.alias_removed", "version.stage_changed"),
+    *("approval.asked", "approval.approved", "approval.rejected", "approval.withdrawn"),
+    *("deployment.started", "deployment.ready", "deployment.failed", "deployment.rolled_back"),
+    *("deployment.canary_step", "deployment.drifted", "deployment.drift_ended", "deployment.updated"),
+    *("deployment.stopped", "deployment.deleted", "webhook.paused"),
+    *("workflow.started", "workflow.succeeded", "workflow.failed", "workflow.cancelled"),
+)
+NOUNS: tuple[str, ...] = tuple(dict.fromkeys(name.partition(".")[0] for name in NAMES))
+
+
+def offered(typed: str) -> Sequence[str]:
+    """What the last of some patterns, separated by commas, may become: nouns, and the types of one that is named."""
+    last = typed.rpartition(",")[2].strip().removesuffix("*")
+    found = [name for name in NAMES if last and name.startswith(last)]
+    if len({name.partition(".")[0] for name in found}) == 1:
+        return found
+    return ["*", *(f"{noun}.*" for noun in NOUNS)]
