@@ -68,7 +68,7 @@ class CannotStart(PlatformError):
 
 
 def build(home: Home, process: str = SERVICE) -> Service:
-    """Puts the service together; connects to nothing yet. Raises CannotStart, OSError, ValueError."""
+    """Constructs the service; opens no connection yet. Raises CannotStart, OSError, ValueError."""
     ports = load_ports(home)
     if ports is None:
         raise CannotStart(f"{home.ports_file} is missing: start the platform with `registry-tui up`")
@@ -189,7 +189,7 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
         lock.close()
         logger.info("stopped")
         logging.shutdown()
-    # A step that is deep in a library call would hold the process up; it runs again at the next start.
+    # A step deep in a library call would block the process's end; it runs again at the next start.
     os._exit(0)
 
 

@@ -103,9 +103,9 @@ def _kept(limits: KeyLimits) -> dict[str, Any]:
 
 
 def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
-    """Makes a key useless from now on: one's own, or as administrator anybody's.
+    """Revokes a key: one's own, or as administrator anybody's.
 
-    `key_id` is its ID, how it begins, or the whole key. Raises Missing, WrongState.
+    `key_id` is its ID, the beginning of the key, or the whole key. Raises Missing, WrongState.
     """
     key_id = id_of(key_id)
     with events.recording(service, principal, "key.revoke", Resource("key", key_id, key_id)) as event:
@@ -132,7 +132,7 @@ def get_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
 
 
 def note_uses(service: Service) -> None:
-    """Writes down when each key was last used, as far as the gateway knows."""
+    """Writes down the time of each key's last use, by the gateway's counts."""
     uses = gateway_link.stats(service).get("key_uses", {})
     if not uses:
         return

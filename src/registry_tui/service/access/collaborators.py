@@ -1,4 +1,4 @@
-"""The people of a project and their roles; mirrored to MLflow, whose code runs as these people."""
+"""The people of a project and their roles; mirrored to MLflow, whose clients act as these people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def set_collaborator(
 
 
 def remove_collaborator(service: Service, principal: Principal, project: str, user: str) -> None:
-    """Takes a person out of a project. Raises Missing, NotPermitted, PartUnavailable."""
+    """Removes a person from a project. Raises Missing, NotPermitted, PartUnavailable."""
     resource = _resource(service, principal, project)
     with events.recording(service, principal, "project.remove-collaborator", resource) as told:
         told.detail = f"{user} has left"
@@ -97,7 +97,7 @@ def _resource(service: Service, principal: Principal, project: str) -> Resource:
 
 
 def _change(service: Service, project_id: str, user: str, role: Role | None) -> Role | None:
-    """Sets a role (None: takes it away) here and in MLflow, or in neither; returns the one before."""
+    """Sets a role (None removes it) here and in MLflow, or in neither; returns the previous one."""
     before = _write(service, project_id, user, role)
     try:
         routing.publish(service)

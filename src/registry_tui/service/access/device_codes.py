@@ -24,11 +24,11 @@ _ENDED = {
     "access_denied": ("The sign-in was denied at the issuer", "Sign in again, and allow it there"),
     "expired_token": ("The code has expired: nobody allowed the sign-in in time", "Sign in again"),
 }
-#: Its words for a client that is not set up for this (RFC 6749, 5.2); all others are about the code.
+#: Error codes for a client that is not set up for this (RFC 6749, 5.2); all others are about the device code.
 _CLIENT = frozenset({"", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
-#: Seconds between two questions about a code whose interval is not known (RFC 8628, 3.2), and the fewest of any code.
+#: Seconds between two polls for a code whose interval is not known (RFC 8628, 3.2), and the minimum for any code.
 _INTERVAL, _LEAST_INTERVAL = 5.0, 1.0
-#: Codes that are remembered; the oldest go.
+#: Codes that are remembered; the oldest are dropped.
 _REMEMBERED = 10_000
 
 
@@ -42,16 +42,16 @@ class Questions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._guard = threading.Lock()
-        #: Digest to the seconds between two questions, and when the last was, if there was one.
+        #: Digest to the seconds between two polls, and the time of the last one, if any.
         self._codes: OrderedDict[bytes, tuple[float, float | None]] = OrderedDict()
 
     def begin(self, code: DeviceCode) -> None:
-        """A new code, with the interval that the issuer wants."""
+        """Remembers a new code, with the issuer's polling interval."""
         with self._guard:
             self._keep(_digest(code.device_code), max(code.interval, _LEAST_INTERVAL), None)
 
     def too_soon(self, device_code: str) -> bool:
-        """Whether the last question about a code is too recent; if it is not, this one counts as asked now."""
+        """Whether the last poll for a code is too recent; if not, this one is counted as made now."""
         digest, now = _digest(device_code), self._clock()
         with self._guard:
             interval, last = self._codes.get(digest, (_INTERVAL, None))
@@ -127,7 +127,7 @@ def _client(service: Service) -> IssuerClient:
 
 
 def _not_let_in(client: IssuerClient, error: RefusedByIssuer) -> IssuerUnavailable:
-    """The issuer refuses the client itself: the person can do nothing about that."""
+    """The error for a refusal of the client itself, about which the person can do nothing."""
     why = f"status {error.status}" + (f", {error.code}" if error.code else "")
     return IssuerUnavailable(
         f"{client.settings.url} gives this service no {error.what} ({why})",

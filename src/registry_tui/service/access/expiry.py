@@ -1,4 +1,4 @@
-"""Until when API keys and tokens are valid."""
+"""How long API keys and tokens are valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=365), timedelta(days=3650)
 
 
 def expiry(moment: datetime, expires_at: datetime | None, days: int | None) -> datetime:
-    """The end of the life of a key that is made at `moment`, from a request's two fields. Raises InvalidInput."""
+    """The expiry of a key made at `moment`, from a request's two fields. Raises InvalidInput."""
     if days is not None and expires_at is not None:
         message = "give either this or days"
         raise InvalidInput(f"expires_at: {message}", errors=[FieldProblem(field="expires_at", message=message)])

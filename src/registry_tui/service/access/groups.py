@@ -60,7 +60,7 @@ def put_group(service: Service, principal: Principal, name: str, change: GroupCh
 
 
 def delete_group(service: Service, principal: Principal, name: str) -> None:
-    """Deletes a group, with all that its members had by it. Raises NotPermitted, Missing."""
+    """Deletes a group, with the rights that its members had by it. Raises NotPermitted, Missing."""
     with events.recording(service, principal, "group.delete", Resource("group", name, name)) as event:
         permissions.require(principal, Action.GROUPS_CHANGE)
         with service.database.reading() as session:
@@ -82,7 +82,7 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
 
 
 def add_member(service: Service, principal: Principal, name: str, user: str) -> Group:
-    """Puts a user, or a machine user by name or CRN, into a group. Raises NotPermitted, Missing, PartUnavailable."""
+    """Adds a user, or a machine user by name or CRN, to a group. Raises NotPermitted, Missing, PartUnavailable."""
     with events.recording(service, principal, "group.add-member", Resource("group", name, name)) as event:
         event.detail = user
         permissions.require(principal, Action.GROUPS_CHANGE)
@@ -102,7 +102,7 @@ def add_member(service: Service, principal: Principal, name: str, user: str) -> 
 
 
 def remove_member(service: Service, principal: Principal, name: str, user: str) -> Group:
-    """Takes a user, or a machine user by name or CRN, out of a group. Raises NotPermitted, Missing, PartUnavailable."""
+    """Removes a user, or a machine user by name or CRN, from a group. Raises NotPermitted, Missing, PartUnavailable."""
     with events.recording(service, principal, "group.remove-member", Resource("group", name, name)) as event:
         event.detail = user
         permissions.require(principal, Action.GROUPS_CHANGE)

@@ -78,7 +78,7 @@ class IssuerKeys:
         return self._known(settings).configuration
 
     def forget(self) -> None:
-        """They are fetched again the next time."""
+        """Discards the cache: they are fetched again the next time."""
         self._last = self._failed = None
 
     def _known(self, settings: IssuerSettings) -> _Fetched:
@@ -89,7 +89,7 @@ class IssuerKeys:
         return self._fetch(settings)
 
     def changed(self, settings: IssuerSettings) -> KeySet | None:
-        """Its keys, fetched because one is not known; None when that was done too often in the last minute.
+        """Its keys, fetched because one is not known; None if that happened too often in the last minute.
 
         Raises IssuerUnavailable.
         """
@@ -168,7 +168,7 @@ def _decoded(id_token: str, keys: KeySet) -> jwt.Token:
 
 
 def _algorithm(id_token: str) -> str:
-    """The algorithm that a token names, as it is written there; nothing of it was checked."""
+    """The algorithm in a token's header, unverified."""
     head = id_token.partition(".")[0]
     try:
         named = json.loads(base64.urlsafe_b64decode(f"{head}==="))["alg"]
@@ -178,14 +178,14 @@ def _algorithm(id_token: str) -> str:
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
-    """Tokens for other purposes (access, logout) may be signed with the same keys (RFC 8725, 3.11)."""
+    """Refuses tokens for other purposes (access, logout), which may be signed with the same keys (RFC 8725, 3.11)."""
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise _refused(f"is a token of another kind, {str(kind)[:40]!r}")
 
 
 def _check_claims(settings: IssuerSettings, claims: dict[str, Any]) -> None:
-    """Raises SignInRefused (OpenID Connect Core, 3.1.3.7)."""
+    """Checks a token's claims (OpenID Connect Core, 3.1.3.7). Raises SignInRefused."""
     registry = jwt.JWTClaimsRegistry(
         leeway=LEEWAY,
         iss={"essential": True, "value": settings.url},

@@ -23,7 +23,7 @@ from registry_tui.service.errors import PartUnavailable
 
 _KEY_TYPES = ("RSA", "EC", "OKP")
 _CHECK = "Check its address: `registry-tui oidc show`; then try again in a moment"
-#: How a client shows its secret (OpenID Connect Core, 9), the best first.
+#: Client authentication methods (OpenID Connect Core, 9), the best first.
 _BASIC, _POST = "client_secret_basic", "client_secret_post"
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -48,7 +48,7 @@ class IssuerUnavailable(PartUnavailable):
 
 
 class RefusedByIssuer(Exception):
-    """The issuer refuses this service's client, or a device code; `code` is its word for that, or empty."""
+    """The issuer refuses this service's client, or a device code; `code` is its error code, or empty."""
 
     def __init__(self, what: str, status: int, code: str) -> None:
         super().__init__(f"no {what}: {status} {code}")
@@ -181,7 +181,7 @@ def _answer(
 
 
 def _client(url: str, authority: str) -> httpx.Client:
-    """A client for one question to an issuer: not sent on elsewhere, and without TLS not through a proxy."""
+    """A client for one request to an issuer: follows no redirects, and without TLS uses no proxy."""
     secure = has_tls(url)
     return httpx.Client(
         timeout=issuers.PATIENCE,

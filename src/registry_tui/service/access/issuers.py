@@ -1,4 +1,4 @@
-"""The OpenID provider where people sign in: its settings, which the administrator makes, and a try of it before."""
+"""The OpenID provider where people sign in: its settings, made by the administrator and tried first."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _check(change: IssuerChange) -> None:
 
 
 def _secret(service: Service, change: IssuerChange) -> str:
-    """The secret that is given, or the one that was given before for the same client at the same issuer."""
+    """The given secret, or the earlier one of the same client at the same issuer."""
     if change.client_secret is not None:
         return change.client_secret
     known = settings_of(service)

@@ -46,17 +46,17 @@ def members_of(session: Session, group: str) -> list[MachineUser]:
 
 
 def add(service: Service, group: str, user: MachineUser) -> None:
-    """Puts a machine user into a group; the object store obeys from the next request on. Raises PartUnavailable."""
+    """Adds a machine user to a group, enforced by the object store from the next request on. Raises PartUnavailable."""
     _change(service, group, user, belongs=True)
 
 
 def remove(service: Service, group: str, user: MachineUser) -> None:
-    """Takes a machine user out of a group. Raises as `add`."""
+    """Removes a machine user from a group. Raises as `add`."""
     _change(service, group, user, belongs=False)
 
 
 def take_out(service: Service, group: str, user: MachineUser) -> None:
-    """As `remove`, where a request is about that alone."""
+    """As `remove`, for a request about that alone."""
     _change(service, group, user, belongs=False, asked=True)
 
 
@@ -86,7 +86,7 @@ def _change(service: Service, group: str, user: MachineUser, *, belongs: bool, a
 def _write(
     service: Service, group: str, user: MachineUser, belongs: bool, note: Callable[[Session], None] | None
 ) -> bool:
-    """Whether the machine user was in the group before. A change is noted in its transaction."""
+    """Writes a membership, noting a change in its transaction; returns whether the user was in the group before."""
     with service.database.session() as session:
         row = session.get(GroupMachineUserRow, (group, user.registry_id))
         if belongs and row is None and session.get(GroupRow, group) is not None:

@@ -21,14 +21,14 @@ from registry_tui.service.errors import AlreadyRevoked, Missing, NotPermitted, T
 
 logger = logging.getLogger(__name__)
 
-#: How exactly it is known when a token was last used: a token in use costs one write in this time.
+#: Resolution of the time of a token's last use: a token in use costs one write per period.
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 _MAKE_ONE = "Make a token with `registry-tui tokens create NAME`, or ask an administrator for one"
 
 
 def principal_of(service: Service, token: str, request_id: str) -> Principal:
-    """The person whose token it is, acting. Raises TokenUnknown, TokenExpired, TokenRevoked, UserSuspended."""
+    """The person whose token it is, as principal. Raises TokenUnknown, TokenExpired, TokenRevoked, UserSuspended."""
     prefix, _, rest = token.strip().partition("_")
     id_, _, secret = rest.partition("_")
     moment = now()
@@ -95,7 +95,7 @@ def list_tokens(
 
 
 def revoke_token(service: Service, principal: Principal, user: str, token: str) -> UserToken:
-    """Makes a token useless from now on. `token` is its ID, how it begins, or the whole token.
+    """Revokes a token. `token` is its ID, its beginning, or the whole token.
 
     Raises Missing, NotPermitted, WrongState.
     """

@@ -86,19 +86,19 @@ class Access:
             self._proved[user] = subject
 
     def change_password(self, user: str, after: Secrets) -> None:
-        """Makes MLflow take the password that follows from other secrets. Raises Missing, UserSuspended."""
+        """Makes MLflow accept the password derived from other secrets. Raises Missing, UserSuspended."""
         with self._alone(user):
             password = mlflow_password(after, self._subject(user))
             self._mlflow.call("PATCH", "users/update-password", json={"username": user, "password": password})
             self._changed[user] = password
 
     def forget_changes(self) -> None:
-        """The secrets are replaced: passwords follow from them again, also those that were made meanwhile."""
+        """Called after the secrets are replaced: passwords are derived from them again, also those made meanwhile."""
         self._changed.clear()
         self._proved.clear()
 
     def lock_out(self, user: str) -> None:
-        """Makes MLflow refuse a user's password, which only `let_in` brings back."""
+        """Makes MLflow refuse a user's password, until `let_in`."""
         with self._alone(user):
             self._forget(user)
             with suppress(Missing):
@@ -111,7 +111,7 @@ class Access:
         self.ensure_user(user)
 
     def remove_user(self, user: str) -> None:
-        """Makes MLflow forget a user, with all that it granted them."""
+        """Deletes a user in MLflow, with all grants."""
         with self._alone(user):
             self._forget(user)
             with suppress(Missing):
@@ -158,7 +158,7 @@ class Access:
             try:
                 self._mirror(workspace, collaborators, registry)
             except Missing:
-                # MLflow does not know somebody: another process, or a request meanwhile, took the account away.
+                # MLflow does not know somebody: another process, or a request meanwhile, deleted the account.
                 for user in collaborators:
                     self._proved.pop(user, None)
                 self._mirror(workspace, collaborators, registry)

@@ -46,7 +46,7 @@ class Mlflow:
             auth=MlflowAccount(secrets, home),
             timeout=_TIMEOUT,
             limits=_LIMITS,
-            # Connecting is tried twice; a request that was sent is not sent again.
+            # Connecting is retried once; a request that was sent is not sent again.
             transport=httpx.HTTPTransport(retries=1, limits=_LIMITS, verify=False, trust_env=False),
             trust_env=False,
         )
@@ -117,7 +117,7 @@ class Mlflow:
         workspace: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[httpx.Response]:
-        """A GET whose body is read piece by piece. MLflow's artifact proxy knows no ranges."""
+        """A GET whose body is read piece by piece. MLflow's artifact proxy does not support ranges."""
         headers = {WORKSPACE_HEADER: workspace} if workspace else {}
         try:
             with self._http.stream("GET", api_path(path), params=present(params), headers=headers) as response:

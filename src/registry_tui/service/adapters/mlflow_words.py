@@ -1,4 +1,4 @@
-"""MLflow's words: its filter language, orders, times, page tokens and numbers."""
+"""MLflow's formats: its filter language, orders, times, page tokens and numbers."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class NfsFolder:
     #: Where the NFS is mounted: the folder, or one above it.
     mount: str = ""
     command: Sequence[str] = field(default_factory=lambda: isolated(MODULE))
-    #: Processes that were ended and hang in the kernel: nobody else is sent after them.
+    #: Killed processes that hang in the kernel: no further ones are started for this folder.
     hanging: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def try_it(self, seconds: float = ANSWER_SECONDS) -> int:
@@ -144,7 +144,7 @@ class NfsFolder:
 
 
 class _Conversation:
-    """The pipes of a process. The time counts while this side waits for the other one."""
+    """The pipes of a process. Timeouts count only while this side waits for the other one."""
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float, path: str, check: Callable[[], None]) -> None:
         assert process.stdin is not None and process.stdout is not None
@@ -210,7 +210,7 @@ class _Conversation:
         return found
 
     def _wait(self, *, writing: bool) -> None:
-        """Until bytes can be sent or a line came. Raises NfsFault when neither happens for so long."""
+        """Waits until bytes can be sent or a line came. Raises NfsFault on a timeout."""
         waiting = select.poll()
         waiting.register(self._out, select.POLLIN)
         if writing:

@@ -17,7 +17,7 @@ from secrets import token_hex
 from typing import Any
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: How names of files begin that are made for a moment, to try the server.
+#: Prefix of the names of temporary files that try the server.
 PROBE = ".registry-tui-"
 #: Seconds after which an unfinished folder is abandoned: left behind by a host that was switched off.
 ABANDONED = 900.0
@@ -110,7 +110,7 @@ def sweep_probes(folder: int, moment: float) -> None:
 
 
 def put_away(folder: int, name: str, unfinished: int) -> None:
-    """Takes something out of sight at once, then removes it."""
+    """Moves something out of sight at once, then removes it."""
     away = f"{_REMOVED}{token_hex(16)}"
     with suppress(FileNotFoundError):
         os.rename(name, away, src_dir_fd=folder, dst_dir_fd=unfinished)

@@ -22,9 +22,9 @@ _GARBAGE = 0.001
 #: Attempts, and the pause between them: the store removes deleted objects from its volumes a moment later.
 _TRIES, _PAUSE = 8, 1.0
 _TIMEOUT = 600.0
-#: Fewer bytes are not waited for: nobody misses them, and other work on the resource would wait.
+#: Fewer bytes are not worth waiting for: other work on the resource would wait.
 _WORTH_WAITING = 4 << 20
-#: The part of the deleted bytes that is enough to stop looking.
+#: The share of the deleted bytes that is enough to stop waiting.
 _ENOUGH = 0.9
 
 

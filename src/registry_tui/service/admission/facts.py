@@ -44,7 +44,7 @@ class VersionFacts:
         into: tuple[RegistryPlace, RegisteredModel | None] | None = None,
         target: RegistryPlace | None = None,
     ) -> None:
-        """`into`: the registry that the version is promoted to, and the model there; its aliases are meant then.
+        """`into`: the registry that the version is promoted to, and the model there; then its aliases are meant.
 
         `target`: one of the same environment.
         """

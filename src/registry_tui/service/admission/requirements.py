@@ -216,7 +216,7 @@ def answer(rule: AdmissionRule, facts: VersionFacts) -> Answer:
 
 
 def problem(rule: AdmissionRule) -> str | None:
-    """Why a rule cannot be kept although it has all fields; None for a sound one."""
+    """Why a rule with all fields is invalid; None for a valid one."""
     if isinstance(rule, NoPackagesRule):
         for each in rule.packages:
             try:

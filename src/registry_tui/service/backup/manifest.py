@@ -90,7 +90,7 @@ class Manifest(Schema):
 
 
 def written(manifest: Manifest, sealer: Sealer) -> bytes:
-    """A manifest as it is kept: signed, so that a changed one is found, and packed. Raises CannotBackUp."""
+    """A manifest in its stored form: signed, so that changes are detected, and packed. Raises CannotBackUp."""
     text = manifest.model_dump_json().encode()
     whole = b"%s\n%s" % (sealer.signature("manifest", text).encode(), text)
     if len(whole) > _MOST:

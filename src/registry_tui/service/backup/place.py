@@ -47,7 +47,7 @@ class BackupPlace:
         self.bucket.put(_key(sha256), body if isinstance(body, bytes) else _checked(body, sha256, size), size=size)
 
     def read(self, sha256: str, size: int) -> Iterator[bytes]:
-        """Content in pieces; the last one is given out once the digest is right. Raises DamagedBackup."""
+        """Content in pieces; the last one is yielded once the digest is verified. Raises DamagedBackup."""
         try:
             yield from _checked(self._pieces(_key(sha256), size), sha256, size)
         except Missing as error:
@@ -59,7 +59,7 @@ class BackupPlace:
         return sorted((each[1] for each in found if each), reverse=True)
 
     def packed(self, id_: str) -> bytes:
-        """A manifest as it is kept. Raises NoSuchBackup."""
+        """A manifest in its stored form. Raises NoSuchBackup."""
         try:
             found = self.bucket.head(key_of(id_))
             return b"".join(self._pieces(found.key, found.size))
@@ -73,7 +73,7 @@ class BackupPlace:
         return manifests.read(self.packed(id_), key_of(id_))
 
     def finish(self, id_: str, packed: bytes) -> None:
-        """Makes a backup one: from now on it is seen. Raises AlreadyThere."""
+        """Completes a backup: from now on it is listed. Raises AlreadyThere."""
         self.bucket.put_new(key_of(id_), packed)
 
     def newest(self) -> str:
@@ -112,7 +112,7 @@ class BackupPlace:
                 )
             yield
         finally:
-            # Of a store that is away, the mark stays, until the next backup of this platform.
+            # If the store is unavailable, the mark stays, until the next backup of this platform.
             with suppress(ServiceError):
                 self.bucket.delete([mark])
 

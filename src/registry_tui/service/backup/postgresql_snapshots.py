@@ -31,7 +31,7 @@ from registry_tui.service.database.copying import CannotMove, copy_out
 
 #: The names of their copies in a backup.
 NAMES = {"service": "service.db", "workflows": "workflows.db", "mlflow": "mlflow.db", "mlflow_auth": "auth.db"}
-#: Seconds until nobody may write for a moment, between tries, and for a connection.
+#: Seconds to wait for a moment without writers, between tries, and for a connection.
 _PATIENCE, _PAUSE, _CONNECTING = 30.0, 0.05, 5.0
 
 
@@ -40,7 +40,7 @@ def one_moment(databases: Databases) -> Iterator[Mapping[str, Connection]]:
     """Connections that all read the same moment, by the names in `Databases`. Raises CannotBackUp."""
     with words(databases), ExitStack() as stack:
         urls = {name: str(getattr(databases, name)) for name in NAMES}
-        # The first reading waits longer for a server that starts again; one that is away is reported at once.
+        # The first reading waits longer for a restarting server; one that is down is reported at once.
         for url in {database_of(each): each for each in urls.values()}.values():
             connect(for_psycopg(url), _CONNECTING).close()
         with _nobody_writes(set(urls.values())) if len(_servers(urls)) > 1 else ExitStack():
@@ -139,7 +139,7 @@ def _nobody_writes(urls: set[str]) -> Iterator[None]:
 
 
 def _lock(writer: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Lets nobody else write to any table of the current schema until the transaction's end."""
+    """Locks all tables of the current schema against writes until the transaction's end."""
     found = writer.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
     ).fetchall()

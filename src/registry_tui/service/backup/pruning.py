@@ -19,7 +19,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Pruned:
-    """The IDs of the backups that went, and the contents that went with them."""
+    """The IDs of the deleted backups, and the contents that were deleted with them."""
 
     backups: list[str]
     contents: int

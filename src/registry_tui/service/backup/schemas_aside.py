@@ -128,7 +128,7 @@ def counts(databases: Databases) -> Counts:
 
 
 def require_copies(databases: Databases) -> None:
-    """Raises CannotBackUp where a schema has something that its copy would not have."""
+    """Raises CannotBackUp where a schema has something that its copy would lack."""
     with words(databases):
         for url in asdict(databases).values():
             with connect(for_psycopg(url), _PATIENCE) as connection:
@@ -136,7 +136,7 @@ def require_copies(databases: Databases) -> None:
 
 
 def copy(databases: Databases, id_: str) -> Counts:
-    """Copies every schema, in the place of copies of an upgrade before; the rows of each. Raises CannotBackUp."""
+    """Copies every schema, replacing copies of an earlier upgrade; returns the rows of each. Raises CannotBackUp."""
     found: Counts = {}
     with words(databases):
         for parts in _by_database(databases):
@@ -266,7 +266,7 @@ def _copy_table(connection: _Connection, table: sql.Identifier, copied: sql.Iden
 
 
 def _counter(connection: _Connection, schema: str, table: str, column: str) -> tuple[int, bool]:
-    """How far the IDs of an identity column are."""
+    """The state of an identity column's counter of IDs."""
     found = connection.execute(f"SELECT last_value, is_called FROM {_serial(connection, schema, table, column)}")
     return cast("tuple[int, bool]", found.fetchone())
 
@@ -339,7 +339,7 @@ def _comment(connection: _Connection, schema: str) -> str | None:
 
 
 def _see(connection: _Connection, schema: str) -> None:
-    """Has the rest of a transaction see the names of this schema alone."""
+    """Sets the search path to this schema alone for the rest of a transaction."""
     _do(connection, "SET LOCAL search_path = {}", schema)
 
 

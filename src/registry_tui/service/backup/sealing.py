@@ -82,7 +82,7 @@ class Sealer:
             yield cipher.encrypt(_nonce(number, last), piece, None)
 
     def unseal(self, name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Decrypts a text in constant memory; each piece is genuine when it is given out, the whole at the end.
+        """Decrypts a text in constant memory; each piece is authenticated before it is yielded, the whole at the end.
 
         Raises DamagedBackup.
         """

@@ -56,7 +56,7 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """How far something is, for people: done of all, and the bytes that were copied."""
+    """The progress of a step, for people: done of all, and the copied bytes."""
 
     what: str
     done: int = 0
@@ -287,7 +287,7 @@ def _known(place: BackupPlace, platform: str, passphrase: str) -> dict[tuple[str
     for id_ in place.ids():
         with suppress(DamagedBackup, WrongPassphrase):
             packed = place.packed(id_)
-            # Deriving keys takes long, which another platform's are not worth.
+            # Deriving keys takes long: not worth it for another platform's manifests.
             if manifests.read(packed, key_of(id_)).platform == platform:
                 found, _ = manifests.proven(packed, key_of(id_), passphrase)
                 return {(each.bucket, each.key): each for each in found.objects}
@@ -345,7 +345,7 @@ def _listed(store: ObjectStore, buckets: Iterable[str], copied: Copied) -> Itera
 def _keep_object(
     place: BackupPlace, bucket: S3Bucket, found: StoredObject, content: dict[str, int], guard: Lock, copied: Copied
 ) -> tuple[str, int]:
-    """Keeps an object; its digest and size. Read twice where it is large and new. Raises Missing."""
+    """Keeps an object; returns its digest and size. Read twice where it is large and new. Raises Missing."""
     for left in reversed(range(3)):
         whole = bucket.read(found.key) if found.size <= _IN_MEMORY else None
         sha256, size = digest_of(object_pieces(bucket, found.key, found.size) if whole is None else [whole])

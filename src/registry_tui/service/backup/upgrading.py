@@ -78,7 +78,7 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
     if _is_compared(home):
         if start and _is_of_this_version(home):
             return (yield from _go_on(home))
-        # All of it is of the version that it was brought to, which is the one before now.
+        # Everything is of the version that it was upgraded to, which is older than this one.
         _require_earlier(home)
         _require_room(home)
         listening = _listening(home)

@@ -36,7 +36,7 @@ def folder_at(service: Service, location: Location) -> Folder:
 
 
 def embedded_bucket(service: Service, bucket: str) -> Bucket:
-    """A bucket of the embedded store, with the key that MLflow's server has."""
+    """A bucket of the embedded store, with the key of MLflow's server."""
     return S3Bucket(service.stores.objects.s3(service.secrets.object_store_mlflow), bucket)
 
 
@@ -63,7 +63,7 @@ def store_of(service: Service, location: Location) -> Bucket:
 
 
 def delete_at(service: Service, location: Location) -> Usage:
-    """Deletes everything in the folder at a location; returns how much that was. Raises PartUnavailable, WrongState."""
+    """Deletes everything in the folder at a location; returns its usage. Raises PartUnavailable, WrongState."""
     if location.outside:
         return delete_in(store_of(service, location), f"{location.key.rstrip('/')}/")
     return service.stores.objects.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")

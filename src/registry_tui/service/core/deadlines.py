@@ -1,4 +1,4 @@
-"""Work that may hang, e.g. on a mount whose server is away: nobody waits longer than a deadline."""
+"""Work that may hang, e.g. on a mount whose server is lost, with a deadline for its callers."""
 
 from __future__ import annotations
 

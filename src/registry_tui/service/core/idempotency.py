@@ -186,14 +186,14 @@ def takes_elsewhere(service: Service, id_: str) -> None:
 
 
 def gives_back(session: Session) -> None:
-    """Notes in the transaction that undoes it that the keyed request took nothing away."""
+    """Notes that the keyed request took nothing away, in the transaction that undoes it."""
     if (request := current.get()) is not None:
         mine = update(IdempotencyRow).where(IdempotencyRow.id == request, IdempotencyRow.made.startswith(TAKES))
         session.execute(mine.values(made=None))
 
 
 def note(session: Session, made: Sequence[object]) -> None:
-    """Notes in the transaction of the rows that a keyed request makes that it made them."""
+    """Notes the rows that a keyed request makes, in their transaction."""
     request = current.get()
     if request is None:
         return

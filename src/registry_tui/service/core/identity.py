@@ -90,7 +90,7 @@ def acting_principal(service: Service, user: str | None, request_id: str) -> Pri
 
 
 def principal_of_row(service: Service, row: UserRow, request_id: str) -> Principal:
-    """A known person acting. Raises UserSuspended."""
+    """A known person as principal. Raises UserSuspended."""
     if row.state == UserState.SUSPENDED.value:
         raise UserSuspended(
             f"The user {row.name} is suspended",
@@ -100,7 +100,7 @@ def principal_of_row(service: Service, row: UserRow, request_id: str) -> Princip
 
 
 def require_own_name(principal: Principal, named: str | None) -> None:
-    """Raises NotPermitted when a request that shows a person's token also names somebody else to act as."""
+    """Raises NotPermitted when a request with a person's token names somebody else to act as."""
     if named is not None and named != principal.name:
         raise NotPermitted(
             f"{principal.name} cannot act as {redacted(named)[:64]!r}",
@@ -133,7 +133,7 @@ def forget_user(session: Session, name: str) -> None:
 
 
 def check_user_name(service: Service, name: str, kind: str = "user") -> None:
-    """Raises InvalidInput when `name` cannot be a user's, or another `kind`'s."""
+    """Raises InvalidInput when `name` is not valid for a user, or another `kind`."""
     if not USER_PATTERN.fullmatch(name):
         message = "1 to 64 letters, digits and . _ @ + -, not beginning with a sign"
         raise InvalidInput(f"That is not a {kind} name", errors=[FieldProblem(field=kind, message=message)])

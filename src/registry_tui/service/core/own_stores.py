@@ -1,4 +1,4 @@
-"""Stores that environments brought along: opened once each, and opened again after a change of their credentials."""
+"""Environments' own stores: opened once each, and opened again after a change of their credentials."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
+#: The object with the ID of the environment that owns a place in a store: no two share one, even of two installations.
 MARK = ".registry-tui-environment.json"
 #: The folder of archives in an environment's bucket of the embedded store.
 EMBEDDED_FOLDER = "modelregistry"
@@ -66,7 +66,7 @@ class _Opened:
 
 
 def own_store(service: Service, environment_id: str) -> Bucket | None:
-    """The store that an environment brought along; None where the embedded one serves it. Raises InvalidInput."""
+    """The environment's own store; None if it uses the embedded one. Raises InvalidInput."""
     with service.database.reading() as session:
         row = session.get(EnvironmentStoreRow, environment_id)
         if row is None:
@@ -81,7 +81,7 @@ def own_store(service: Service, environment_id: str) -> Bucket | None:
 
 
 def own_address(service: Service, environment_id: str) -> str | None:
-    """Where an environment's own store is, for messages, also while it cannot be opened; None without one."""
+    """The address of an environment's own store, for messages, also while it cannot be opened; None without one."""
     try:
         bucket = own_store(service, environment_id)
     except InvalidInput:  # its profile, file, or extra with the library is missing
@@ -92,7 +92,7 @@ def own_address(service: Service, environment_id: str) -> str | None:
 
 
 def store_of(raw: Mapping[str, Any]) -> Store:
-    """A store as its row keeps it."""
+    """A store from its row."""
     return _STORES.validate_python(raw)
 
 
@@ -109,7 +109,7 @@ def is_among_archives(store: Store) -> bool:
 
 
 def archives_folder(session: Session, environment_id: str) -> str:
-    """The folder of an environment's archives: in a store that it brought along, one that nobody else uses."""
+    """The folder of an environment's archives: in its own store, one that nobody else uses."""
     return _folder_of(environment_id) if session.get(EnvironmentStoreRow, environment_id) else EMBEDDED_FOLDER
 
 

@@ -52,7 +52,7 @@ def read(read_file: Read) -> list[Wanted] | None:
 
 
 def allowed(wanted: Iterable[Wanted], denied: str) -> str | None:
-    """Why requirements allow a package that is denied, such as `numpy<2`; None when they do not."""
+    """Why requirements allow a denied package, such as `numpy<2`; None when they do not."""
     ban = Requirement(denied)
     name = canonicalize_name(ban.name)
     for each in wanted:

@@ -41,12 +41,12 @@ class Tries:
         self._turns: dict[str, threading.Lock] = {}
 
     def last(self, environment_id: str) -> Tried | None:
-        """The last one; None where none was made."""
+        """The last one; None without any."""
         with self._guard:
             return self._tries.get(environment_id)
 
     def keep(self, environment_id: str, tried: Tried) -> None:
-        """Keeps a try as the last one."""
+        """Stores a try as the last one."""
         with self._guard:
             self._tries[environment_id] = tried
 
@@ -69,7 +69,7 @@ class Tries:
 def note_access(service: Service, environment_id: str) -> None:
     """Notes with an environment's registry whether its machine user can store archives now, after a change of that.
 
-    Its access to a store that the environment brought along follows.
+    Its access to the environment's own store is updated too.
     """
     with service.locks.of(_lock_of(environment_id)):
         _follow(service, environment_id, mend=False)
@@ -115,7 +115,7 @@ def _lock_of(environment_id: str) -> str:
 
 
 def _follow(service: Service, environment_id: str, *, mend: bool) -> ServiceError | None:
-    """Gives or takes the access to the environment's own store; returns why that was not possible."""
+    """Grants or revokes the access to the environment's own store; returns the reason of a failure."""
     found = _registry(service, environment_id)
     if found is None or own_address(service, environment_id) is None:
         return None

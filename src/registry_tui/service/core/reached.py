@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from registry_tui.service.core.context import Service
 
-#: With which the network's listener passes the address on; only the socket's callers can send it.
+#: The header in which the network's listener passes the address on; only the socket's callers can send it.
 HEADER = "X-Registry-Reached"
 #: The listener's path of MLflow's server.
 MLFLOW = "/mlflow"
@@ -16,10 +16,10 @@ address: ContextVar[str] = ContextVar("reached_address", default="")
 
 
 def gateway_url(service: Service) -> str:
-    """Where the caller reaches deployments."""
+    """The address of deployments for the caller."""
     return address.get() or service.ports.gateway_url
 
 
 def mlflow_url(service: Service) -> str:
-    """Where the caller reaches MLflow's server."""
+    """The address of MLflow's server for the caller."""
     return f"{address.get()}{MLFLOW}" if address.get() else service.ports.mlflow_url

@@ -23,7 +23,7 @@ class Check:
 
 
 class _Checks:
-    """The last trial of each environment's store."""
+    """The last check of each environment's store."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()

@@ -1,4 +1,4 @@
-"""Access of registries to stores that their environments brought along: given, taken, and kept in step with grants."""
+"""Access of registries to their environments' own stores: granted, revoked, and kept in step with policies."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def give(service: Service, registry_id: str, given: Store, principal: str = "") 
 
 
 def forget(service: Service, registry_id: str) -> None:
-    """Has a registry not use the key that was given; without one it does nothing. Raises WrongState as `give` does."""
+    """Has a registry stop using the given key; does nothing without one. Raises WrongState as `give` does."""
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = rows_of(service, registry_id)
         if row is None or store is None:
@@ -149,7 +149,7 @@ def remove(service: Service, registry_id: str) -> None:
 
 
 def rotate(service: Service, registry_id: str) -> AccessKey | None:
-    """Gives the registry's user another key, which is used from now on; returns the new one, None without a user."""
+    """Gives the registry's user a new key, which is used from now on; returns it, None without a user."""
     with service.locks.of(f"store-key:{registry_id}"):
         row, store = rows_of(service, registry_id)
         key = None if row is None else row.store_key
@@ -275,10 +275,10 @@ def _reaches_more(bucket: Bucket) -> bool:
 
 
 def _let_in(service: Service, row: RegistryRow, store: S3Store, principal: str) -> None:
-    """Has the bucket's policy let a principal into the registry's folder alone; with an empty one, nobody for it."""
+    """Has the bucket's policy let a principal into the registry's folder only; an empty principal removes that."""
     client = open_s3(store.address, store.credentials).client
     statements = _statements(row, store, kms=False) if principal else []
-    # The letters and digits that AWS takes in a Sid.
+    # The letters and digits that AWS accepts in a Sid.
     sid = f"RegistryTui{row.id.replace('-', '')}n"
     with service.locks.of(f"bucket-policy:{store.address.endpoint} {store.address.bucket}"):
         set_statements(client, store.address.bucket, sid, principal, statements)

@@ -40,7 +40,7 @@ class _Opened:
 
 
 def keyed_store(service: Service, environment_id: str) -> Bucket | None:
-    """The environment's own store as its registry reaches it; None where the embedded one serves it.
+    """The environment's own store as its registry reaches it; None if it uses the embedded one.
 
     Raises StorageNotGranted where the registry has no access now, WrongState for a key that cannot be read,
     InvalidInput.
@@ -102,7 +102,7 @@ def kept_store(service: Service, environment_id: str) -> Bucket | None:
 
 
 def store_uri(service: Service, environment_id: str) -> str:
-    """Where an environment's own store is, for messages."""
+    """The address of an environment's own store, for messages."""
     bucket = own_store(service, environment_id)
     return "its store" if bucket is None else bucket.uri
 

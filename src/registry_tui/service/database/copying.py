@@ -47,7 +47,7 @@ _AT_ONCE = 5000
 
 
 class CannotMove(PlatformError):
-    """Rows cannot be brought to another database."""
+    """Rows cannot be copied to another database."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Brings the tables to this version's form. Raises OSError, SQLAlchemyError, psycopg.Error."""
+        """Migrates the tables to this version. Raises OSError, SQLAlchemyError, psycopg.Error."""
         dialects.prepare(self.url)
         with self.engine.connect() as connection, dialects.migrating(connection):
             if _revision(connection) != LATEST_REVISION:

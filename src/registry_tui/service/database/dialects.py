@@ -114,7 +114,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _connects_postgresql() -> Callable[..., Any]:
-    """Makes connections of one engine. A login that was right once is not wrong later: it waits for the server."""
+    """Makes connections of one engine. A login that worked once is not refused later: it waits for the server."""
     worked = False
 
     def connect_one(_dialect: object, _record: object, _arguments: object, given: dict[str, Any]) -> Any:

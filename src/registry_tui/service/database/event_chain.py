@@ -1,4 +1,4 @@
-"""Puts events into their hash chain (`contracts/event_chain.py`) in the transaction that makes them."""
+"""Adds events to their hash chain (`contracts/event_chain.py`) in the transaction that makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fields_of(row: EventRow) -> dict[str, Any]:
 
 
 def seal(session: Session, made: Sequence[object]) -> None:
-    """Puts the events that a transaction has made at the end of the chain.
+    """Adds a transaction's new events to the end of the chain.
 
     Transactions that write wait for each other on both databases, so that the order of IDs is that of the chain.
     """

@@ -31,8 +31,8 @@ MOST_FILES = 5000
 def carried(
     service: Service, cluster: Cluster, row: DeploymentRow, revision: RevisionRow, spec: ReplicaSpec, environment: str
 ) -> Carried:
-    """All that a node needs. `spec` has the checked copy of the archive on this machine, `environment` the key of its
-    Python.
+    """Everything that a node needs. `spec` has the checked copy of the archive on this machine, `environment` the key
+    of its Python.
 
     Raises WrongState, PartUnavailable.
     """

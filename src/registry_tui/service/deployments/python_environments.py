@@ -98,7 +98,7 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
 
 
 def used_at(folder: Path) -> float | None:
-    """When an environment was used last, in seconds since 1970; None of one that is not whole."""
+    """The time of an environment's last use, in seconds since 1970; None for an incomplete one."""
     try:
         return (folder / MARK).stat().st_mtime
     except OSError:
@@ -106,7 +106,7 @@ def used_at(folder: Path) -> float | None:
 
 
 def mark_used(folder: Path) -> None:
-    """An environment is used now."""
+    """Marks an environment as used now."""
     with suppress(OSError):  # a full or read-only disk takes no rollout away
         os.utime(folder / MARK)
 

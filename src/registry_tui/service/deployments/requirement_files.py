@@ -20,15 +20,15 @@ from registry_tui.service.errors import InvalidInput
 
 #: Files that may include each other.
 _MAX_FILES = 50
-#: An archive's name or path, as pip knows it.
+#: An archive's name or path, as in pip's requirements.
 _ARCHIVE = re.compile(r"[^@;]+\.(whl|zip|tgz|tar\.gz|tar\.bz2)", re.IGNORECASE)
 _VCS = ("git+", "hg+", "svn+", "bzr+")
-#: How an address may be reached; every other scheme could name a file of this machine.
+#: URL schemes that are allowed; every other scheme could name a file of this machine.
 _FETCHED = ("http", "https", "ssh", "git")
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links", "-e": "--editable"}
 #: Options that uv reads in a requirements file, too.
 _PASSED_ON = ("--pre", "--no-binary", "--only-binary")
-#: Options that change nothing here: uv compares the hashes that are given in any case, and prefers wheels.
+#: Options without effect here: uv compares given hashes in any case, and prefers wheels.
 _NEEDLESS = ("--prefer-binary", "--require-hashes", "--use-pep517", "--trusted-host")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _HASH = re.compile(r"\s--hash[=\s]\s*(\S+)")

@@ -191,7 +191,7 @@ def update_deployment(
 
 
 def restart_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
-    """Replaces all replicas by new ones, one after the other for callers; starts a stopped deployment.
+    """Replaces all replicas by new ones, without an interruption for callers; starts a stopped deployment.
 
     Raises Missing, NotPermitted, WrongState, PartUnavailable.
     """
@@ -363,7 +363,7 @@ def _noting(row: DeploymentRow) -> Callable[[Session, str], None]:
 
 
 def _change_face(service: Service, principal: Principal, row: DeploymentRow, request: DeploymentUpdate) -> None:
-    """Description, authentication, and how its alias is followed, which need no rollout."""
+    """Changes description, authentication, and how its alias is followed, which need no rollout."""
     if request.description is None and request.authentication is None and request.follow_rollout is None:
         return
     with (

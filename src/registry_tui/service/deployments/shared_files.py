@@ -72,7 +72,7 @@ class NfsSilent(PartUnavailable):
 
 
 def why_away(service: Service, registry: RegistryRow | None) -> str:
-    """Why a registry's NFS cannot be used now; empty where it can."""
+    """Why a registry's NFS cannot be used now; empty if it can."""
     if registry is None or not registry.existing_nfs:
         return ""
     found = nfs.usable_folder(service, registry)
@@ -168,7 +168,7 @@ def remove(
         "nfs_protocol_version": registry.nfs_protocol_version,
         "path": [nfs.registry_folder(registry.id), *below],
     }
-    # Kept first: a kill in the middle leaves the rest to be done. A step that is tried again notes it once.
+    # Noted first: after a kill the rest is still done. A retried step notes it once.
     content = json.dumps(wanted, sort_keys=True)
     file = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.json"
     write_private(file, content)
@@ -235,7 +235,7 @@ def _wanted(file: Path) -> dict[str, Any] | None:
 
 
 def _removed(service: Service, wanted: Mapping[str, Any]) -> _Kept | None:
-    """Does a removal; why not, if so."""
+    """Does a removal; returns why not, if it fails."""
     found = nfs.usable_folder(service, SimpleNamespace(**wanted))
     if isinstance(found, NfsStatus):
         return _Kept(nfs.why_not(found), away=True)

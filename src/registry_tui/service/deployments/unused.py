@@ -1,4 +1,4 @@
-"""Environments of models and logs of replicas that nobody uses: which they are, and their removal."""
+"""Environments of models and logs of replicas that nobody uses: finding and removing them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def said(gone: Iterable[Unused]) -> str:
 
 
 def find(service: Service) -> list[_Found]:
-    """All that nobody uses, used longest ago first."""
+    """Everything that nobody uses, least recently used first."""
     found = [*_environments(service), *_logs(service)]
     return sorted(found, key=lambda each: (each.shown.used_at, each.shown.name))
 
@@ -168,7 +168,7 @@ def _made_from(folder: Path) -> str:
 
 
 def _take_away(service: Service, folder: Path, used: set[str]) -> bool:
-    """Removes an environment unless a rollout found it meanwhile; whether it did."""
+    """Removes an environment unless a rollout found it meanwhile; returns whether it did."""
     with service.locks.of(f"environment {folder.name}"):
         at = environments.used_at(folder)
         if folder.name in used or (at is not None and time.time() - at < _JUST_USED):

@@ -371,7 +371,7 @@ class Engine:
 
 
 def make_tables(url: str) -> None:
-    """Makes DBOS's tables, or brings them to its version's form. Not in a process that runs an engine."""
+    """Makes DBOS's tables, or migrates them to its version. Not in a process that runs an engine."""
     # As in `launch`.
     from dbos import DBOS
 

@@ -1,4 +1,4 @@
-"""Work on the database that has to be done: it waits while the database is away, busy or full."""
+"""Work on the database that must be done: it waits while the database is unavailable, busy or full."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Patience:
         self._furthest = 0
 
     def next_pause(self, progress: Progress | None) -> float | None:
-        """Seconds until the next try of a step that has failed, so far on its way; None when it is given up."""
+        """Seconds until the next try of a failed step, given its progress; None to give up."""
         done = 0 if progress is None else progress.bytes_done + progress.files_done
         if self._end is None or done > self._furthest:
             self._furthest = max(done, self._furthest)

@@ -76,7 +76,7 @@ class Definition:
 
 
 class Reporter(Protocol):
-    """How a step's log lines, progress and questions reach the engine."""
+    """Passes a step's log lines, progress and checks to the engine."""
 
     def log(self, text: str, level: str) -> None: ...
 

@@ -45,7 +45,7 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # An address that ends with an empty name must not become the list's address.
+        # An address that ends with an empty name must not be redirected to the list's address.
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )

@@ -1,4 +1,4 @@
-"""Middleware around every request: its ID, its size, its line in the log, and the last net for errors."""
+"""Middleware around every request: its ID, its size, its line in the log, and the handler of unexpected errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IDBroker mappings of environments without RAZ: read, set, delete. They count once they were synchronized."""
+"""IDBroker mappings of environments without RAZ: read, set, delete. They apply once they are synchronized."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def set_mappings(
 
 
 def delete_mappings(service: Service, principal: Principal, environment: str) -> None:
-    """Removes all mappings and gives the environment its first roles again; counts once it is synchronized.
+    """Removes all mappings and restores the environment's first roles; applies once it is synchronized.
 
     Raises Missing, NotPermitted, WrongState with RAZ.
     """
@@ -76,7 +76,7 @@ def delete_mappings(service: Service, principal: Principal, environment: str) ->
         require_idbroker(place)
         with service.database.session() as session:
             if idempotency.taken(session):
-                # An attempt before removed them; these were made since then.
+                # An earlier attempt removed them; these were made since then.
                 return
             idempotency.takes(session)
             roles = rules.default_roles(place.cloud, place.name, identity.account_id(session))

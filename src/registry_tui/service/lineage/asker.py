@@ -107,7 +107,7 @@ def node(
 
 
 def hidden(count: int, noun: str, relation: str) -> list[LineageNode]:
-    """A node for so many things that the person may not see, or none."""
+    """A node that represents so many things that the person may not see, or none."""
     if not count:
         return []
     name = f"{counted(count, noun)} that you may not see"

@@ -69,7 +69,7 @@ def get_dependents(service: Service, principal: Principal, refs: Sequence[str]) 
     if len(asked) == 1:
         return _of_one(asker, *asked[0])
     found = [(named, _of_one(asker, kind, named)) for kind, named in asked[:_EACH_ALONE]]
-    # By the last part of its reference: its name or its ID.
+    # Prefixed with the last part of its reference: its name or its ID.
     lines = [f"{list(named.values())[-1]}: {line}" for named, one in found for line in one.lines]
     if len(asked) > _EACH_ALONE:
         lines.append(f"{len(asked) - _EACH_ALONE} more were not looked at")

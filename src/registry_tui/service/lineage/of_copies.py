@@ -43,7 +43,7 @@ def _rows(
     model_id: InstrumentedAttribute[str],
     number: InstrumentedAttribute[int],
 ) -> dict[str, list[VersionCopyRow]]:
-    """The rows about each version, by its reference, oldest first: one question a model."""
+    """The rows about each version, by its reference, oldest first: one query a model."""
     wanted: dict[str, dict[int, str]] = {}
     for each in nodes:
         named = parts(each)

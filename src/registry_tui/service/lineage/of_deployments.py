@@ -160,7 +160,7 @@ def above_deployments(
 
 
 def _marked_gone(asker: Asker, row: DeploymentRow, above: list[LineageNode]) -> list[LineageNode]:
-    """Versions that were deleted keep their names: one question for all that a deployment has had."""
+    """Marks deleted versions, which keep their names: one query for all of a deployment's versions."""
     model = asker.model(row.registry_id, row.model_id)
     if model is None:
         place = asker.registry(row.registry_id)
@@ -194,7 +194,7 @@ def _model_gone(asker: Asker, row: DeploymentRow) -> bool:
 def keys_of_deployment(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """The API keys that are good now and that may call: those of collaborators and of the administrator."""
+    """The valid API keys that may call: those of collaborators and of the administrator."""
     found = {}
     with asker.service.database.reading() as session:
         for each in nodes:

@@ -157,7 +157,7 @@ def model_of_version(
 
 
 def run_of_version(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
-    """The run and the logged model that each version came from: one question a model, however many versions."""
+    """The run and the logged model that each version came from: one query a model, however many versions."""
     found: dict[str, list[LineageNode]] = {}
     by_model: dict[tuple[str, str], dict[int, LineageNode]] = {}
     for each in nodes:

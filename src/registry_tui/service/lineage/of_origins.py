@@ -60,7 +60,7 @@ def by_project(nodes: Sequence[LineageNode]) -> dict[str, dict[str, LineageNode]
 
 
 def above_runs(asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int) -> dict[str, list[LineageNode]]:
-    """The experiment, the data sets, the commit and the models that runs read: some questions a project."""
+    """The experiment, the data sets, the commit and the models that runs read: a few requests a project."""
     found: dict[str, list[LineageNode]] = {}
     for project, wanted in by_project(nodes).items():
         place = asker.project(project)

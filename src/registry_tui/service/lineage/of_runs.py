@@ -189,7 +189,7 @@ def search_body(experiments: Sequence[str], filter_: str, start: int, most: int)
 def versions_of_runs(
     asker: Asker, nodes: Sequence[LineageNode], start: int, limit: int
 ) -> dict[str, list[LineageNode]]:
-    """The versions registered from runs, newest first, which the project's people see; one question a project."""
+    """The versions registered from runs, newest first, which the project's people see; one query a project."""
     found: dict[str, list[LineageNode]] = {}
     by_project: dict[str, dict[str, LineageNode]] = {}
     for each in nodes:

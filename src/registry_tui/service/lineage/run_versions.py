@@ -1,4 +1,4 @@
-"""Which versions were registered from runs: one question to MLflow for a whole page of runs."""
+"""The versions registered from runs: one request to MLflow for a whole page of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 
-#: Versions that are read for a page of runs, the newest.
+#: Most versions that are read for a page of runs, the newest ones.
 MOST = 1000
 
 

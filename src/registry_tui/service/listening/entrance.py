@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.5
 
 
 class Entrance:
-    """Accepts connections and hands those on whose handshake is done. Used within a running event loop."""
+    """Accepts connections and passes them on once their handshake is done. Used within a running event loop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Refused sign-ins: too many of them from one address, or with one user's name, and further ones have to wait."""
+"""Rate limits of refused sign-ins: after too many from one address, or with one user's name, further ones must wait."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ class Failures:
             self._good.popitem(last=False)
 
     def unnamed(self, address: str) -> bool:
-        """A request of nobody that guesses nothing: whether there were so many that not each is written down."""
+        """Counts a request without credentials; returns whether there are too many to record each."""
         key = ("unnamed", source_of(address))
         often = self._wait_of(key, MOST_BY_ADDRESS) > 0
         self._count(key)
         return often
 
     def begin(self, address: str) -> float:
-        """A sign-in begins: seconds until it may; 0: now, and it counts."""
+        """Seconds until a sign-in may begin; 0: now, and it is counted."""
         key = ("begun", source_of(address))
         if not (wait := self._wait_of(key, MOST_BEGUN)):
             self._count(key)
         return wait
 
     def slowed(self, address: str) -> int | None:
-        """One more of many refusals: how many were not written down since the last that was; None: nor is this."""
+        """Counts one of many refusals; returns the unrecorded ones since the last record, None to skip this too."""
         now, address = self._clock(), source_of(address)
         last, unwritten = self._slowed.pop(address, (now - WINDOW, 0))
         due = now - last >= WINDOW

@@ -95,7 +95,7 @@ class Front:
         return app
 
     async def close(self) -> None:
-        """Closes the connections to the parts, and waits for no account that is being made."""
+        """Closes the connections to the parts; does not wait for accounts that are being made."""
         self._accounts.shutdown(wait=False, cancel_futures=True)
         await self._upstreams.close()
 
@@ -199,7 +199,7 @@ class Front:
         largest = self._service.settings.max_request_bytes
         if request.method == "GET":
             return await self._answered(request, self._upstreams.service, headers, largest)
-        # Before it counts as one of the attempts: a slow sender must not take the place of others.
+        # Before it counts as an attempt: a slow sender must not take the place of others.
         body = await whole_body(request, min(largest, MOST_SIGN_IN_BYTES), SIGN_IN_SECONDS)
         if request.raw_path.partition("?")[0] == issuers.NEW_CODE:
             self.sign_in.begin(request.remote or "")
@@ -304,7 +304,7 @@ def _refusal(request: web.Request, refused: Refused) -> web.Response:
     if refused.retry_after:
         answer.headers["Retry-After"] = str(refused.retry_after)
     if request["principal"] is None or refusal.status == 401:
-        # Otherwise those without a token could hold every connection that there is.
+        # Otherwise clients without a token could occupy every connection.
         answer.force_close()
     if mlflow_page.wanted_by_browser(request):
         action = mlflow_page.HELP if refusal.status == 401 else refusal.action

@@ -55,7 +55,7 @@ class Credential:
 
 
 class Refused(Exception):
-    """A request that is not let in, and the seconds until it may be sent again; 0: at once.
+    """A refused request, and the seconds until it may be sent again; 0: at once.
 
     `often`: there were many like it from its address, so that not each becomes an event.
     """
@@ -152,7 +152,7 @@ class SignIn:
         return Refused(refusal, seconds)
 
     def begin(self, address: str) -> None:
-        """A sign-in of nobody yet, for which the issuer makes a code. Raises Refused after too many."""
+        """Counts a new sign-in, for which the issuer makes a code. Raises Refused after too many."""
         if wait := self.failures.begin(address):
             seconds = int(wait) + 1
             raise Refused(

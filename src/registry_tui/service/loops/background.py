@@ -157,7 +157,7 @@ class Background:
         return lives and self._service.locks.keep(_LEADER)
 
     def _leads_now(self) -> bool:
-        """The same, False while the database is away."""
+        """The same, False while the database is unavailable."""
         try:
             return self._leads()
         except Exception:
@@ -313,7 +313,7 @@ class Background:
                     logger.warning("looking for versions that wait for their archive: %s", error.detail)
                     said = error.detail
             except Exception as error:
-                # One mistake must not end the archiving of all later versions.
+                # An error must not end the archiving of all later versions.
                 if repr(error) != said:
                     logger.exception("looking for versions that wait for their archive")
                     said = repr(error)

@@ -54,7 +54,7 @@ class Minder:
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
-        #: Why a deployment could not go back, as last reported.
+        #: Why a deployment could not be rolled back, as last reported.
         self._said: dict[str, str] = {}
 
     def look(self) -> None:
@@ -135,12 +135,12 @@ class Minder:
         with self._service.database.reading() as session:
             present = session.get(DeploymentRow, row.id)
             if present is None or present.state != row.state or present.revision != row.revision:
-                return  # a rollout began meanwhile: they are its own
+                return  # a rollout began meanwhile: the replicas are its own
         logger.info("deployment %s: %s replicas of before are taken away", row.name, len(strays))
         self._local.remove(strays)
 
     def _judge(self, row: DeploymentRow) -> bool:
-        """Lets a deployment go back whose first calls fail; whether it does."""
+        """Rolls back a deployment whose first calls fail; returns whether it does."""
         try:
             if first_calls.judge(self._service, self._local, row):
                 # The followed alias still names that version: it is not rolled out again until the alias moves.
@@ -207,11 +207,11 @@ class Minder:
         except (Missing, WrongState):
             return False
         if row.id not in self._failed:
-            # Since this service started nothing was tried: a version whose rollout failed before is not tried again.
+            # Nothing was tried since this service started: a version whose rollout failed before is not tried again.
             failed = [each.version for each in row.revisions if each.state == RevisionState.FAILED.value]
             self._failed[row.id] = failed[-1] if failed else 0
         active = gateway_link.active_revision(row)
-        # One whose first calls failed is on its way back: its version is not to be rolled out again.
+        # One whose first calls failed is being rolled back: its version must not be rolled out again.
         if number == row.version and not (active is not None and active.error):
             self._failed[row.id] = 0
         self._note(row, "" if number == row.version else _problem(row, model, named))
@@ -223,7 +223,7 @@ class Minder:
             return True
         try:
             deployments.alias_moved(service, creator_of(service, row), row, named.version)
-            # One rollout a move: when it fails, the next move tries again.
+            # One rollout per move: when it fails, the next move tries again.
             self._failed[row.id] = named.version
         except InUse:
             return False
@@ -298,7 +298,7 @@ def guarded_look(minder: Looking, said: str) -> str:
             logger.warning("looking after deployments: %s", error.detail)
         return error.detail
     except Exception as error:
-        # One mistake must not end the limits of all later replicas.
+        # An error must not end the limits of all later replicas.
         if repr(error) != said:
             logger.exception("looking after deployments")
         return repr(error)

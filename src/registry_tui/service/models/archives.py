@@ -1,4 +1,4 @@
-"""A version's archive: its manifest, its files, and whether they are still as they were stored."""
+"""A version's archive: its manifest, its files, and their verification."""
 
 from __future__ import annotations
 

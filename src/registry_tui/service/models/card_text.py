@@ -20,7 +20,7 @@ _MARKED = re.compile(r"([\\`*_{}\[\]<>#|])")
 
 
 def made(model: RegisteredModel, version: ModelVersion, bom: Mapping[str, Any] | None, scan: ScanVerdict) -> str:
-    """The card of a version that nobody has written one for; `bom` is its bill of materials."""
+    """The generated card of a version without a written one; `bom` is its bill of materials."""
     parts = [f"# {_text(model.name)} version {version.version}", ""]
     if model.description:
         parts += [model.description, ""]
@@ -96,5 +96,5 @@ def _named(component: Mapping[str, Any]) -> str:
 
 
 def _text(value: str) -> str:
-    """Text of others, as Markdown shows it and not more."""
+    """Escapes others' text, so that Markdown shows it literally."""
     return _MARKED.sub(r"\\\1", " ".join(value.split()))

@@ -33,6 +33,6 @@ def changed(service: Service, registry_id: str) -> None:
 
 
 def changes(service: Service, registry_id: str) -> Hashable:
-    """Another value after each change that this service knows of, and after each of another process."""
+    """A value that differs after each change known to this service, and after each of another process."""
     count = service.kept.of(ModelChanges).count(registry_id)
     return (count, service.database.stamp()) if service.database.shared else count

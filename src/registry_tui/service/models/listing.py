@@ -78,7 +78,7 @@ def list_models(
 
 
 def _filters(search: str | None, name: str | None, owner: str | None) -> list[str]:
-    """The question to MLflow's server, as parts of its filter language."""
+    """The query for MLflow's server, as parts of its filter language."""
     filters = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
     if name:
         filters.append(f"name ILIKE {quoted(f'{name}%')}")

@@ -14,7 +14,7 @@ from registry_tui.service.models.changes import changed
 from registry_tui.service.models.registered import alias_detail
 from registry_tui.service.promotion import admission, stages
 
-#: The events about aliases that MLflow's own calls moved or took away.
+#: The events about aliases moved or removed by MLflow's own calls.
 _ALIASES = {"aliased": "model.set-alias", "unaliased": "model.delete-alias"}
 
 

@@ -130,7 +130,7 @@ def set_alias(
     version: int,
     permit: Callable[[RegistryPlace, RegisteredModel], None],
 ) -> RegisteredModel:
-    """Lets an alias name a version, unless `permit` raises.
+    """Points an alias to a version, unless `permit` raises.
 
     Raises Missing, NotPermitted, InvalidInput, PartUnavailable. Everybody else calls `admission.aliases.set_alias`.
     """
@@ -154,7 +154,7 @@ def set_alias(
 
 
 def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
-    """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
+    """Removes an alias. Raises Missing, NotPermitted, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.delete-alias", None, alias) as found:
         _check_alias(service, principal, place, found, alias)

@@ -32,9 +32,9 @@ def read_signature(
 def sign_version(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: SignVersion
 ) -> VersionSignatures:
-    """Signs a version with the environment's key once all its files have their sums, or keeps somebody's signature.
+    """Signs a version with the environment's key after verifying all its files, or adds somebody's signature.
 
-    Raises Missing, NotPermitted, WrongState until it is stored, and when its archive is not sound.
+    Raises Missing, NotPermitted, WrongState until it is stored, and when its archive is damaged.
     """
     place = enter_registry(service, registry, reader=principal)
     with events.recording(

@@ -146,7 +146,7 @@ def find_version(service: Service, place: RegistryPlace, model: RegisteredModel,
 
 
 def _no_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> Missing:
-    """Numbers are not issued again, so those of a model may begin anywhere."""
+    """The error for a missing version. Numbers are not reused, so those of a model may begin anywhere."""
     params = {
         "filter": f"name {'LIKE' if unquotable(model.name) else '='} {quoted(model.name)}",
         "order_by": ["version_number ASC"],

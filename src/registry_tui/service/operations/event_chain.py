@@ -1,4 +1,4 @@
-"""Looking whether events are as they were recorded, by the hash chain over them."""
+"""Verifies that events are unchanged, by the hash chain over them."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ _RESOURCE = Resource("secrets", "secrets", "secrets")
 _LOCK = "rotate secrets"
 #: Seconds that the object store gets to accept new keys, and between two checks.
 _PATIENCE, _EVERY = 20.0, 0.05
-#: Seconds for requests that were signed with the old keys and are on their way, and for other processes of the service
-#: to take up the new ones.
+#: Seconds for requests under way that were signed with the old keys, and for other processes of the service to load the
+#: new ones.
 _GRACE = 1.0
 
 
@@ -84,7 +84,7 @@ def resume(service: Service) -> None:
 
 
 class _File:
-    """The file of secrets as this process knows it; one thread at a time takes it up or replaces it."""
+    """The file of secrets as loaded by this process; one thread at a time loads or replaces it."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
@@ -92,7 +92,7 @@ class _File:
 
 
 def follow(service: Service) -> None:
-    """Takes up the secrets that another process of the service has rotated. Raises OSError, Damaged."""
+    """Loads the secrets that another process of the service has rotated. Raises OSError, Damaged."""
     file = service.kept.of(_File)
     with file.guard:
         file.read = file.read or SecretsFile(service.home)
@@ -176,7 +176,7 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
 
 
 def _set_identities(service: Service, *, accepted: Iterable[AccessKey] = (), refused: Iterable[AccessKey] = ()) -> None:
-    """Has the object store take up the keys that work now, and waits until it did."""
+    """Has the object store load the current keys, and waits until it did."""
     object_store.write_identities(service.home, service.secrets)
     object_store.read_identities_again(service.home)
     keys, asked = _Keys(service.ports.s3_endpoint), time.monotonic()
@@ -277,7 +277,7 @@ def _change_own_password(service: Service, old: str, new: str) -> None:
 
 
 def _change_passwords(service: Service, after: Secrets) -> None:
-    """Gives every person the password of the new seed; suspended people keep the one that nobody knows."""
+    """Gives every person the password of the new seed; suspended people keep one that nobody knows."""
     with service.database.reading() as session:
         suspended = identity.suspended(session)
         people = [name for name in session.scalars(select(UserRow.name)) if name not in suspended]

@@ -37,7 +37,7 @@ _LOCK = "environments"
 
 
 def create_environment(service: Service, principal: Principal, request: EnvironmentCreate) -> Environment:
-    """Makes an environment with its bucket, and perhaps a store that it brings along for archives and artifacts.
+    """Makes an environment with its bucket, and optionally a store of its own for archives and artifacts.
 
     Raises NotPermitted, AlreadyThere, InUse when the store is another environment's, InvalidInput when it cannot be
     used, PartUnavailable.

@@ -30,7 +30,7 @@ class StoredStage(BaseModel):
 
 
 def stage_of(tags: Mapping[str, str], found: Mapping[str, Any]) -> StoredStage:
-    """The stage of MLflow's `ModelVersion`: our word while it agrees with MLflow's, which older pipelines change."""
+    """The stage of MLflow's `ModelVersion`: ours while it agrees with MLflow's, which older pipelines change."""
     theirs = found.get("current_stage") or "None"
     with suppress(ValidationError):
         if tag := tags.get(mlflow_tags.STAGE):

@@ -1,4 +1,4 @@
-"""The policy decision point's words (`POST /authz/v1/authorize`, Ranger 2.9), for the one evaluator."""
+"""The policy decision point's format (`POST /authz/v1/authorize`, Ranger 2.9), for the one evaluator."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def _merged(areas: Sequence[Area]) -> list[Area]:
 def _areas(
     definition: ServiceDefinition, policy: RangerPolicy, user: str, containers: Mapping[str, str]
 ) -> Iterable[Area]:
-    """Which keys of the one bucket a policy means."""
+    """The areas of a policy's resources in the one bucket."""
     *above, path = definition.resources
     for resources in resources_of(policy):
         if not resources or set(resources) != {level.name for level in definition.resources}:
@@ -179,7 +179,7 @@ def _statement(rule: Rule, permission: str, user: str, bucket: str) -> dict[str,
     if permission == LIST:
         condition = {"StringNotLike" if area.outside else "StringLike": {"s3:prefix": list(area.patterns)}}
         if area.outside and "" in area.patterns:
-            # The store takes a list without a prefix as one that is like nothing.
+            # The store treats a list without a prefix as one that matches no pattern.
             condition["StringLike"] = {"s3:prefix": ["?*"]}
         return statement | {"Action": list(_LISTING), "Resource": [here], "Condition": condition}
     resources = [f"{here}/{pattern}" for pattern in area.patterns]

@@ -1,4 +1,4 @@
-"""Makes the object store enforce an environment's policies: compiles them for its machine users, sets its bucket's."""
+"""Makes the object store enforce an environment's policies: compiles them for its users, sets its bucket policy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def enforce(
 
 
 def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime | None:
-    """When a validity period next begins or ends, so that the policies have to be set again."""
+    """The time when a validity period next begins or ends, so that the policies must be set again."""
     moments = []
     for policy in policies:
         if not policy.is_enabled:

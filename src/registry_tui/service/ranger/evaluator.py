@@ -66,7 +66,7 @@ class Question:
 
 
 def decide(policies: ServicePolicies, asker: Asker, question: Question, tags: ServiceTags | None = None) -> Decision:
-    """Whether the policies let somebody do that. Tags count when they are given."""
+    """Decides whether the policies let somebody do that. Tags apply when given."""
     moment = question.moment or datetime.now(UTC)
     by_tags = _decide_by_tags(policies, asker, question, tags, moment)
     definition = policies.service_def
@@ -117,7 +117,7 @@ def roles_of(user: str, groups: Iterable[str], roles: Sequence[RangerRole]) -> f
 
 
 def counts_at(policy: RangerPolicy, moment: datetime) -> bool:
-    """Whether a policy is enabled and its validity period holds at that time."""
+    """Whether a policy is enabled and valid at that time."""
     if not policy.is_enabled or policy.policy_type != 0:
         return False
     return not policy.validity_schedules or any(_holds(each, moment) for each in policy.validity_schedules)
@@ -143,7 +143,7 @@ def _stance(
 ) -> Stance | None:
     if not counts_at(policy, moment):
         return None
-    # A condition or a recurring period that cannot be judged here must not open anything.
+    # A condition or a recurring period that cannot be evaluated here must not allow anything.
     unsure = bool(policy.conditions) or any(each.recurrences for each in policy.validity_schedules)
 
     def any_of(items: Sequence[PolicyItem], *, when_unsure: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Takes people and groups that are deleted out of Ranger's policies and roles: others may get their names later."""
+"""Removes deleted people and groups from Ranger's policies and roles: others may get their names later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranger's services as they are kept: one for each RAZ-enabled environment, with the policies that count there."""
+"""Ranger's services as stored: one for each RAZ-enabled environment, with the policies that apply there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Known:
 
     @property
     def source(self) -> RangerSource | None:
-        """The outside Ranger whose policies count, instead of own ones."""
+        """The outside Ranger whose policies apply, instead of own ones."""
         return self.service.source
 
     def require_own(self) -> None:

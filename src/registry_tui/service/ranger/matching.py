@@ -33,7 +33,7 @@ def matches(
     user: str,
     scopes: Mapping[str, Scope] | None = None,
 ) -> bool:
-    """Whether a policy's resources cover the asked ones. A level that the policy leaves out is not covered."""
+    """Whether a policy's resources cover the requested ones. A level that the policy leaves out is not covered."""
     for level in definition.resources:
         values, value = resources.get(level.name), asked.get(level.name)
         if values is None:
@@ -49,7 +49,7 @@ def matches(
 def matches_level(
     level: ResourceDefinition, values: PolicyResource, asked: str | None, user: str, scope: Scope = Scope.SELF
 ) -> bool:
-    """Whether one level's values cover the asked value."""
+    """Whether one level's values cover the requested value."""
     ignore_case = is_set(level, "ignoreCase")
     found = [pattern for value in values.values if value for pattern in patterns_of(level, value, values, user)]
     any_value = not found or any(set(pattern) == {_ANY} for pattern in found)

@@ -36,7 +36,7 @@ _MOST_NOTES = 20
 
 @dataclass(frozen=True)
 class Address:
-    """Where an outside Ranger Admin is, which of its services is meant, and the credentials for it."""
+    """The URL of an outside Ranger Admin, one of its services, and the credentials for it."""
 
     url: str
     service: str
@@ -45,7 +45,7 @@ class Address:
 
 
 class SourceProblem(PartUnavailable):
-    """An outside Ranger Admin does not give policies that could be obeyed; the reason is for people."""
+    """An outside Ranger Admin returns no policies that could be enforced; the reason is for people."""
 
 
 class _Answer(ServicePolicies):
@@ -65,7 +65,7 @@ class Fitted:
 
 
 def check_address(address: Address) -> None:
-    """Raises InvalidInput for an address that cannot be asked, or that would show a password to others."""
+    """Raises InvalidInput for an address that cannot be used, or that would reveal a password to others."""
     problems = []
     try:
         parts = urlsplit(address.url)
@@ -147,7 +147,7 @@ def fitted(own: ServiceDefinition, service: str, first_id: int, answer: ServiceP
 async def _answer_to(address: Address, url: str, query: Mapping[str, str | int]) -> bytes | None:
     """The body of the response; None if nothing is newer. Raises SourceProblem, TimeoutError, httpx's errors."""
     auth = (address.user, address.password) if address.user and address.password else None
-    # Not followed elsewhere, and without the surroundings' proxies and netrc: the credentials are for this address.
+    # Follows no redirects, and uses no proxies or netrc of the environment: the credentials are for this address.
     async with (
         asyncio.timeout(WHOLE_SECONDS),
         httpx.AsyncClient(timeout=_TIMEOUT, auth=auth, trust_env=False) as client,

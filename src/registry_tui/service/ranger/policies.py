@@ -140,7 +140,7 @@ def get_policy(
 
 
 def create_policy(service: Service, principal: Principal, policy: RangerPolicy) -> RangerPolicy:
-    """Adds a policy to the service that it names; the next request to the store obeys.
+    """Adds a policy to the service that it names; the store enforces it from the next request on.
 
     Raises NotPermitted, Missing for the service, InvalidInput, AlreadyThere, PartUnavailable.
     """
@@ -164,7 +164,7 @@ def update_policy(
 ) -> RangerPolicy:
     """Replaces a policy, or only that version of it. Raises as `create_policy`, Missing, WrongState for a newer one.
 
-    The version in `policy` decides nothing, as with Ranger: an older policy can be put back.
+    The version in `policy` is ignored, as with Ranger: an older policy can be restored.
     """
     known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.update", Resource("policy", str(id_), before.name)):
@@ -292,7 +292,7 @@ def _require_version(there: RangerPolicy, version: int | None) -> None:
 
 
 def _policy(service: Service, id_: int) -> tuple[Known, RangerPolicy]:
-    """A policy that counts, with its service. Raises Missing."""
+    """A policy that applies, with its service. Raises Missing."""
     for known in all_known(service):
         for policy in known.policies:
             if policy.id == id_:

@@ -168,7 +168,7 @@ def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]
 
 @contextmanager
 def every_environment_locked(service: Service) -> Iterator[list[str]]:
-    """Nothing else changes roles, or policies in any environment, inside; gives the environments' IDs."""
+    """Locks roles, and policies of all environments, against other changes; yields the environments' IDs."""
     with service.locks.of(_LOCK):
         ids = sorted(each.place.environment_id for each in all_known(service))
         with service.locks.all_of([enforcing.lock_of(id_) for id_ in ids]):
@@ -206,7 +206,7 @@ def _keep(service: Service, before: Sequence[RangerRole], after: Sequence[Ranger
 
 
 def _prepared(role: RangerRole, there: Sequence[RangerRole], known: Sequence[Known]) -> RangerRole:
-    """A role as it is kept, its machine users by their whole names. Raises InvalidInput."""
+    """A role in its stored form, its machine users by their whole names. Raises InvalidInput."""
     role = role.model_copy(update={"name": role.name.strip()})
     problems = list(_problems(role, there))
     if problems:

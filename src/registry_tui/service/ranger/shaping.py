@@ -1,4 +1,4 @@
-"""Policies as they are kept: named, merged, put in place of each other, and the first one of a service."""
+"""The stored form of policies: naming, merging, replacing, and the first one of a service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry_tui.service.ranger.enforcing import Place
 
 
 def prepared(definition: ServiceDefinition, service: str, place: Place, policy: RangerPolicy) -> RangerPolicy:
-    """A policy as it is kept: machine users by their whole names, keys without a leading slash. Raises InvalidInput."""
+    """A policy in its stored form: machine users' whole names, keys without a leading slash. Raises InvalidInput."""
     check(definition, policy)
 
     def named(items: Sequence[PolicyItem]) -> list[PolicyItem]:

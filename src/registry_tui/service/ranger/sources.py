@@ -37,7 +37,7 @@ class Polls:
         self.guard = threading.Lock()
         #: By the environment's ID, in seconds of `time.monotonic`.
         self.due: dict[str, float] = {}
-        #: The environments' IDs with their seconds between questions, as they were after that many commits.
+        #: The environments' IDs with their seconds between polls, as of that many commits.
         self.every: dict[str, float] = {}
         self.read_after: Hashable = None
 
@@ -54,7 +54,7 @@ def require_source_change(service: Service, principal: Principal, verb: str, env
 
 
 def set_source(service: Service, principal: Principal, environment: str, change: RangerSourceChange) -> RangerService:
-    """Lets an environment obey a service of an outside Ranger; its policies are fetched and enforced first.
+    """Has an environment use a service of an outside Ranger; its policies are fetched and enforced first.
 
     Raises NotPermitted, Missing, InvalidInput, SourceProblem, PartUnavailable; nothing is changed then.
     """
@@ -78,7 +78,7 @@ def set_source(service: Service, principal: Principal, environment: str, change:
 
 
 def delete_source(service: Service, principal: Principal, environment: str) -> RangerService:
-    """Brings an environment's own policies back. Raises NotPermitted, Missing, PartUnavailable."""
+    """Restores an environment's own policies. Raises NotPermitted, Missing, PartUnavailable."""
     known = known_service(service, environment)
     place = known.place
     with events.recording(service, principal, _DELETE, Resource("environment", place.environment_id, place.name)):
@@ -155,7 +155,7 @@ def ask(service: Service, environment_id: str) -> None:
 
 
 def _password(service: Service, known: Known, change: RangerSourceChange) -> str | None:
-    """The password that is given, or the one that was given before for the same user at the same place."""
+    """The given password, or the earlier one of the same user at the same place."""
     if change.password or not change.user:
         return change.password or None
     with service.database.reading() as session:
@@ -173,7 +173,7 @@ def _fitted(known: Known, answer: ServicePolicies) -> Fitted:
 def _take(
     service: Service, environment_id: str, address: Address, found: Fitted, every: float, *, only_if: _Asked | None
 ) -> bool:
-    """Enforces fetched policies, then keeps them; `only_if` that was asked still counts. Raises PartUnavailable."""
+    """Enforces fetched policies, then stores them; only while the source is still `only_if`. Raises PartUnavailable."""
     with service.locks.of(enforcing.lock_of(environment_id)):
         before = _known(service, environment_id)
         with service.database.reading() as session:

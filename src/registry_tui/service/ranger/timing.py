@@ -31,7 +31,7 @@ class Timers:
         self._start(environment_id, seconds, enforce)
 
     def again(self, environment_id: str, enforce: Callable[[], None]) -> None:
-        """Calls `enforce` soon, and again until it succeeds: it was tried now, and failed."""
+        """Calls `enforce` soon, after a failed try, and again until it succeeds."""
         self._start(environment_id, AGAIN, enforce)
 
     def _start(self, environment_id: str, seconds: float | None, enforce: Callable[[], None]) -> None:

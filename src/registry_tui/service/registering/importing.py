@@ -132,7 +132,7 @@ def model_names(client: AttachedMlflow, look: Look) -> list[str]:
 
 def versions_of(client: AttachedMlflow, name: str, look: Look) -> list[Mapping[str, Any]]:
     """MLflow's `ModelVersion` objects of a model, the oldest first; `look` is called before each page."""
-    # Of a name that no filter can hold, the filter finds others too.
+    # For a name that no filter can express, the filter matches others too.
     filter_ = f"name {'LIKE' if unquotable(name) else '='} {quoted(name)}"
     params = {"filter": filter_, "max_results": _PAGE}
     found = _pages(client, "model-versions/search", "model_versions", params, look)

@@ -28,7 +28,7 @@ from registry_tui.service.stores import archives
 _logger = logging.getLogger(__name__)
 #: Versions per request.
 _PAGE = 200
-#: Seconds of rest for each second of work, so that people notice nothing.
+#: Seconds of pause for each second of work, to keep the load low.
 _REST = 1.0
 
 

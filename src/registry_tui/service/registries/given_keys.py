@@ -1,4 +1,4 @@
-"""Keys that an administrator gives: one registry's, for the store that its environment brought along."""
+"""Keys set by an administrator: of one registry, for its environment's own store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def give_key(service: Service, principal: Principal, registry: str, request: Sto
 
 
 def forget_key(service: Service, principal: Principal, registry: str) -> ModelRegistry:
-    """Has a registry not use the key that was given: a user of the store or the environment's credentials follow.
+    """Has a registry stop using its given key: a user of the store or the environment's credentials are used instead.
 
     Raises Missing, NotPermitted, WrongState without such a store, PartUnavailable.
     """

@@ -46,7 +46,7 @@ from registry_tui.service.registries.views import count_models, to_schema
 ENTITLEMENT = "ML_MODEL_REGISTRY"
 #: Where a registry is created from, when that is not a workspace.
 CONTROL_PLANE = "control plane"
-#: MLflow workspaces of registries are named so; no project's is.
+#: Prefix of registries' MLflow workspaces; no project's has it.
 MLFLOW_PREFIX = "mr-"
 
 _ORDER: Mapping[str, Callable[[ModelRegistry], Any]] = {
@@ -120,7 +120,7 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
 def tried_storage_access(service: Service, principal: Principal, registry: str, max_age: float) -> StorageAccessTried:
     """Whether the machine user has access, and how its NFS is, tried again when the last try is older, in seconds.
 
-    Each try costs the object store an object, so that there is one a second at most. Raises Missing.
+    Each try writes an object to the store, so there is at most one a second. Raises Missing.
     """
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)

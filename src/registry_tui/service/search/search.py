@@ -25,7 +25,7 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.errors import PartUnavailable
 
-#: Our route in MLflow's server (`mlflow_plugin/finding.py`), and its words for kinds.
+#: Our route in MLflow's server (`mlflow_plugin/finding.py`), and its names of kinds.
 _PATH = "registry-tui/find"
 _IN_MLFLOW = {FoundKind.MODEL: "models", FoundKind.EXPERIMENT: "experiments", FoundKind.RUN: "runs"}
 #: Candidates requested from a database for each wanted result: it ranks them more coarsely than we do.

@@ -113,7 +113,7 @@ def checked(service: Service, version: Version) -> list[CheckedSignature]:
     files = sums(archives.read_manifest(version.archive))
     return [
         CheckedSignature(
-            # As the trust store calls the key now: rules name it so.
+            # With the trust store's current name of the key: rules refer to it by that.
             **_named(_mark(row), trusted).model_dump(),
             **_looked_at(version, row, trusted, files).said(),
         )
@@ -143,7 +143,7 @@ def read(service: Service, version: Version, fingerprint: str) -> bytes:
 
 @dataclass(frozen=True)
 class Proof:
-    """A signature that vouches for an archive, and the version that it is about; empty for one of somebody else."""
+    """A valid signature of an archive, and the version that it is about; empty for one of somebody else."""
 
     content: bytes
     version_id: str
@@ -156,7 +156,7 @@ def is_signed(service: Service, version_id: str) -> bool:
 
 
 def proof(service: Service, version: Version, manifest: Manifest) -> Proof | None:
-    """The signature that vouches for an archive; None for a version that was never signed.
+    """The valid signature of an archive; None for a version that was never signed.
 
     Raises WrongState when it should be signed and no signature counts; other ServiceErrors.
     """
@@ -179,7 +179,7 @@ def proof(service: Service, version: Version, manifest: Manifest) -> Proof | Non
 
 
 def forget(session: Session, model_id: str, version_id: str | None) -> None:
-    """Forgets the signatures of a version, or of a whole model; their files go with the archive."""
+    """Forgets the signatures of a version, or of a whole model; their files are deleted with the archive."""
     row = VersionSignatureRow
     chosen = row.model_id == model_id if version_id is None else row.version_id == version_id
     session.execute(delete(row).where(chosen))

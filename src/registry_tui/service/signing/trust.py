@@ -1,4 +1,4 @@
-"""The trust store of an environment, for people: which keys there are, and changes of them."""
+"""The trust store of an environment, for people: its keys, and their changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_keys(
 
 
 def add_key(service: Service, principal: Principal, environment: str, request: SigningKeyAdd) -> SigningKey:
-    """Trusts a key of somebody else. Raises Missing, NotPermitted, InvalidInput, AlreadyThere."""
+    """Adds a key of somebody else to the trusted ones. Raises Missing, NotPermitted, InvalidInput, AlreadyThere."""
     with service.database.reading() as session:
         here = _environment(session, principal, environment)
     with events.recording(service, principal, "signing-key.add", Resource("environment", here.id, here.name)) as event:

@@ -121,7 +121,7 @@ def _measure(service: Service, place: RegistryPlace, now: Measuring) -> None:
         partial.unlink(missing_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with closing(sqlite3.connect(partial, isolation_level=None)) as database:
-            # A file that a kill leaves half-written is never read, so that nothing has to be waited for.
+            # A file left half-written by a kill is never read, so there is no need to sync.
             database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
             _fill(service, place, database, now)
         partial.replace(path)

@@ -72,7 +72,7 @@ _PROBE, _NO_OBJECT = ".registry-tui-probe/azure", ".registry-tui-probe/none"
 
 
 def open_container(address: AzureAddress, credentials: AzureCredentials) -> AzureContainer:
-    """A container, not asked yet. Raises InvalidInput for a file or an endpoint that cannot be used."""
+    """A container, not contacted yet. Raises InvalidInput for a file or an endpoint that cannot be used."""
     options: ClientConfig = {
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=60),

@@ -149,9 +149,9 @@ class BegunUpload:
 
 @runtime_checkable
 class SignsParts(Protocol):
-    """Of a bucket to whose store clients can send parts of an object by themselves. Methods raise as `Bucket`'s.
+    """A bucket to which clients can upload parts of an object directly. Methods raise as `Bucket`'s.
 
-    An upload's ID is good for its own object only.
+    An upload's ID is valid for its own object only.
     """
 
     @property
@@ -159,7 +159,7 @@ class SignsParts(Protocol):
         """The address that signed addresses begin with; empty for the cloud's own."""
 
     def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
-        """Begins an upload whose addresses are good for so long; None where these credentials cannot sign them."""
+        """Begins an upload whose URLs are valid for so long; None if these credentials cannot sign them."""
 
     def complete_upload(self, key: str, upload: str, parts: Sequence[SentPart]) -> None:
         """Puts the parts together. Raises Missing for an unknown upload, WrongState for parts that do not fit."""
@@ -218,7 +218,7 @@ class MachineUsers(Protocol):
         """Sets a user's policy."""
 
     def delete_policy(self, name: str) -> None:
-        """Takes all access from a user."""
+        """Removes all rights of a user."""
 
     def delete_user(self, name: str) -> None:
         """Deletes a user with its keys and policy."""

@@ -60,7 +60,7 @@ class Place:
 
 @dataclass(frozen=True)
 class StoreFolder:
-    """A folder in a store that an environment brought along. `prefix` ends with `/`."""
+    """A folder in an environment's own store. `prefix` ends with `/`."""
 
     store: Bucket
     prefix: str

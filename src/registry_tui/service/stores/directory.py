@@ -186,7 +186,7 @@ class Directory:
             file.unlink(missing_ok=True)
 
     def _place(self, file: Path, key: str, act: Callable[[Path, Path], None]) -> None:
-        """Gives a finished file its name, and has the name reach the disk. Raises OSError."""
+        """Gives a finished file its name, and syncs the folder to the disk. Raises OSError."""
         target = self._path(key)
         for tries in range(_TRIES):
             self._require_inside(target.parent)

@@ -64,7 +64,7 @@ _RETRY = DEFAULT_RETRY.with_delay(0.1, 1, 2).with_timeout(3)
 
 
 def open_google(address: GoogleAddress, credentials: GoogleCredentials) -> GoogleBucket:
-    """A bucket, not asked yet. Raises InvalidInput for a file, key or endpoint that cannot be used."""
+    """A bucket, not contacted yet. Raises InvalidInput for a file, key or endpoint that cannot be used."""
     if address.ca_bundle and not os.access(address.ca_bundle, os.R_OK):
         raise InvalidInput(
             f"The CA bundle {address.ca_bundle} cannot be read by the service",

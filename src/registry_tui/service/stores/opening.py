@@ -12,7 +12,7 @@ from registry_tui.service.stores.s3 import open_s3
 
 
 def open_store(store: Store) -> Bucket:
-    """A store, not asked yet. Raises InvalidInput for an address or credentials that cannot be used."""
+    """A store, not contacted yet. Raises InvalidInput for an address or credentials that cannot be used."""
     if isinstance(store, S3Store):
         return open_s3(store.address, store.credentials)
     if isinstance(store, DirectoryStore):

@@ -1,4 +1,4 @@
-"""Any S3 store: a client for its address that takes nothing from the service's variables."""
+"""Any S3 store: a client for its address that ignores the service's environment variables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def open_s3(address: S3Address, credentials: S3Credentials, newest: Callable[[],
 
 
 def open_users(address: S3Address, credentials: S3Credentials) -> S3Users:
-    """The users of a store, not asked yet. Raises InvalidInput as `open_s3` does."""
+    """The users of a store, not contacted yet. Raises InvalidInput as `open_s3` does."""
     client = _client("iam", address, credentials, None)
     return S3Users(client, str(client.meta.endpoint_url))
 

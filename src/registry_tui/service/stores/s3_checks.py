@@ -38,7 +38,7 @@ def right_of(operation: str) -> str:
 
 
 def wrong_region(client: S3Client, bucket: str) -> Sequence[StoreProblem]:
-    """Without this, AWS would lead each request from one region to the other."""
+    """Reports a bucket in another region: without this, AWS would redirect each request."""
     try:
         region = client.head_bucket(Bucket=bucket).get("BucketRegion")
     except (ClientError, BotoCoreError):

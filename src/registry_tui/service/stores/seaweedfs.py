@@ -104,7 +104,7 @@ class ObjectStore:
         return found
 
     def delete_prefix(self, bucket: str, prefix: str) -> Usage:
-        """Deletes everything below a prefix, unfinished uploads too; returns how much the objects were."""
+        """Deletes everything below a prefix, unfinished uploads too; returns the number of objects and bytes."""
         objects = bytes_ = 0
         for batch in batches(self.listing(bucket, prefix), _DELETE_BATCH):
             self._delete(bucket, [each.key for each in batch])
@@ -290,7 +290,7 @@ def _service_error(error: Any, what: str, registry: str) -> ServiceError:
         )
     if status == 404:
         return Missing(f"The object store does not find {what} ({said})")
-    # Right after its start the store lists buckets, but its filer is not ready for puts yet: that passes.
+    # Right after its start the store lists buckets, but its filer is not ready for puts yet: retry.
     if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
         return PartUnavailable(
             f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"

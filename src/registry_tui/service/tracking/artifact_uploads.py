@@ -1,7 +1,7 @@
 """Transfers between MLflow's clients and a store without the server in between: signed addresses for parts of a file,
 and for reading one.
 
-Each address is good for one object and for a short time. Where the store cannot sign, or the client would not reach it,
+Each URL is valid for one object and for a short time. Where the store cannot sign, or the client would not reach it,
 the client is sent through MLflow's proxy.
 """
 
@@ -27,7 +27,7 @@ from registry_tui.service.tracking.mlflow_files import folder_of, named, require
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the address of a part is good for, as with MLflow's own server.
+#: Validity of the URL of a part in seconds, as with MLflow's own server.
 _PART_SECONDS = 3600
 #: S3's limit.
 _MAX_PARTS = 10_000

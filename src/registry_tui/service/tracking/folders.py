@@ -136,7 +136,7 @@ class RemoteFolder:
         chunks = self._chunks(whole, start, length)
         # Requests the first bytes now, so that a refusal becomes an error response, and not a body that breaks off.
         next(chunks, None)
-        # The server names no version of a file: a weak tag, by which nothing is put together of two versions.
+        # The server sends no ETag of a file: a weak one, so that clients do not combine parts of two versions.
         return Content(start, length, size, f'W/"{size}"', chunks)
 
     # -- underneath -----------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class RemoteFolder:
         address, name = self.sends
         last = start + length - 1
         with self.client.stream(address, params={**self.params, name: path}, part=(start, last)) as answer:
-            # Not every server knows ranges: then the bytes before are read and dropped.
+            # Not every server supports ranges: then the bytes before are read and dropped.
             skip = 0 if answer.status_code == 206 else start
             if answer.status_code == 206 and not _begins_at(answer.headers.get("Content-Range", ""), start):
                 raise OddAnswer(

@@ -17,7 +17,7 @@ from registry_tui.service.tracking.server import TrackingServer, server_of
 
 Answer = TypeVar("Answer")
 
-#: How the token of a page begins that was cut here; MLflow's are Base64, which has no colon.
+#: Prefix of the token of a page that was cut here; MLflow's are Base64, which has no colon.
 _OFFSET = "from:"
 _FILTER_EXAMPLE = "metrics.rmse < 0.8 and params.alpha = '0.5' and tags.team = 'wine'"
 

@@ -1,4 +1,4 @@
-"""Which MLflow server a project's tracking is read from: this installation's, or an attached one."""
+"""The MLflow server of a project's tracking: this installation's, or an attached one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FoundRuns:
 
 
 class TrackingServer(Protocol):
-    """Reads a project's experiments and runs, in the words of MLflow's REST API."""
+    """Reads a project's experiments and runs, in the format of MLflow's REST API."""
 
     @property
     def abilities(self) -> Abilities:
@@ -51,7 +51,7 @@ class TrackingServer(Protocol):
         """One call. Raises Missing, InvalidInput, NotPermitted, WrongState, PartUnavailable."""
 
     def search_origins(self, asked: Mapping[str, Any]) -> list[OriginRow]:
-        """Where runs came from, one page; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
+        """The origins of runs, one page; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
 
     def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
         """A page of runs; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
@@ -109,14 +109,14 @@ class _Elsewhere:
 
 
 class Connections:
-    """The client of each attached server that was asked, so that its connections stay open for a while."""
+    """The client of each attached server in use, so that its connections stay open for a while."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._clients: dict[str, AttachedMlflow] = {}
 
     def to(self, attached: Attached) -> AttachedMlflow:
-        """The client of a server; another one once its address or its credentials are others."""
+        """The client of a server; a new one after a change of its address or credentials."""
         with self._guard:
             client = self._clients.get(attached.id)
             if client is None or client.address != attached.address:

@@ -20,7 +20,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 @dataclass(frozen=True)
 class Target:
-    """A URL's parts, once it may be sent to."""
+    """A URL's parts, after the check that it may be sent to."""
 
     scheme: str
     host: str

@@ -134,13 +134,13 @@ def get_webhook(service: Service, principal: Principal, webhook: str) -> Webhook
 
 
 def change_webhook(service: Service, principal: Principal, webhook: str, request: WebhookChange) -> Webhook:
-    """Changes where messages go, or which. Raises Missing, NotPermitted, InvalidInput."""
+    """Changes a webhook's address or its events. Raises Missing, NotPermitted, InvalidInput."""
     with _changing(service, principal, webhook, "webhook.change") as row:
         if request.url is not None:
             _check_url(service, request.url)
             row.url = request.url
             if not principal.administrator:
-                # Nobody has messages that they may not read sent to an address of theirs.
+                # Nobody may have messages that they may not read sent to an address of theirs.
                 row.creator, row.creator_crn = principal.name, principal.crn
         if request.events is not None:
             _check_events(request.events)

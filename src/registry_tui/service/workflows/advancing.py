@@ -1,4 +1,4 @@
-"""How far a step is that works on files."""
+"""The progress of a step that works on files."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _require_listed(place: bucket_files.Folder, files: Sequence[StoredFile]) -> 
 
 
 def _sign(context: StepContext) -> None:
-    """Signs the manifest's sums; nothing is read again."""
+    """Signs the hashes of the manifest; no file is read again."""
     with room.storing(context.service, _archive(context)):
         made = signing.sign(context.service, _signed(context), context.principal.name)
     context.log(f"signed with the key {made.key_name} ({made.fingerprint[:16]})")

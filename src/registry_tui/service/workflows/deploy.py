@@ -321,7 +321,7 @@ def _switch(context: StepContext) -> None:
             if each.number == revision.number:
                 each.state = RevisionState.ACTIVE.value
             elif each.state == RevisionState.ACTIVE.value:
-                # One whose calls failed served, and is nothing to go back to.
+                # One whose calls failed has served, and must not be rolled back to.
                 each.state = (RevisionState.FAILED if each.error else RevisionState.REPLACED).value
         present.revision, present.version, present.version_id = revision.number, revision.version, revision.version_id
         present.alias, present.follow_alias = revision.alias, revision.follow_alias
@@ -395,7 +395,7 @@ def _remove_new(context: StepContext) -> None:
 
 
 def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
-    """Whether callers reach this revision: they were switched over, and not back."""
+    """Whether callers reach this revision: they were switched to it, and not back."""
     return row.revision == revision.number and revision.state == RevisionState.ACTIVE.value
 
 
@@ -447,7 +447,7 @@ def _end(context: StepContext, state: RevisionState, why: str) -> None:
 
 
 def _admit(context: StepContext) -> None:
-    """A workflow that is tried again may find less room than at first."""
+    """A retried workflow may find less memory than at first."""
     row = _row(context)
     revision = _revision(context, row)
     with context.service.database.reading() as session:

@@ -1,4 +1,4 @@
-"""Deleting a Model Registry: its workspaces forget it; models and machine user go; archives go or stay."""
+"""Deleting a Model Registry: its workspaces forget it; models and machine user are deleted; archives may stay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EMPTIED: Mapping[str, Any] = {"emptied": True}
 
 
 def _forced(run: StepFunction, otherwise: Mapping[str, Any] | None = _EMPTIED) -> StepFunction:
-    """With `force`, a step that fails is written down and passed over."""
+    """With `force`, a failing step is logged and skipped."""
 
     def run_forced(context: StepContext) -> Mapping[str, Any] | None:
         try:

@@ -58,11 +58,11 @@ class _Import:
 
     @property
     def known_as(self) -> str:
-        """Which server it is, also after it has moved."""
+        """The server's identity, also after it has moved."""
         return self.client.address.known_as
 
     def skip(self, what: str, why: str, versions_: int) -> None:
-        """Notes that something stays out, with so many versions."""
+        """Logs that something is left out, with so many versions."""
         self.skipped += versions_
         self.context.log(f"Skipped {what}: {why.rstrip('.')}", "warning")
         self.advance()

@@ -54,7 +54,7 @@ def _check_environment(context: StepContext) -> None:
     own = own_store(context.service, row.environment_id)
     if own is not None:
         problem = problem_of(own)
-        require_there(own, row.environment_id)  # a store that is away now is waited for
+        require_there(own, row.environment_id)  # a store that is unavailable now is waited for
         if problem is not None:
             raise problem
         context.log(f"archives lie in {own.uri}{row.prefix}/")

@@ -1,4 +1,4 @@
-"""Removing deleted runs for good: their bytes first, then their rows, then the room on the disk."""
+"""Removing deleted runs for good: their bytes first, then their rows, then the space on the disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.workflows.shared import give_back
 
-#: Runs of one question to MLflow.
+#: Runs of one request to MLflow.
 _BATCH = 50
 
 

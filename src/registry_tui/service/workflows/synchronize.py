@@ -46,7 +46,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
 
 
 def _synchronize(context: StepContext) -> Mapping[str, Any]:
-    """Each workspace has its own outcome; one that fails does not keep the others from theirs."""
+    """Each workspace has its own outcome; a failed one does not affect the others."""
     workspaces = context.state["workspaces"]
     failed: list[str] = []
     for done, (workspace_id, name) in enumerate(workspaces):
@@ -79,11 +79,11 @@ def _synchronize(context: StepContext) -> Mapping[str, Any]:
 
 
 def _tell(context: StepContext, workspace_id: str) -> int:
-    """Routes and access of a workspace's projects, tried by asking MLflow for the registry in each of them."""
+    """Sets routes and access of a workspace's projects; tries them by requesting the registry in each of them."""
     service = context.service
     _note(context, workspace_id, SynchronizeState.RUNNING, synchronized_at=now())
     routing.publish(service)
-    # The project of a server elsewhere has nothing in MLflow here that could know the registry.
+    # The project of a server elsewhere has nothing in MLflow here that could use the registry.
     own = ~ProjectRow.workspace.has(WorkspaceRow.attached_server.has())
     query = select(ProjectRow).where(ProjectRow.workspace_id == workspace_id, ProjectRow.state == "ready", own)
     with service.database.reading() as session:
@@ -106,7 +106,7 @@ _GONE = object()
 
 
 def _note(context: StepContext, workspace_id: str, state: SynchronizeState, **values: Any) -> datetime | object | None:
-    """Writes a workspace's outcome; returns when it was last synchronized before that, or `_GONE`."""
+    """Writes a workspace's outcome; returns the time of the previous synchronization, or `_GONE`."""
     with context.service.database.session() as session:
         if session.get(WorkspaceRow, workspace_id) is None:
             return _GONE

@@ -35,7 +35,7 @@ def _read(context: StepContext) -> Mapping[str, Any]:
 
 
 def _note(context: StepContext) -> None:
-    """Raises WrongState when the archive is not as it was stored."""
+    """Raises WrongState when the archive differs from its manifest."""
     arguments, check = context.arguments, ArchiveCheck.model_validate(context.state["check"])
     place = enter_registry(context.service, arguments["registry_id"])
     version_archives.note_check(context.service, place, arguments["model"], arguments["version"], check)

@@ -89,7 +89,7 @@ class EnvironmentBackendRow(Base):
 
 
 class EnvironmentStoreRow(Base):
-    """The store that an environment brought along, with how to sign in there, which is shown to nobody."""
+    """An environment's own store, with its credentials, which are shown to nobody."""
 
     __tablename__ = "environment_stores"
 
@@ -98,7 +98,7 @@ class EnvironmentStoreRow(Base):
     place: Mapped[str] = mapped_column(unique=True)
     #: `schemas.stores.Store`.
     store: Mapped[dict[str, Any]]
-    #: `schemas.stores.StoreProblem`s that are worth knowing.
+    #: `schemas.stores.StoreProblem`s that are not fatal.
     notes: Mapped[list[Any]] = mapped_column(JSON)
     #: Counts changes, so that an open connection is replaced.
     generation: Mapped[int] = mapped_column(default=1)
@@ -256,7 +256,7 @@ class RegistryRow(Base):
 
 
 class RegistryStoreKeyRow(Base):
-    """How a registry reaches the store that its environment brought along."""
+    """How a registry reaches its environment's own store."""
 
     __tablename__ = "registry_store_keys"
 

@@ -57,7 +57,7 @@ class IdBrokerRow(Base):
 
 
 class RangerSourceRow(Base):
-    """The outside Ranger that an environment obeys, and the policies that it gave last, fitted to the environment."""
+    """The outside Ranger of an environment, and its last fetched policies, fitted to the environment."""
 
     __tablename__ = "ranger_sources"
 
@@ -67,7 +67,7 @@ class RangerSourceRow(Base):
     service: Mapped[str]
     user: Mapped[str | None]
     password: Mapped[str | None]
-    #: Seconds between questions.
+    #: Seconds between polls.
     every: Mapped[float]
     #: The version of the policies there.
     policy_version: Mapped[int]

@@ -36,7 +36,7 @@ def get_rules(
 
 @router.put("/environments/{environment}/rules")
 def set_rules(service: ServiceIn, principal: Acting, environment: str, request: RulesChange) -> EnvironmentRules:
-    """Replaces an environment's rules by those of a YAML document; for its administrators."""
+    """Replaces an environment's rules with those of a YAML document; for its administrators."""
     return rules.set_rules(service, principal, environment, request)
 
 
@@ -81,7 +81,7 @@ def set_exception(
 def delete_exception(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, rule: str
 ) -> None:
-    """Takes an exception back; for the environment's administrators."""
+    """Ends an exception; for the environment's administrators."""
     exceptions.delete_exception(service, principal, registry, model, version, rule)
 
 

@@ -218,5 +218,5 @@ def limit_key(service: ServiceIn, principal: Acting, key: str, request: KeyLimit
 
 @router.delete("/keys/{key}")
 def revoke_key(service: ServiceIn, principal: Acting, key: str) -> ApiKey:
-    """Makes an API key useless from now on."""
+    """Revokes an API key."""
     return api_keys.revoke_key(service, principal, key)

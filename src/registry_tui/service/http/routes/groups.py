@@ -39,13 +39,13 @@ def delete_group(service: ServiceIn, principal: Acting, group: str) -> None:
 
 @router.put("/groups/{group}/members/{user}")
 def add_group_member(service: ServiceIn, principal: Acting, group: str, user: str) -> Group:
-    """Puts a user into a group; for administrators."""
+    """Adds a user to a group; for administrators."""
     return groups.add_member(service, principal, group, user)
 
 
 @router.delete("/groups/{group}/members/{user}")
 def remove_group_member(service: ServiceIn, principal: Acting, group: str, user: str) -> Group:
-    """Takes a user out of a group; for administrators."""
+    """Removes a user from a group; for administrators."""
     return groups.remove_member(service, principal, group, user)
 
 

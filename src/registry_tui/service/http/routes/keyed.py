@@ -1,4 +1,4 @@
-"""The one way in for mutations: every route that changes something takes an `Idempotency-Key`."""
+"""The router for mutations: every route that changes something accepts an `Idempotency-Key`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _DESCRIPTION = (
 def key_dependency(
     idempotency_key: Annotated[str | None, Header(alias=HEADER, pattern=_PATTERN, description=_DESCRIPTION)] = None,
 ) -> None:
-    """Describes the header, and refuses keys that cannot be."""
+    """Describes the header, and refuses invalid keys."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _UnderWay:
 
 
 class Turns:
-    """Which keyed requests this process carries out now."""
+    """The keyed requests that this process carries out now."""
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
@@ -97,7 +97,7 @@ class Turns:
 
 
 class KeyedRoute(APIRoute):
-    """A route that is carried out once for each `Idempotency-Key`, when it changes something."""
+    """A route whose changes are carried out once for each `Idempotency-Key`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         extra = options.get("openapi_extra") or {}
@@ -217,7 +217,7 @@ async def _alone(service: Service, asked: Keyed, places: asyncio.Semaphore) -> A
 
 
 def _again_when_cut_off(handle: _Handler) -> _Handler:
-    """Carries a request out once more when PostgreSQL ended its connection meanwhile, as a server does that stops."""
+    """Carries a request out once more when PostgreSQL closed its connection meanwhile, as a stopping server does."""
 
     async def handle_again(request: Request) -> Response:
         try:

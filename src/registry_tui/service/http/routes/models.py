@@ -115,13 +115,13 @@ def set_alias(
     alias: str,
     version: Annotated[int, Query(ge=1, le=2**31 - 1)],
 ) -> RegisteredModel:
-    """Lets an alias name a version; for the model's owner."""
+    """Points an alias to a version; for the model's owner."""
     return aliases.set_alias(service, principal, registry, model, alias, version)
 
 
 @router.delete(f"{_MODEL}/aliases/{{alias}}")
 def delete_alias(service: ServiceIn, principal: Acting, registry: str, model: str, alias: str) -> RegisteredModel:
-    """Takes an alias away; for the model's owner."""
+    """Removes an alias; for the model's owner."""
     return models.delete_alias(service, principal, registry, model, alias)
 
 
@@ -231,7 +231,7 @@ def get_signatures(
 def sign_version(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: SignVersion
 ) -> VersionSignatures:
-    """Signs with the environment's key once all files were read, or adds a signature; for its owners."""
+    """Signs with the environment's key after verifying all files, or adds a signature; for its owners."""
     return signing.sign_version(service, principal, registry, model, version, request)
 
 

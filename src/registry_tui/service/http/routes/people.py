@@ -64,5 +64,5 @@ def create_token(service: ServiceIn, principal: Acting, user: str, request: User
 
 @router.delete("/users/{user}/tokens/{token}")
 def revoke_token(service: ServiceIn, principal: Acting, user: str, token: str) -> UserToken:
-    """Makes a token useless from now on, named by its ID or by how it begins."""
+    """Revokes a token, given by its ID or its beginning."""
     return tokens.revoke_token(service, principal, user, token)

@@ -166,7 +166,7 @@ def set_collaborator(
 
 @router.delete("/projects/{project}/collaborators/{user}", tags=["projects"], status_code=204)
 def remove_collaborator(service: ServiceIn, principal: Acting, project: str, user: str) -> None:
-    """Takes a person out of a project; for its administrators."""
+    """Removes a person from a project; for its administrators."""
     collaborators.remove_collaborator(service, principal, project, user)
 
 

@@ -1,4 +1,4 @@
-"""Ranger's own addresses and words, for its stock client and plugins, and those of its decision point."""
+"""Ranger's own paths and formats, for its stock client and plugins, and those of its decision point."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def list_ranger_policies(
 
 @router.post(f"{_API}/policy")
 def create_ranger_policy(service: ServiceIn, principal: Changing, request: RangerPolicy) -> RangerPolicy:
-    """Adds a policy; the object store obeys from the next request on."""
+    """Adds a policy; the object store enforces it from the next request on."""
     return ranger.create_policy(service, principal, request)
 
 
@@ -172,7 +172,7 @@ def get_ranger_policy(service: ServiceIn, principal: Acting, policy: int) -> Ran
 def update_ranger_policy(
     service: ServiceIn, principal: Changing, policy: int, request: RangerPolicy, version: VersionIn
 ) -> RangerPolicy:
-    """Replaces a policy; the object store obeys from the next request on."""
+    """Replaces a policy; the object store enforces it from the next request on."""
     return ranger.update_policy(service, principal, policy, request, version=version)
 
 
@@ -198,7 +198,7 @@ def download_policies(
 
 @router.post("/authz/v1/authorize", openapi_extra=READS_ONLY)
 def authorize(service: ServiceIn, principal: Acting, request: AuthorizeRequest) -> AuthorizeAnswer:
-    """Whether the policies let somebody do something with a resource."""
+    """Decides whether the policies let somebody do something with a resource."""
     return ranger.authorize(service, principal, request)
 
 

@@ -66,27 +66,27 @@ def get_ranger_role(service: ServiceIn, principal: Acting, role: int) -> RangerR
 
 @router.post(_API)
 def create_ranger_role(service: ServiceIn, principal: Changing, request: RangerRole) -> RangerRole:
-    """Adds a role; the object store obeys from the next request on where a policy names it."""
+    """Adds a role; where a policy names it, the object store enforces it from the next request on."""
     return roles.create_role(service, principal, request)
 
 
 @router.put(f"{_API}/grant/{{ranger_service}}")
 def grant_ranger_role(service: ServiceIn, principal: Changing, ranger_service: str, request: RoleGrant) -> RangerDone:
-    """Gives roles to users, groups and other roles; the object store obeys from the next request on."""
+    """Gives roles to users, groups and other roles; the object store enforces that from the next request on."""
     granting.grant(service, principal, request)
     return RangerDone()
 
 
 @router.put(f"{_API}/revoke/{{ranger_service}}")
 def revoke_ranger_role(service: ServiceIn, principal: Changing, ranger_service: str, request: RoleGrant) -> RangerDone:
-    """Takes roles from users, groups and other roles; the object store obeys from the next request on."""
+    """Revokes roles of users, groups and other roles; the object store enforces that from the next request on."""
     granting.revoke(service, principal, request)
     return RangerDone()
 
 
 @router.put(f"{_API}/{{role}}")
 def update_ranger_role(service: ServiceIn, principal: Changing, role: int, request: RangerRole) -> RangerRole:
-    """Replaces a role; the object store obeys from the next request on."""
+    """Replaces a role; the object store enforces it from the next request on."""
     return roles.update_role(service, principal, role, request)
 
 

@@ -1,4 +1,4 @@
-"""Routes of outside Rangers, whose policies environments obey; how it stands is part of an environment's service."""
+"""Routes of outside Rangers, whose policies environments use; their state is part of an environment's service."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Changing = Annotated[Principal, Depends(changing_dependency)]
 def set_ranger_source(
     service: ServiceIn, principal: Changing, environment: str, request: RangerSourceChange
 ) -> RangerService:
-    """Lets an environment obey a service of an outside Ranger, whose policies are fetched and enforced at once."""
+    """Has an environment use a service of an outside Ranger, whose policies are fetched and enforced at once."""
     return sources.set_source(service, principal, environment, request)
 
 
 @router.delete("/environments/{environment}/ranger-source")
 def delete_ranger_source(service: ServiceIn, principal: Changing, environment: str) -> RangerService:
-    """Brings the environment's own policies back."""
+    """Restores the environment's own policies."""
     return sources.delete_source(service, principal, environment)

@@ -103,7 +103,7 @@ def grant_storage_access(service: ServiceIn, principal: Acting, registry: str) -
 
 @router.delete("/registries/{registry}/storage-access")
 def revoke_storage_access(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
-    """Takes that access away: nothing can be registered until it is granted again."""
+    """Revokes that access: nothing can be registered until it is granted again."""
     return registries.revoke_storage_access(service, principal, registry)
 
 

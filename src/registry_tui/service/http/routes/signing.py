@@ -21,7 +21,7 @@ def list_signing_keys(service: ServiceIn, principal: Acting, page: PageIn, envir
 
 @router.post(_KEYS, status_code=201)
 def add_signing_key(service: ServiceIn, principal: Acting, environment: str, request: SigningKeyAdd) -> SigningKey:
-    """Trusts somebody's public key; for the environment's administrators."""
+    """Adds somebody's public key to the trusted ones; for the environment's administrators."""
     return trust.add_key(service, principal, environment, request)
 
 

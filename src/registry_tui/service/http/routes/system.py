@@ -41,7 +41,7 @@ class Health(Schema):
     version: str = Field(default=registry_tui.__version__)
     ready: bool
     waiting_for: str
-    #: Why it cannot work, when it cannot.
+    #: Why the service cannot work, if so.
     failure: str | None = None
 
 
@@ -87,7 +87,7 @@ async def follow(
 
 
 def _still_acting(request: Request, principal: Principal) -> bool:
-    """Whether the request would be the same person's if it came now."""
+    """Whether the request would still be accepted as the same person's."""
     try:
         return principal_of_request(request) == principal
     except ServiceError:

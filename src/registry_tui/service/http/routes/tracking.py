@@ -212,7 +212,7 @@ def measure_artifacts(
     run: str,
     path: Annotated[str, Query(description="A folder below the run's artifacts; empty: all")] = "",
 ) -> ArtifactTotals:
-    """Files and bytes in a folder of the run's artifacts and below, as far as a bounded count gets."""
+    """Files and bytes in a folder of the run's artifacts and below, up to a limit."""
     return artifacts.measure_artifacts(service, principal, project, run, path)
 
 

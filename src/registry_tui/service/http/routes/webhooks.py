@@ -61,7 +61,7 @@ def get_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
 
 @router.patch("/webhooks/{webhook}")
 def change_webhook(service: ServiceIn, principal: Acting, webhook: str, request: WebhookChange) -> Webhook:
-    """Changes where messages go, or which."""
+    """Changes a webhook's address or its events."""
     return subscriptions.change_webhook(service, principal, webhook, request)
 
 

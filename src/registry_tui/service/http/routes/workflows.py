@@ -54,5 +54,5 @@ def cancel_workflow(service: ServiceIn, principal: Acting, workflow: str) -> Wor
 
 @router.post("/workflows/{workflow}/retry")
 def retry_workflow(service: ServiceIn, principal: Acting, workflow: str) -> Workflow:
-    """Does a failed or cancelled workflow's work again, as a new workflow."""
+    """Retries a failed or cancelled workflow, as a new workflow."""
     return queries.retry_workflow(service, principal, workflow)
