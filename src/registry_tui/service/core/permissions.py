@@ -1,5 +1,4 @@
-"""Decides by the table of `contracts/permissions.py`: the administrator may do everything, others what their roles
-allow.
+"""Decides by the table of `contracts/permissions.py`: an administrator may do everything, others by their roles.
 
 Roles are read for each decision, so a change applies from the next one on, also in running work.
 """

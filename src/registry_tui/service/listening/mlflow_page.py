@@ -9,7 +9,7 @@ from aiohttp import web
 #: The page and its program files, of all projects and of one. Artifacts, which may be anybody's pages, are not among
 #: them: they keep the listener's policy, and run nothing.
 _PAGE = re.compile(r"/mlflow(/projects/[^/]+)?/(static-files/.*)?")
-#: Allows what the page needs: its own files, styles and small scripts that it makes itself, and pictures that it draws.
+#: Allows the page its own files, styles and small scripts that it makes itself, and pictures that it draws.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; base-uri 'self'; form-action 'self'; "

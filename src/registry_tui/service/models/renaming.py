@@ -1,4 +1,4 @@
-"""What follows when MLflow's server has given a model another name: rows that name it, and messages that wait."""
+"""Follows a rename of a model in MLflow's server: updates the rows that name it, and the queued messages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Older versions: adds, in the background, the bill of materials and the content digest that newer ones have.
 
-Without these, searches by what versions use leave them out, and promoting their content again stores it once more.
+Without these, searches by components leave them out, and promoting their content again stores it once more.
 """
 
 from __future__ import annotations

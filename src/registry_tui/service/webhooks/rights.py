@@ -109,7 +109,7 @@ def creator_of(service: Service, webhook: WebhookRow) -> Principal:
 
 
 def may_read(service: Service, principal: Principal, delivery: WebhookDeliveryRow) -> bool:
-    """Whether somebody may see what a message tells of. Raises PartUnavailable, WrongState while that is not known."""
+    """Whether somebody may see the subject of a message. Raises PartUnavailable, WrongState while that is not known."""
     concerns = delivery.concerns
     if principal.administrator or not concerns:
         return True

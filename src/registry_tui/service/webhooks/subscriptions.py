@@ -300,11 +300,11 @@ def to_schema(row: WebhookRow) -> Webhook:
 
 
 def delivery_schema(row: WebhookDeliveryRow, withheld: str = "") -> WebhookDelivery:
-    """A row as people see it; `withheld` says why its content is not for this person."""
+    """A row as people see it; `withheld` is the reason to hide its content from this person."""
     attempts = [WebhookAttempt.model_validate(each) for each in (row.log or {}).get("attempts", ())]
     payload = row.payload
     if withheld:
-        # Receivers may answer with what they were sent.
+        # Receivers may echo the message in their responses.
         attempts = [each.model_copy(update={"answer": ""}) for each in attempts]
         payload = {name: payload[name] for name in ("type", "timestamp") if name in payload}
         payload["withheld"] = withheld
@@ -323,7 +323,7 @@ def delivery_schema(row: WebhookDeliveryRow, withheld: str = "") -> WebhookDeliv
 
 
 class _Told:
-    """Who administers webhooks may see less than what is sent: MLflow's server is asked once about each model."""
+    """Which deliveries a person may see, cached: MLflow's server gets one request about each model."""
 
     def __init__(self, service: Service, principal: Principal) -> None:
         self._service = service
