@@ -52,6 +52,7 @@ PLACES = [
     Place("approvals"),
     Place("rules", {"environment": ENVIRONMENT}),
     Place("exceptions", {"registry": REGISTRY}),
+    Place("attached"),
     Place("webhooks"),
     Place("webhook", {"webhook": WEBHOOK}),
 ]

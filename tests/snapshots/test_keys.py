@@ -140,6 +140,7 @@ BEGIN: Mapping[str, Scene] = {
     "roles": scenes.roles,
     "activity": scenes.activity,
     "workflow": scenes.workflow,
+    "attached": LIFE_CYCLE_SCENES["attached"],
     **{page: LIFE_CYCLE_SCENES[page] for page in ("approvals", "rules", "exceptions", "webhooks", "webhook")},
     **{page: KNOWN_SCENES[page] for page in ("signatures", "signing_keys", "card", "bom", "uses")},
 }

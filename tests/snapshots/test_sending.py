@@ -53,6 +53,7 @@ from registry_tui.screens.people.giving_roles import GiveRoles
 from registry_tui.screens.people.group import AddMember
 from registry_tui.screens.people.groups import GroupForm
 from registry_tui.screens.people.person import NewToken
+from registry_tui.screens.places.attach_forms import AttachServer, ChangeServer
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.places.import_models import ImportModels
@@ -67,6 +68,7 @@ from registry_tui.screens.registries.store_key import ChangeStoreKey
 from registry_tui.screens.tracking.changing_runs import EditRuns
 from registry_tui.screens.webhooks.webhook_forms import ChangeWebhook, CreateWebhook
 from support import scenes
+from support.life_cycle_scenes import LIFE_CYCLE_SCENES
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
 from support.refusals import refusal
@@ -472,11 +474,26 @@ async def change_webhook(see: Driver) -> Form[Any]:
     return form
 
 
+async def attach_server(see: Driver) -> Form[Any]:
+    form = AttachServer([scenes.ENVIRONMENT])
+    await opened(see, form, name="lab", url="https://mlflow.example.com/team")
+    return form
+
+
+async def change_server(see: Driver) -> Form[Any]:
+    await LIFE_CYCLE_SCENES["attached"](see)
+    form = ChangeServer(see.screen.current)
+    await opened(see, form, url="https://mlflow.example.org/team")
+    return form
+
+
 #: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
     ChangeStore: change_store,
     ChangeStoreKey: change_store_key,
+    AttachServer: attach_server,
+    ChangeServer: change_server,
     CreateWorkspace: create_workspace,
     CreateProject: create_project,
     ImportModels: import_models,

@@ -77,6 +77,30 @@ async def delivery(see: Driver) -> None:
     await see.shows("no answer")
 
 
+async def attached(see: Driver) -> None:
+    see.go("attached")
+    await see.rows("attached")
+    await see.shows("reads as", "MLflow")
+
+
+async def attach(see: Driver) -> None:
+    await attached(see)
+    await see.press("n")
+    await see.shows("Attach MLflow server", "Sign in with")
+
+
+async def change_server(see: Driver) -> None:
+    await attached(see)
+    await see.press("e")
+    await see.shows("Change lab", "as before")
+
+
+async def detach(see: Driver) -> None:
+    await attached(see)
+    await see.press("ctrl+d")
+    await see.shows("Detach lab", "Nothing depends on it.")
+
+
 async def promotion_rules(see: Driver) -> None:
     see.go("registry", registry=REGISTRY)
     await see.shows("Workload user name")
@@ -153,4 +177,8 @@ LIFE_CYCLE_SCENES: dict[str, Scene] = {
     "create-webhook": create_webhook,
     "webhook": webhook,
     "delivery": delivery,
+    "attached": attached,
+    "attach": attach,
+    "change-server": change_server,
+    "detach": detach,
 }

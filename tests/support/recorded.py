@@ -38,6 +38,7 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.schemas.admission import ExceptionChange, RulesChange
+from registry_tui.schemas.attached import AttachedServerCreate
 from registry_tui.schemas.people import (
     EnvironmentRole,
     GroupChange,
@@ -52,6 +53,8 @@ from registry_tui.schemas.webhooks import WebhookCreate
 from registry_tui.wording import words
 from support.program import Driver
 from support.scenes import ENVIRONMENT, GROUP, MODEL, REGISTRY, SCENES, USER, WEBHOOK
+from support.secret_search import hidden
+from support.stock_mlflow import stock_server
 
 ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
@@ -208,6 +211,20 @@ async def make_webhooks(home: Home) -> None:
                 await client.set_stage(REGISTRY, MODEL, version.version, change)
 
 
+async def make_attached(home: Home) -> dict[str, str]:
+    """Attaches a stock server, with and without a user; the name that its address has in the answers."""
+    async with RegistryClient(home) as client:
+        if not (await client.attached_servers()).items:
+            with tempfile.TemporaryDirectory(prefix="rt-") as folder, stock_server(Path(folder)) as server:
+                for name, user in (("lab", "ann"), ("team", None)):
+                    secret = None if user is None else hidden()
+                    request = AttachedServerCreate(
+                        name=name, environment=ENVIRONMENT, url=server.url, user=user, secret=secret
+                    )
+                    await client.attach_server(request)
+        return {each.url: "https://mlflow.example.com/team" for each in (await client.attached_servers()).items}
+
+
 #: Requirements for promoting versions, at first and then.
 _FIRST_RULES = """\
 rules:
@@ -261,6 +278,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     await make_approvals(home)
     await make_webhooks(home)
     await make_rules(home)
+    await make_attached(home)
     recorder = Recorder(home)
     for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:
@@ -288,12 +306,14 @@ def main() -> None:
                 subprocess.run([*command, "up"], env=environment, check=True)
                 subprocess.run([*command, "demo"], env=environment, check=True)
             answers = asyncio.run(record(home, sys.argv[2:]))
+            elsewhere = asyncio.run(make_attached(home))
         finally:
             if len(sys.argv) == 1:
                 subprocess.run([*command, "down"], env=environment, check=False)
     asked = ["git", "-C", str(repository), "remote", "get-url", "origin"]
     origin = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     names = {
+        **elsewhere,
         **({origin: "https://git.example.org/registry-tui"} if origin else {}),
         str(home.root): "/home/ada/registry",
         str(Path(sys.executable).parent.parent): "/home/ada/venv",

@@ -98,6 +98,7 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "approvals": {},
         "rules": {"environment": ENVIRONMENT},
         "exceptions": {"registry": REGISTRY},
+        "attached": {},
         "webhooks": {},
         "webhook": {"webhook": WEBHOOK},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},

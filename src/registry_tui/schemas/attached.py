@@ -19,6 +19,10 @@ class AttachedServer(Schema):
     url: str
     #: Who reads there; None with a token, or where nobody has to sign in.
     user: str | None = None
+    #: Whether a bearer token is sent, which is never shown.
+    has_token: bool = False
+    #: Whether certificates of its own are trusted instead of the usual authorities.
+    has_certificate: bool = False
     #: MLflow's version there; empty when the server does not say it.
     version: str = ""
     #: What the server cannot do that the newest can, a sentence each.

@@ -65,6 +65,7 @@ _SHOWN = {
     "dollar_sign": "$",
     "percent_sign": "%",
     "quotation_mark": '"',
+    "right_parenthesis": ")",
     "left_curly_bracket": "{",
     "backslash": "\\",
 }

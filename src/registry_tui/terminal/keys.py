@@ -86,6 +86,7 @@ VERBS: Mapping[str, str] = {
     "components": "What versions are made of",
     "evidence": "Everything known of a version, in a folder",
     "rotate": "A new secret or key, in place of the one of before",
+    "attached": "Go to the attached MLflow servers",
     "webhooks": "Go to the webhooks",
     "rules": "Rules of admission and promotion: what they say, or the rules themselves",
     "promote": "Copy a version into another Model Registry",

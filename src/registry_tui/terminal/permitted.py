@@ -49,6 +49,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "webhooks": _needs(_P.WEBHOOKS_CHANGE, "create"),
     "webhook": _needs(_P.WEBHOOKS_CHANGE, "replay send_test"),
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
+    "attached": _needs(_P.SERVER_ATTACH, "create edit"),
     "environments": {
         **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store"),
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
@@ -87,6 +88,10 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
         **_ACCESS,
     },
     "Workspace": _needs(_P.WORKSPACE_DELETE, "delete"),
+    "AttachedServer": {
+        **_needs(_P.WORKSPACE_DELETE, "delete"),
+        **_needs(_P.MODEL_REGISTER, "import_models"),
+    },
     "Project": _needs(_P.PROJECT_DELETE, "delete"),
     "Experiment": _needs(_P.TRACKING_CHANGE, "change delete restore"),
     "RegisteredModel": _needs(_P.MODEL_CHANGE, "alias edit edit_model delete"),

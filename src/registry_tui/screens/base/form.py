@@ -399,12 +399,13 @@ class Form(Dialog[Result]):
         lines = [error.message, error.action or ""]
         if self.busy and self.SENDS and may_be_done(error):
             lines.append(SAFE_AGAIN)
-        problem = getattr(error, "problem", None)
-        if problem is not None:
-            lines += [
-                f"{field.field}: {field.message}" for field in problem.errors if field.message not in error.message
-            ]
+        lines += [f"{field}: {words}" for field, words in self.elsewhere(error) if words not in error.message]
         self.complain("\n".join(line for line in lines if line))
+
+    def elsewhere(self, error: Exception) -> Iterable[tuple[str, str]]:
+        """The fields that an error is about, with what is wrong there, which the form does not say beside them."""
+        problem = getattr(error, "problem", None)
+        return [] if problem is None else [(each.field, each.message) for each in problem.errors]
 
     def tell(self, problem: str | None) -> None:
         """Shows a problem with the input, or removes it."""

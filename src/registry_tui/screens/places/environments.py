@@ -195,6 +195,9 @@ class EnvironmentsScreen(ListScreen):
         shown = self.workspace or self.current
         self.app.push_screen(View(shown.name, shown.model_dump_json(indent=2)))
 
+    def do_attached(self) -> None:
+        self.program.open(Place("attached"))
+
     def do_create(self) -> None:
         from registry_tui.screens.places.create_place import CreateEnvironment
 

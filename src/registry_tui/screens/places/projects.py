@@ -81,6 +81,9 @@ class ProjectsScreen(ListScreen):
     def copied(self, row: Project) -> str:
         return row.mlflow_workspace
 
+    def do_attached(self) -> None:
+        self.program.open(Place("attached"))
+
     def do_create(self) -> None:
         self.work_on(self._create(), "create")
 

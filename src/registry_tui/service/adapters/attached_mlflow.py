@@ -122,9 +122,8 @@ def check_address(address: ServerAddress, *, plain: bool = False) -> None:
     elif parts.username or parts.password or parts.query or parts.fragment:
         problems.append(FieldProblem(field="url", message="must hold neither a user nor anything behind ? or #"))
     elif (address.secret or address.aws) and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
-        problems.append(
-            FieldProblem(field="url", message="must begin with https://, since credentials are sent; or allow_http")
-        )
+        words = "must begin with https://, since credentials are sent; or allow them without TLS"
+        problems.append(FieldProblem(field="url", message=words))
     if address.aws is not None and (address.user or address.secret):
         problems.append(FieldProblem(field="aws_profile", message="goes without a user and a secret"))
     if address.aws is not None and not address.aws.region:
@@ -276,8 +275,8 @@ class AttachedMlflow:
         refusal = refusal_of(status, content)
         if status == httpx.codes.UNAUTHORIZED:
             return CredentialsRefused(
-                f"MLflow at {self.address.url} does not accept the user and secret that it was attached with",
-                action="Detach it, and attach it with credentials that are valid",
+                f"MLflow at {self.address.url} does not accept the credentials that it was attached with",
+                action="Give others: `registry-tui attached change`, or e on the page :attached",
             )
         if status == httpx.codes.NOT_FOUND and not refusal.code:
             return self._not_mlflow()

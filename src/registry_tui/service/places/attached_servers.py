@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts import attached_sources
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.attached import AttachedServer, AttachedServerChange, AttachedServerCreate
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters import attached_mlflow
 from registry_tui.service.adapters.attached_looks import Looks
 from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.adapters.aws_identity import AwsIdentity
+from registry_tui.service.adapters.mlflow_answers import NotMlflow
 from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_workspace
@@ -31,7 +32,7 @@ from registry_tui.service.database.tables import (
     new_id,
 )
 from registry_tui.service.engine.rows import ACTIVE
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, PartUnavailable
 from registry_tui.service.places import projects
 from registry_tui.service.publishing import mlflow as routing
 
@@ -60,7 +61,7 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
             _require_free(session, environment, request.name)
         projects.check_name(request.name)
         attached_mlflow.check_address(address, plain=request.allow_http)
-        address, version = attached_mlflow.check_server(address)
+        address, version = _asked(address)
         told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}"
         try:
             with service.database.session() as session:
@@ -90,7 +91,7 @@ def change_server(service: Service, principal: Principal, server: str, request: 
             known = address_of(_find(session, principal, workspace.id))
         address = _changed(known, request)
         attached_mlflow.check_address(address, plain=request.allow_http)
-        address, version = attached_mlflow.check_server(address)
+        address, version = _asked(address)
         told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}, before at {known.url}"
         with service.database.session() as session:
             row = _find(session, principal, workspace.id)
@@ -208,6 +209,25 @@ def address_of(row: AttachedServerRow) -> ServerAddress:
 
 def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
     return None if profile is None else AwsIdentity(profile, region or "")
+
+
+def _asked(address: ServerAddress) -> tuple[ServerAddress, str]:
+    """As `check_server`; what is refused names the field of the request that it is about."""
+    try:
+        return attached_mlflow.check_server(address)
+    except attached_mlflow.CredentialsRefused as error:
+        given = address.user or address.secret or address.aws
+        words = "does not accept these credentials" if given else "lets nobody in without credentials"
+        field = "aws_profile" if address.aws is not None else "secret"
+        raise attached_mlflow.CredentialsRefused(
+            f"MLflow at {address.url} {words}",
+            action="Give a user with a password, a token or an AWS profile that it accepts",
+            errors=[FieldProblem(field=field, message="not accepted there" if given else "needed there")],
+        ) from error
+    except (NotMlflow, PartUnavailable) as error:
+        words = "no MLflow server is there" if isinstance(error, NotMlflow) else "it does not answer there"
+        error.errors = (FieldProblem(field="url", message=words),)
+        raise
 
 
 def _columns(address: ServerAddress) -> dict[str, str | None]:
@@ -329,6 +349,8 @@ def _schema(row: AttachedServerRow) -> AttachedServer:
         name=workspace.name,
         url=row.url,
         user=row.user,
+        has_token=row.user is None and row.secret is not None,
+        has_certificate=row.certificate is not None,
         version=row.version,
         limits=list(attached_mlflow.abilities_of(row.version).limits),
         proxy=row.proxy,

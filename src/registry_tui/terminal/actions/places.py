@@ -11,6 +11,7 @@ from registry_tui.terminal.actions.shared import (
     CREDENTIALS,
     DELETED,
     EXPORT,
+    IMPORT_MODELS,
     MANAGE_ACCESS,
     MENU,
     NEXT_TAB,
@@ -20,6 +21,7 @@ from registry_tui.terminal.actions.shared import (
     PREVIOUS_TAB,
     RESTORE,
     ROLES_OF,
+    SERVERS,
     SIGNING_KEYS,
     SYNCHRONIZE,
     VIEW,
@@ -33,6 +35,7 @@ PROJECTS = (
     replace(CREDENTIALS, menu=""),
     replace(COLLABORATORS, help="Who works in the selected project, in which role", footer=False, menu=""),
     Action("delete", "ctrl+d", "delete", "Delete the selected project", footer=False, danger=True),
+    SERVERS,
     ORDER,
     COPY,
     VIEW,
@@ -56,15 +59,7 @@ PROJECT = (
     COLLABORATORS,
     CREDENTIALS,
     Action("deploy", "D", "deploy", "Deploy a registered model from this project", menu="Deploy registered model"),
-    Action(
-        "import_models",
-        "R",
-        "import models",
-        "Import registered models of the MLflow server that the project shows, all or chosen ones",
-        False,
-        "Import models",
-        meaning="register",
-    ),
+    IMPORT_MODELS,
     *(
         replace(
             each,
@@ -119,6 +114,7 @@ ENVIRONMENTS = (
     Action("rules", "percent_sign", "rules", "The admission rules of the selected environment", footer=False),
     SIGNING_KEYS,
     WEBHOOKS_OF,
+    SERVERS,
     Action(
         "delete",
         "ctrl+d",
@@ -128,6 +124,18 @@ ENVIRONMENTS = (
         danger=True,
     ),
     COPY,
+    VIEW,
+    EXPORT,
+)
+ATTACHED = (
+    replace(OPEN, help="Open the project that shows the server: its experiments and runs"),
+    Action("create", "n", "attach", "Attach an MLflow server: its experiments, runs and models appear as a project"),
+    MENU,
+    Action("edit", "e", "change", "Read the server at another address, or with other credentials", menu="Change"),
+    Action("try_server", "r", "try", "Ask the server whether it can be read now", menu="Try", meaning="again"),
+    replace(IMPORT_MODELS, help="Import registered models of the selected server, all or chosen ones", footer=True),
+    Action("delete", "ctrl+d", "detach", "Detach the server; nothing changes there", menu="Detach", danger=True),
+    replace(COPY, help="Copy the server's address"),
     VIEW,
     EXPORT,
 )

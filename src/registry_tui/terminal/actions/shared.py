@@ -71,6 +71,23 @@ DELETED = Action(
 WEBHOOKS_OF = Action(
     "webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", False, "Webhooks"
 )
+SERVERS = Action(
+    "attached",
+    "right_parenthesis",
+    "MLflow servers",
+    "MLflow servers elsewhere that are shown here: attach, change, detach",
+    False,
+    "Attached MLflow servers",
+)
+IMPORT_MODELS = Action(
+    "import_models",
+    "R",
+    "import models",
+    "Import registered models of the MLflow server that the project shows, all or chosen ones",
+    False,
+    "Import models",
+    meaning="register",
+)
 #: Actions on one deployment.
 ON_DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica", menu="Test"),
