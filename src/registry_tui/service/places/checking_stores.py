@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.places import Environment
-from registry_tui.schemas.stores import StoreCheck, StoreProblem, StoreReport
+from registry_tui.schemas.stores import S3Store, Store, StoreCheck, StoreProblem, StoreReport
 from registry_tui.service.core import own_stores, permissions, store_checks
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_environment
@@ -12,6 +12,8 @@ from registry_tui.service.database.tables import EnvironmentStoreRow
 from registry_tui.service.errors import InvalidInput, ServiceError, WrongState
 from registry_tui.service.places.environments import get_environment
 from registry_tui.service.stores.opening import open_store
+from registry_tui.service.stores.s3 import open_users
+from registry_tui.service.stores.s3_user_rights import try_rights
 
 
 def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
@@ -21,7 +23,7 @@ def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
         bucket = open_store(request.store)
     except InvalidInput as error:
         return StoreReport(uri="", problems=[_as_problem(error)])
-    return StoreReport(uri=bucket.uri, problems=list(bucket.probe()))
+    return StoreReport(uri=bucket.uri, problems=[*bucket.probe(), *_rights(request.store)])
 
 
 def check_environment_store(service: Service, principal: Principal, environment: str) -> Environment:
@@ -52,11 +54,20 @@ def _found(service: Service, environment_id: str) -> list[StoreProblem]:
         if bucket is None:
             return []
         problems = list(bucket.probe())
+        with service.database.reading() as session:
+            row = session.get(EnvironmentStoreRow, environment_id)
+        if row is not None:
+            problems += _rights(own_stores.store_of(row.store))
         if not any(each.fatal for each in problems):
             own_stores.require_there(bucket, environment_id)
     except ServiceError as error:
         return [_as_problem(error)]
     return problems
+
+
+def _rights(store: Store) -> list[StoreProblem]:
+    """What is missing for registries' own users, where a store has IAM."""
+    return try_rights(open_users(store.address, store.credentials)) if isinstance(store, S3Store) else []
 
 
 def _as_problem(error: ServiceError) -> StoreProblem:

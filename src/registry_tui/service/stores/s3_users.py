@@ -79,7 +79,7 @@ class S3Users:
                 tags: Any = [{"Key": TAG, "Value": registry_id}]
                 self.client.create_user(UserName=name, Path=PATH, Tags=tags)
             except ClientError as error:
-                if _code(error) != "EntityAlreadyExists":
+                if code_of(error) != "EntityAlreadyExists":
                     raise
             else:
                 return
@@ -137,12 +137,12 @@ class S3Users:
         try:
             yield
         except ClientError as error:
-            code, answer = _code(error), error.response.get("Error", {})
+            code, answer = code_of(error), error.response.get("Error", {})
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
             if code in fine:
                 return
             said = f"{error.operation_name}: {code} {answer.get('Message', '')}".strip()
-            if code in _REFUSED or status == 403:
+            if is_refused(error):
                 raise NotPermitted(
                     f"The store does not let the environment's credentials do {call} ({said})",
                     action=f"Allow them {', '.join(CALLS)} on users below {PATH}, and grant again; "
@@ -172,5 +172,12 @@ class S3Users:
             ) from error
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
+    """The word of IAM for what went wrong; empty when it says none."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_refused(error: ClientError) -> bool:
+    """Whether a right is missing."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return code_of(error) in _REFUSED or status == 403
