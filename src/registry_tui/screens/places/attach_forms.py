@@ -47,7 +47,6 @@ _TRUST = (("the usual authorities", "usual"), ("those of a PEM file on this mach
 class _ServerForm(Form["AttachedServer"]):
     """The rows that attaching and changing have in common; what is wrong is said at its field."""
 
-    SENDING = "Asking the server"
     # The first field would complain before anybody typed.
     AUTO_FOCUS = ""
     #: The server that is changed.
