@@ -152,7 +152,7 @@ class ChangeForm(ServingForm):
             alias=None if whole(typed) is not None or same_alias else typed,
             follow_alias=None if follow == found.follow_alias else follow,
             follow_rollout=self._follow_rollout() if follow else None,
-            rollout=_tried(rollout_rows.rollout(self, "strategy")),
+            rollout=rollout_rows.tried(rollout_rows.rollout(self, "strategy")),
             description=_changed(self.text("description"), found.description),
             authentication=_changed(self.query_one("#authentication", Tick).value, found.authentication),
             replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
@@ -167,10 +167,6 @@ class ChangeForm(ServingForm):
         if isinstance(answer, Accepted):
             await self.follow(answer.workflow, f"{found.name} was not changed")
         return Place("deployment", {"deployment": found.id})
-
-
-def _tried(rollout: Rollout | None) -> Rollout | None:
-    return rollout if rollout is not None and rollout.tries else None
 
 
 def _changed(now: Value, before: Value) -> Value | None:

@@ -15,6 +15,7 @@ from registry_tui.screens.base.form import Lines, Tick, row, whole
 from registry_tui.screens.base.model_names import KnownModels
 from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.screens.deployments import rollout_rows
 from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import LOADING, loading
@@ -151,14 +152,21 @@ class DeployForm(ServingForm):
         yield named_row("Version or alias", version)
         yield Static("", id="about", classes="hint", markup=False)
         yield row("Follow the alias", Tick("roll to its version when it moves", id="follow"))
+        yield rollout_rows.strategy_row("On alias moves", "follow-strategy", rollout_rows.AT_ONCE)
+        yield from rollout_rows.detail_rows(None)
         yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
         yield row("Description", Lines(id="description"))
         yield row("Authentication", Tick("callers need an API key", True, id="authentication"))
         yield from self.serving_rows(1, 1.0, "", "")
 
     def on_mount(self) -> None:
+        self._show_rollout()
         self.query_one("#model" if self.model is None else "#name").focus()
         self.work_on(self._learn(), "learn")
+
+    def _show_rollout(self) -> None:
+        """How callers come to versions that an alias moves to is chosen where one is followed."""
+        rollout_rows.show_rows(self, following=self.query_one("#follow", Tick).value)
 
     async def _learn(self) -> None:
         client, registry = self.program.client, self.project.registry_id
@@ -283,7 +291,14 @@ class DeployForm(ServingForm):
             registered = self.query_one("#registered", Tick).value
             for name in ("#model", "#version", "#follow"):
                 self.query_one(name).disabled = not registered
+        self._show_rollout()
         self.work_on(self._suggest(), "suggest")
+        self.check()
+
+    @on(Select.Changed)
+    @on(Input.Changed, "#max-disagreement")
+    def _chosen(self) -> None:
+        self._show_rollout()
         self.check()
 
     def problem_of(self) -> str | None:
@@ -292,7 +307,7 @@ class DeployForm(ServingForm):
             return why
         if not _NAME.fullmatch(self.text("name")):
             return "name: lowercase letters, digits and hyphens, 63 at most"
-        return self.serving_problem()
+        return rollout_rows.problem(self) or self.serving_problem()
 
     async def send(self) -> Place:
         from registry_tui.schemas.deployments import DeploymentCreate
@@ -307,6 +322,7 @@ class DeployForm(ServingForm):
             version=whole(typed),
             alias=None if whole(typed) is not None else typed,
             follow_alias=self.query_one("#follow", Tick).value,
+            follow_rollout=rollout_rows.tried(rollout_rows.rollout(self, "follow-strategy")),
             description=self.text("description"),
             authentication=self.query_one("#authentication", Tick).value,
             replicas=int(self.text("replicas")),

@@ -48,10 +48,10 @@ def detail_rows(before: Rollout | None) -> Iterable[Widget]:
         yield row(label, Input(typed.get(id_, ""), compact=True, id=id_, placeholder=placeholder))
 
 
-def show_rows(form: Screen[Any], *, strategy: bool, following: bool) -> None:
+def show_rows(form: Screen[Any], *, following: bool, strategy: bool = False) -> None:
     """Shows the rows that have an effect now. `strategy` and `following`: whether these choices have one."""
-    for id_, shown in (("strategy", strategy), ("follow-strategy", following)):
-        _row_of(form, id_).display = shown
+    for id_ in _choices(form):
+        _row_of(form, id_).display = strategy if id_ == "strategy" else following
     tried = tries(form)
     for id_, _, _ in _DETAILS:
         _row_of(form, id_).display = bool(tried)
@@ -63,13 +63,18 @@ def show_rows(form: Screen[Any], *, strategy: bool, following: bool) -> None:
 
 def tries(form: Screen[Any]) -> set[str]:
     """The strategies that are chosen where the choice has an effect, but for all at once."""
-    shown = [id_ for id_ in ("strategy", "follow-strategy") if _row_of(form, id_).display]
+    shown = [id_ for id_ in _choices(form) if _row_of(form, id_).display]
     return {chosen(form, id_) for id_ in shown} - {AT_ONCE}
 
 
 def chosen(form: Screen[Any], id_: str) -> str:
     """The strategy that is chosen in a row."""
     return str(form.query_one(f"#{id_}", Select).value)
+
+
+def tried(rollout: Rollout | None) -> Rollout | None:
+    """What is chosen where it tries a version, else None."""
+    return rollout if rollout is not None and rollout.tries else None
 
 
 def problem(form: Screen[Any]) -> str | None:
@@ -137,6 +142,11 @@ def _check(strategy: str, fields: dict[str, Any]) -> None:
         where = ".".join(str(part) for part in first["loc"][:1]).replace("_", " ")
         said = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{where}: {said}" if where else said) from error
+
+
+def _choices(form: Screen[Any]) -> list[str]:
+    """The choices of a strategy that a form has: what is deployed for the first time is tried beside nothing."""
+    return [id_ for id_ in ("strategy", "follow-strategy") if form.query(f"#{id_}")]
 
 
 def _text(form: Screen[Any], id_: str) -> str:
