@@ -481,6 +481,34 @@ def test_a_person_opens_mlflows_page_of_a_project_in_a_browser(team: Team) -> No
         assert own == 200 and set(others) <= {401, 403} and browser.asked == 1
 
 
+def test_a_person_opens_the_page_of_an_endpoint_in_a_browser(team: Team) -> None:
+    platform, part = team.platform, "document.getElementById"
+    registered = served.register(platform, platform.new_project(), example=served.split(a=[1.0], b=[2.0]))
+    deployment = served.deploy(platform, registered, authentication=True)
+    key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="browser"))).key
+    page = f"/endpoints/{deployment.access_key}/docs"
+    with http(team) as nobody:
+        shown = nobody.get(page)
+        # The same page for each endpoint, and for none: it tells nobody which there are, or anything of them.
+        assert shown.status_code == 200 and shown.text == nobody.get("/endpoints/unknown/docs").text
+        assert deployment.name not in shown.text and shown.headers["Connection"] == "close"
+        assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+        for closed in (page.replace("docs", "openapi.json"), f"{page}/", page.replace("docs", "ping")):
+            assert nobody.get(closed).status_code == 401
+        assert nobody.post(page).status_code == 401
+    with browsing({}, "--ignore-certificate-errors") as browser:
+        browser.open(f"{team.url}{page}")
+        assert browser.run(f"{part}('about').textContent") == "Calls at this address need an API key."
+        browser.run(f"{part}('key').value = 'rtk_0123_wrong', {part}('enter').click(), 1")
+        wait_for(lambda: browser.run(f"{part}('about').className") == "wrong", what="the refusal")
+        assert browser.run(f"!{part}('door').hidden")
+        browser.run(f"{part}('key').value = {key!r}, {part}('enter').click(), 1")
+        wait_for(lambda: browser.run(f"{part}('title').textContent") == deployment.name, what="the description")
+        assert browser.run(f"{part}('door').hidden")
+        browser.run("document.querySelector('section textarea ~ button').click(), 1")
+        wait_for(lambda: "3" in browser.run("document.querySelector('section textarea ~ pre').textContent"))
+
+
 def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> None:
     platform = team.platform
     project = platform.new_project()

@@ -36,9 +36,14 @@ def finished(body: bytes, route: Route) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
-def page() -> web.Response:
-    """The page: one file, which connects only to its own address and has no data before it has a key."""
+def page(*, needs_key: bool = False) -> web.Response:
+    """The page: one file, which connects only to its own address and has no data before it has a key.
+
+    `needs_key`: it asks for one at once, as nothing is answered without.
+    """
     text, policy = _page()
+    if needs_key:
+        text = text.replace("<body>", '<body data-needs="key">', 1)
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
     return web.Response(text=text, content_type="text/html", headers=headers)
 

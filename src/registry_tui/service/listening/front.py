@@ -18,7 +18,7 @@ from aiohttp import web
 
 from registry_tui.contracts import issuers, web_pages
 from registry_tui.contracts.api_keys import redacted
-from registry_tui.gateway import heads, problems
+from registry_tui.gateway import description, heads, problems
 from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import identity, reached
 from registry_tui.service.core.context import Principal, Service
@@ -38,6 +38,8 @@ _BEFORE_SIGN_IN = {
     ("POST", issuers.NEW_CODE),
     ("POST", issuers.BY_CODE),
 }
+#: The page of an endpoint, which a browser opens without a key: the same for each, also for one that there is not.
+_ENDPOINT_PAGE = re.compile(rf"/endpoints/[^/]+/{description.PAGE}")
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 #: MLflow's own error codes, so that its clients show the reason.
 _MLFLOW_CODES = {
@@ -159,6 +161,8 @@ class Front:
         authorization = request.headers.get("Authorization")
         address, request_id = request.remote or "", request["request_id"]
         headers = {"X-Request-ID": request_id}
+        if request.method == "GET" and _ENDPOINT_PAGE.fullmatch(path):
+            return _endpoint_page()
         if (request.method, path) in _BEFORE_SIGN_IN:
             return await self._before_sign_in(request, headers | {reached.HEADER: reached_at})
         below_mlflow = path == "/mlflow" or path.startswith("/mlflow/")
@@ -252,6 +256,13 @@ class Front:
         if not _is_host(host):
             raise Refusal(400, "host-malformed", "The header Host is not HOST:PORT", "Send the address's own host")
         return f"{'https' if self._tls else 'http'}://{host}"
+
+
+def _endpoint_page() -> web.Response:
+    answer = description.page(needs_key=True)
+    # As every answer to somebody who shows no token.
+    answer.force_close()
+    return answer
 
 
 def _is_host(host: str) -> bool:
