@@ -9,32 +9,13 @@ import httpx
 import pytest
 
 from registry_tui.client.errors import RegistryError
-from registry_tui.schemas.canaries import Canary, CanaryState, Decision
-from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, RevisionState
-from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
+from registry_tui.schemas.canaries import CanaryState, Decision
+from registry_tui.schemas.deployments import DeploymentState, DeploymentUpdate, RevisionState
+from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from support.load import Load
 from support.platforms import Platform, wait_for
 from support.served import Served, answer, call, deploy, finish, now, register, replicas, split
-
-#: Short steps that are judged by few requests.
-QUICK = {"step_seconds": 1, "min_requests": 10}
-
-
-def begin(platform: Platform, deployment: Deployment, version: int, **rollout: Any) -> Workflow:
-    """Begins to try a version; it is on trial afterwards."""
-    request = DeploymentUpdate.model_validate({"version": version, "rollout": {**QUICK, **rollout}})
-    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, request))
-    assert isinstance(accepted, Accepted)
-    wait_for(lambda: canary(platform, deployment).state != "pending", what="the new replicas")
-    return accepted.workflow
-
-
-def canary(platform: Platform, deployment: Deployment) -> Canary:
-    return platform.ask(lambda client: client.canary(deployment.id))
-
-
-def decide(platform: Platform, deployment: Deployment, decision: Decision) -> Canary:
-    return platform.ask(lambda client: client.decide_canary(deployment.id, decision))
+from support.tried_versions import QUICK, begin, canary, decide
 
 
 def test_a_canary_is_promoted_once_all_steps_are_done(platform: Platform, two: Served) -> None:

@@ -14,10 +14,14 @@ from support.served import split
 
 
 class Load:
-    """Requests from several threads until the block ends; `statuses` counts the responses."""
+    """Requests from several threads until the block ends; `statuses` counts the responses.
 
-    def __init__(self, deployment: Deployment, threads: int = 16) -> None:
+    `pause`: seconds between two requests of a thread, which leave CPU time to the processes that are starting.
+    """
+
+    def __init__(self, deployment: Deployment, threads: int = 16, pause: float = 0.0) -> None:
         self.deployment, self.statuses = deployment, Counter[object]()
+        self._pause = pause
         self.predictions: Counter[float] = Counter()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
@@ -27,7 +31,7 @@ class Load:
         headers = {"Content-Type": "application/json"}
         url = f"{self.deployment.endpoint_url}/invocations"
         with httpx.Client(timeout=PATIENCE, trust_env=False) as client:
-            while not self._stop.is_set():
+            while not self._stop.wait(self._pause):
                 try:
                     response = client.post(url, content=content, headers=headers)
                 except httpx.HTTPError as error:
@@ -36,6 +40,10 @@ class Load:
                 self.statuses[response.status_code] += 1
                 if response.status_code == 200:
                     self.predictions[response.json()["predictions"][0]] += 1
+
+    def failed(self) -> Counter[object]:
+        """What was not answered with 200 until now: statuses, and names of errors."""
+        return Counter({status: count for status, count in self.statuses.copy().items() if status != 200})
 
     def __enter__(self) -> Load:
         for thread in self._threads:
