@@ -43,6 +43,15 @@ def test_lists_of_commands_are_not_cut_off() -> None:
         assert max(len(line) for line in said.splitlines()) <= 80
 
 
+def test_help_says_which_numbers_are_taken() -> None:
+    every = [each for _, command in _commands(get_command(app)) for each in getattr(command, "params", ())]
+    assert not [each.name for each in every if getattr(each, "min", None) is not None]
+    said = [CliRunner().invoke(app, [*path.split(), "--help"]).stdout for path in ("deployments update", "runs purge")]
+    assert not re.search(r"range|x[<>]=|=x", "".join(said))
+    assert re.search(r"--replicas <1 or more> +Processes that serve\.", said[0])
+    assert "[0 or more]" in said[1]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -54,6 +63,14 @@ def test_lists_of_commands_are_not_cut_off() -> None:
         ("deployments update api --cpu x", "'--cpu': has to be a number"),
         ("models stage wine 3 Prod", "'Prod' is not one of 'None', 'Proposal'"),
         ("deployments update api --version 2 --strategy canary --steps 5,2", "Invalid value: steps are percentages"),
+        ("deployments update api", "nothing would change"),
+        ("deployments update api --comment why", "nothing would change"),
+        ("models update wine", "nothing would change"),
+        ("models update-version wine 3", "nothing would change"),
+        ("webhooks change 3f", "nothing would change"),
+        ("keys limit 0a1b", "give limits, or --none"),
+        ("ranger policies update all", "give --file"),
+        ("ranger roles update trainers", "give --file, or what is to change"),
         ("environments create X_Y", "name: only a-z, 0-9 and -, beginning and ending with a letter or digit"),
         ("environments create a", "name: has to have 2 characters or more"),
     ],

@@ -1,12 +1,16 @@
-"""Groups of commands: their lists have the whole first sentence of each, and wrong usage gets a plain message."""
+"""Groups of commands: their lists have the whole first sentence of each, and wrong usage gets a plain message.
+
+The help has the bounds of numbers in words.
+"""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 #: Longer than every first sentence: the formatter wraps it, where Typer would cut it off.
 _WHOLE = 10_000
@@ -25,8 +29,37 @@ _MEANT = {
 }
 
 
+def bounded(command: Any) -> Any:
+    """A command whose help names the bounds of numbers, in place of Typer's `int range` and `x>=1`."""
+    for each in getattr(command, "params", ()):
+        if not isinstance(each, TyperOption | TyperArgument) or not (bounds := _bounds(each.min, each.max)):
+            continue
+        each.min = each.max = None  # they are for the help alone: what is checked is the parameter's annotation
+        if each.metavar is None:
+            each.display_type = partial(_type_with, bounds)  # type: ignore[method-assign]
+        else:
+            each.help = f"{each.help}  [{bounds}]"
+    return command
+
+
+def _bounds(least: float | None, most: float | None) -> str:
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f"{least} or more"
+    return f"at most {most}" if least is None else f"{least} to {most}"
+
+
+def _type_with(bounds: str, _: Any) -> str:
+    return f"<{bounds}>"
+
+
 class CommandGroup(TyperGroup):
     """The common behaviour of all groups of commands."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command of the group; None when there is none of that name."""
+        return bounded(super().get_command(ctx, cmd_name))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Lists the commands, each with the first sentence of its help."""

@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 import registry_tui
-from registry_tui.cli.grouping import CommandGroup
+from registry_tui.cli.grouping import CommandGroup, bounded
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class LazyGroup(CommandGroup):
             found = single
         command = get_command(found)
         command.name = cmd_name
-        return command
+        return bounded(command)
 
 
 app = typer.Typer(

@@ -267,7 +267,7 @@ def update(
     as_json: session.JsonOption = False,
 ) -> None:
     """Change a model's description, visibility, owner or tags; the rest stays as it is."""
-    request = session.build(
+    request = session.changes(
         ModelUpdate,
         description=description,
         visibility=visibility,
@@ -293,7 +293,7 @@ def update_version(
     as_json: session.JsonOption = False,
 ) -> None:
     """Change a version's notes or tags; the rest stays as it is."""
-    request = session.build(VersionUpdate, notes=notes, set_tags=session.tags(tag), delete_tags=untag or [])
+    request = session.changes(VersionUpdate, notes=notes, set_tags=session.tags(tag), delete_tags=untag or [])
 
     async def run(client: RegistryClient) -> ModelVersion:
         found = await session.registry_for_model(client, registry, model)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from registry_tui.cli import asking, output
 from registry_tui.cli.grouping import CommandGroup
@@ -27,6 +27,7 @@ from registry_tui.wording.mistakes import mistakes
 
 Answer = TypeVar("Answer")
 Made = TypeVar("Made")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -65,6 +66,14 @@ def build(make: Callable[..., Made], **fields: Any) -> Made:
         return make(**fields)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(mistakes(error))) from error
+
+
+def changes(make: Callable[..., Model], *, besides: Iterable[str] = (), **fields: Any) -> Model:
+    """As `build`, for what changes something: raises typer.BadParameter when no field is given but for `besides`."""
+    made = build(make, **fields)
+    if not made.model_dump(exclude_defaults=True, exclude=set(besides)):
+        raise typer.BadParameter("nothing would change: give an option that says what; `--help` has all of them")
+    return made
 
 
 def text_from(file: str, option: str) -> str:

@@ -129,7 +129,7 @@ def change(
     as_json: session.JsonOption = False,
 ) -> None:
     """Change where messages go, or which."""
-    request = session.build(WebhookChange, url=url, events=events)
+    request = session.changes(WebhookChange, url=url, events=events)
     _print(session.ask(lambda client: client.change_webhook(webhook, request)), as_json)
 
 
