@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from registry_tui.service.core import clusters
-from registry_tui.service.deployments import shared_files
+from registry_tui.service.deployments import preparing, shared_files, starting
 from registry_tui.service.deployments.shared_files import NfsSilent, Placed
 from registry_tui.service.deployments.signed_files import Checked
 from registry_tui.service.engine.steps import StepContext
@@ -74,14 +74,15 @@ class Rollout:
         )
         row = SimpleNamespace(id="d", name="d", registry_id="r", model_id="m")
         monkeypatch.setattr(clusters, "cluster_for", lambda *_: None)
-        monkeypatch.setattr(deploy, "_row", lambda _context: row)
-        monkeypatch.setattr(deploy, "_revision", lambda _context, _row: SimpleNamespace(version_id="v", version=1))
-        monkeypatch.setattr(deploy, "_change", lambda *_, **__: None)
-        monkeypatch.setattr(deploy, "_spec", lambda context, *_: context.state["model"])
-        monkeypatch.setattr(deploy, "replica_names", lambda *_: ["r-0", "r-1"])
-        monkeypatch.setattr(f"{deploy.__name__}.python_environments.of_key", lambda *_: "python")
-        monkeypatch.setattr(f"{deploy.__name__}.registries.load", lambda *_: None)
-        monkeypatch.setattr(f"{deploy.__name__}.fetching.fetch", self.fetch)
+        monkeypatch.setattr(preparing, "row_of", lambda _context: row)
+        monkeypatch.setattr(preparing, "revision_of", lambda _context, _row: SimpleNamespace(version_id="v", version=1))
+        monkeypatch.setattr(preparing, "change", lambda *_, **__: None)
+        monkeypatch.setattr(starting, "_spec", lambda context, *_: context.state["model"])
+        for module in (deploy, starting):
+            monkeypatch.setattr(module, "replica_names", lambda *_: ["r-0", "r-1"])
+        monkeypatch.setattr(f"{preparing.__name__}.python_environments.of_key", lambda *_: "python")
+        monkeypatch.setattr(f"{starting.__name__}.registries.load", lambda *_: None)
+        monkeypatch.setattr(f"{preparing.__name__}.fetching.fetch", self.fetch)
 
     def fetch(self, _context: object, _row: object, _revision: object, without: str = "") -> tuple[Placed, Checked]:
         self.without.append(without)
@@ -97,7 +98,7 @@ def test_replicas_that_cannot_read_it_start_again_from_fetched_files(
     rollout: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_files, "why_away", lambda *_: "it does not answer")
-    placed = deploy._start(rollout.context)
+    placed = starting.start(rollout.context)
     assert rollout.replicas.running == {"r-0": "/home/model", "r-1": "/home/model"}
     assert rollout.replicas.removed == ["r-0", "r-1"] and rollout.without == ["it does not answer"]
     # The later steps read there too.
@@ -109,21 +110,21 @@ def test_replicas_that_cannot_serve_for_another_reason_fail_the_rollout(
 ) -> None:
     monkeypatch.setattr(shared_files, "why_away", lambda *_: "")
     with pytest.raises(WrongState, match="does not answer"):
-        deploy._start(rollout.context)
+        starting.start(rollout.context)
     assert rollout.without == []
 
 
 def test_what_is_built_is_read_from_fetched_files(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(f"{deploy.__name__}.model_requirements.read_wanted", read.append)
-    monkeypatch.setattr(f"{deploy.__name__}.python_environments.ensure", lambda *_: SimpleNamespace(key="e2"))
+    monkeypatch.setattr(f"{preparing.__name__}.model_requirements.read_wanted", read.append)
+    monkeypatch.setattr(f"{preparing.__name__}.python_environments.ensure", lambda *_: SimpleNamespace(key="e2"))
 
     def silent(_work: object, *, shared: bool) -> None:
         assert shared
         raise NfsSilent("The NFS does not answer", action="Mend it")
 
     monkeypatch.setattr(shared_files, "reading", silent)
-    done = deploy._build(rollout.context)
+    done = preparing.build(rollout.context)
     assert read == [Path("/home/model/files")] and rollout.without == ["The NFS does not answer"]
     assert (done["model"], done["shared"], done["environment"]) == ("/home/model", False, "e2")
 
