@@ -14,7 +14,7 @@ from registry_tui import schemas
 from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld, User
 from registry_tui.schemas.places import Role
 from registry_tui.terminal.actions import ALL, AT_ONCE
-from registry_tui.terminal.commands import Place
+from registry_tui.terminal.commands import SCREENS, Place
 from registry_tui.terminal.keys import BOXES
 from registry_tui.terminal.permitted import ON_PAGES, ON_THINGS, refusal
 
@@ -120,6 +120,13 @@ REFUSED: list[tuple[User, Place, str, object, str]] = [
         thing("Workflow", actor="bob"),
         "only bob may see, cancel or retry their own workflows",
     ),
+    (
+        person(USER, ML_ADMIN),
+        Place("webhooks", {"registry": "r", "model": "m"}),
+        "create",
+        thing("RegisteredModel", owner="bob"),
+        "you may not see or change webhooks in any environment: that needs EnvironmentAdmin or the model's owner, bob",
+    ),
 ]
 ALLOWED: list[tuple[User, Place, str, object]] = [
     (person(ADMIN, ML_ADMIN), Place("registries"), "create", None),
@@ -131,6 +138,8 @@ ALLOWED: list[tuple[User, Place, str, object]] = [
     (person(wine=Role.CONTRIBUTOR), Place("run", {"project": "wine", "run": "x"}), "register", None),
     (person(wine=Role.ADMIN), Place("project", {"project": "wine"}), "delete_project", None),
     (person(), Place("models"), "delete", thing("RegisteredModel", owner="ada")),
+    (person(), Place("webhooks", {"model": "m"}), "create", thing("RegisteredModel", owner="ada")),
+    (person(ADMIN), Place("webhooks", {"model": "m"}), "create", thing("RegisteredModel", owner="bob")),
     (person(), Place("activity"), "cancel", thing("Workflow", actor="ada")),
     # Actions without an entry in the table, and unknown permissions.
     (person(), Place("models"), "copy", None),
@@ -186,3 +195,20 @@ def test_every_action_that_changes_something_needs_a_permission() -> None:
 def _schemas() -> list[object]:
     found = pkgutil.walk_packages(schemas.__path__, f"{schemas.__name__}.")
     return [importlib.import_module(each.name) for each in found]
+
+
+def test_an_empty_list_that_advises_a_key_names_its_action() -> None:
+    """For whom may not run it, `FrameScreen.told` shows the reason in place of the advice."""
+    advised, wrong = 0, list[str]()
+    for kind, where in SCREENS.items():
+        module, name = where.split(":")
+        screen = getattr(importlib.import_module(module), name)
+        empty = getattr(screen, "EMPTY", None)
+        for line in () if empty is None else empty.lines:
+            key = line.partition(" ")[0]
+            actions = {each.id for each in getattr(screen, "ACTIONS", ()) if key in each.key.split(",")}
+            needs = actions & set(ON_PAGES.get(kind, {}))
+            advised += bool(needs)
+            if needs and empty.action not in needs:
+                wrong.append(f"{kind}: {line}")
+    assert wrong == [] and advised > 10

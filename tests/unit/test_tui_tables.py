@@ -16,7 +16,7 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from registry_tui.widgets.page_cache import PageCache, Rows
-from registry_tui.widgets.virtual_table import Column, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.wording.text import fit, safe, safe_lines
 from registry_tui.wording.words import size
 from support.pilots import press
@@ -256,3 +256,17 @@ async def test_lines_are_drawn_as_textual_would_draw_them() -> None:
         table.styles.padding = 1
         await pilot.pause()
         assert len(table.render_lines(Region(0, 0, *table.outer_size))) == table.outer_size.height
+
+
+async def test_what_an_empty_table_says_is_wrapped_and_not_cut() -> None:
+    words = "Whatever takes long is shown here: creating registries, storing archives, moving a thousand things."
+    app = TableApp([])
+    async with app.run_test(size=(40, 20)) as pilot:
+        table = app.query_one(VirtualTable)
+        table.empty = Empty("Nothing has been done yet", (words, "In a script: registry-tui list"))
+        while not table.source or not table.source.started:
+            await pilot.pause(0.01)
+        lines = [table.render_line(y).text for y in range(table.size.height)]
+    assert all(cell_len(line) == 40 for line in lines)
+    said = " ".join(" ".join(lines).split())
+    assert f"Nothing has been done yet {words} In a script: registry-tui list" in said

@@ -127,7 +127,12 @@ def refusal(me: User, place: Place, action: str, thing: Any) -> str | None:
     if any(Holder.MODEL_OWNER in way for way in rule.ways):
         owner = getattr(thing, "owner", None)
         held = (Holder.MODEL_OWNER,) if owner == me.name else ()
-        return None if owner is None or rule.allows(held) else f"only {safe(owner, 60)}, who owns it, may change it"
+        elsewise = _in_environment(me, rule, _environment_of(place, thing))
+        if owner is None or rule.allows(held) or elsewise is None:
+            return None
+        if all(Holder.MODEL_OWNER in way for way in rule.ways):
+            return f"only {safe(owner, 60)}, who owns it, may change it"
+        return f"{elsewise}, {safe(owner, 60)}"
     return _in_environment(me, rule, _environment_of(place, thing))
 
 

@@ -22,6 +22,8 @@ class Empty:
 
     title: str
     lines: tuple[str, ...] = ()
+    #: The ID of the action that the lines tell of; for whom may not run it, the reason stands in their place.
+    action: str = ""
 
 
 class Table(Protocol):

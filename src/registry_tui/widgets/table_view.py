@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.style import Style
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from registry_tui.widgets.tree_cache import TreeCache
 
 Row = TypeVar("Row")
+#: Cells of a wrapped line, however narrow the table is.
+LEAST_WRAPPED = 20
 #: Styles of a line's parts: the tones of `words.Cell`, and marks.
 TONES = ("good", "busy", "warn", "bad", "dim", "accent", "mark")
 #: Lines kept as drawn.
@@ -236,6 +239,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
     def _notice(self, notice: Empty, y: int, width: int) -> Strip:
         if y == 2:
             return text_line("   " + safe(notice.title), self._style("header"), width)
-        if 4 <= y < 4 + len(notice.lines):
-            return text_line("   " + safe(notice.lines[y - 4]), self._style("dim"), width)
+        lines = [part for line in notice.lines for part in wrap(safe(line), max(width - 4, LEAST_WRAPPED))]
+        if 4 <= y < 4 + len(lines):
+            return text_line("   " + lines[y - 4], self._style("dim"), width)
         return Strip.blank(width, self.rich_style)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.lineage_refs import reference
@@ -114,6 +115,12 @@ class ActivityScreen(ListScreen):
         "Nothing has been done yet",
         ("Whatever takes long is shown here: creating registries, storing archives.",),
     )
+
+    @property
+    def nothing(self) -> Empty:
+        """Whoever is not the administrator sees their own work only."""
+        me = self.program.me
+        return self.EMPTY if me is None or me.administrator else replace(self.EMPTY, title="You have done nothing yet")
 
     @property
     def columns(self) -> tuple[Column[Any], ...]:

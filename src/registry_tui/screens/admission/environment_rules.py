@@ -43,7 +43,9 @@ class RulesScreen(PanelListScreen):
         Column("comment", "Comment", lambda row: row.comment, 1, max_width=60),
         Column("names", "Names", lambda row: Cell(names_of_rules(row), "dim"), 3, max_width=80),
     )
-    EMPTY = Empty("No admission rules", ("Every version is admitted.", "e sets the first ones, as a YAML document."))
+    EMPTY = Empty(
+        "No admission rules", ("Every version is admitted.", "e sets the first ones, as a YAML document."), "edit"
+    )
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

@@ -42,7 +42,9 @@ class ExceptionsScreen(PanelListScreen):
         Column("creator", "By", lambda row: row.creator, 2, max_width=30),
         Column("made", "Made", lambda row: Cell(ago(row.created_at), "dim"), 3),
     )
-    EMPTY = Empty("No exceptions", ("n lets one version through one rule, with a reason.", "V shows the rules."))
+    EMPTY = Empty(
+        "No exceptions", ("n lets one version through one rule, with a reason.", "V shows the rules."), action="create"
+    )
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

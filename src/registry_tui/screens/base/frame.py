@@ -20,6 +20,7 @@ from registry_tui.terminal.permitted import refusal
 from registry_tui.terminal.textual_private import LowestScreen
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED, say_waiting
 from registry_tui.widgets.compositing import SeenCompositor
+from registry_tui.widgets.table_messages import Empty
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -247,6 +248,11 @@ class FrameScreen(Loading, LowestScreen):
         """Why the signed-in user may not run an action, or None."""
         me = self.program.me
         return None if me is None else refusal(me, self.place, action, self.concerned(action))
+
+    def told(self, nothing: Empty) -> Empty:
+        """The text of an empty table: no advice that the signed-in user may not follow, but why."""
+        why = self.not_permitted(nothing.action) if nothing.action else None
+        return nothing if why is None else Empty(nothing.title, (f"{why[:1].upper()}{why[1:]}.",))
 
     def action_act(self, action: str) -> None:
         """Runs an action, or shows why it is not possible."""

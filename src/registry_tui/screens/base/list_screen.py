@@ -164,7 +164,10 @@ class ListScreen(TableList, FrameScreen):
     def show_count(self) -> None:
         """How many rows there are, as far as known."""
         source = self.table.source
-        if source is None or not self.FILTERS:
+        if source is None:
+            return
+        if not self.FILTERS:
+            self._show_nothing(self.told(self.nothing))
             return
         if source.seeking:
             text = f"reading to the end: {source.seen:,}…"
@@ -178,7 +181,14 @@ class ListScreen(TableList, FrameScreen):
             text = f"{len(self.table.marked):,} marked · {text}"
         bar = self.query_one(FilterBar)
         bar.show_count(text.replace(",", " "))
-        empty = Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.nothing
+        empty = (
+            Empty("Nothing matches", ("/ changes the filter, esc leaves it.",))
+            if bar.narrowed
+            else self.told(self.nothing)
+        )
+        self._show_nothing(empty)
+
+    def _show_nothing(self, empty: Empty) -> None:
         if empty != self.table.empty:
             self.table.empty = empty
             self.table.refresh()

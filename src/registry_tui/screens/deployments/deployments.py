@@ -63,6 +63,7 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
             "or open a model's version (3 Models) and press D.",
             "In a script: registry-tui deployments create NAME --project PROJECT --model MODEL --version 1",
         ),
+        action="create",
     )
 
     def __init__(self, place: Place) -> None:

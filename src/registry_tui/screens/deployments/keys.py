@@ -49,6 +49,7 @@ class KeysScreen(ListScreen):
             "n makes one: callers of deployments with authentication show it.",
             "In a script: registry-tui keys create NAME",
         ),
+        action="create",
     )
 
     def crumbs(self) -> tuple[Crumb, ...]:

@@ -68,7 +68,8 @@ class CardScreen(FrameScreen):
             # A long card takes a moment to draw: until then the page says that it loads.
             await self.query_one(Markdown).update(safe_lines(card.text[:_DRAWN]))
             self.call_after_refresh(self._scroll_back)
-        self.query_one("#facts", Awaited).update(_facts(version, card))
+        may = change_problem(self.program.me, self.model, version) is None
+        self.query_one("#facts", Awaited).update(_facts(version, card, may_write=may))
 
     def _scroll_back(self) -> None:
         """Scrolls to the line that was first when the page was left."""
@@ -121,16 +122,16 @@ class CardScreen(FrameScreen):
             self.flash(f"saved in {path}")
 
 
-def _written_by(card: ModelCard) -> str:
+def _written_by(card: ModelCard, *, may_write: bool = False) -> str:
     if card.author is None:
-        return "made from what is known; e writes one"
+        return "made from what is known" + ("; e writes one" if may_write else "")
     return f"card {card.number}, by {card.author}, {ago(card.written_at)}"
 
 
-def _facts(version: ModelVersion, card: ModelCard) -> Content:
+def _facts(version: ModelVersion, card: ModelCard, *, may_write: bool) -> Content:
     more = f"\nonly the first {_DRAWN} characters; y shows all of it" if len(card.text) > _DRAWN else ""
     return Content.assemble(
         (f"{safe(version.model_name, 64)} v{version.version}  ", "bold"),
-        (safe(_written_by(card), 200), "$warning" if card.author is None else "$foreground-muted"),
+        (safe(_written_by(card, may_write=may_write), 200), "$warning" if card.author is None else "$foreground-muted"),
         (more, "$warning"),
     )

@@ -51,6 +51,7 @@ class SignaturesScreen(ListScreen):
     EMPTY = Empty(
         "Nobody signed it",
         ("It was registered before versions were signed.", "n signs it, once all its files have their sums."),
+        action="create",
     )
 
     def __init__(self, place: Place) -> None:

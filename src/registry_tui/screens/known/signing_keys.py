@@ -39,6 +39,7 @@ class SigningKeysScreen(ListScreen):
     EMPTY = Empty(
         "No key yet",
         ("The first version that is registered makes one, and so does ctrl+n.", "n trusts a key of somebody else."),
+        action="create",
     )
 
     def __init__(self, place: Place) -> None:

@@ -35,4 +35,6 @@ def change_problem(me: User | None, model: RegisteredModel | None, version: Mode
     if RULES[Action.MODEL_CHANGE].allows(held):
         return None
     owner = safe(model.owner or "the administrator", 60)
+    if model.owner == version.creator:
+        return f"only {owner}, who owns the model and registered the version, may"
     return f"only {owner}, who owns the model, and {safe(version.creator, 60)}, who registered it, may"

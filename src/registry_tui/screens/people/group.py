@@ -38,7 +38,7 @@ class GroupScreen(PeopleList):
     CSS_PATH = "../../styles/people/people.tcss"
     OF_PAGE = frozenset({"roles", "view"})
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (Column("name", "Member", lambda row: row.name, 0),)
-    EMPTY = Empty("Nobody is in this group yet", ("n adds somebody.",))
+    EMPTY = Empty("Nobody is in this group yet", ("n adds somebody.",), action="create")
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

@@ -41,7 +41,7 @@ class GroupsScreen(PeopleList):
         Column("creator", "Creator", lambda row: row.creator, 4),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 3),
     )
-    EMPTY = Empty("No group yet", ("n creates one: its members get roles in environments together.",))
+    EMPTY = Empty("No group yet", ("n creates one: its members get roles in environments together.",), action="create")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         return (("Environments", Place("environments")), ("Groups", None))

@@ -37,7 +37,7 @@ class PeopleScreen(PeopleList):
         Column("email", "E-mail", lambda row: Cell(row.email, "dim"), 5, max_width=40),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 4),
     )
-    EMPTY = Empty("Nobody is known here", ("n makes somebody known.",))
+    EMPTY = Empty("Nobody is known here", ("n makes somebody known.",), action="create")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         return (("Environments", Place("environments")), ("People", None))

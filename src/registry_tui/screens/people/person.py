@@ -55,6 +55,7 @@ class PersonScreen(PeopleList):
             "n makes one: with it, registry-tui login and programs show the service who they are.",
             "In a script: registry-tui tokens create NAME",
         ),
+        action="create",
     )
 
     def __init__(self, place: Place) -> None:

@@ -32,7 +32,7 @@ class RolesScreen(PeopleList):
         Column("kind", "Kind", lambda row: "user" if row.user is not None else "group", 1),
         Column("roles", "Roles", lambda row: ", ".join(row.roles), 0),
     )
-    EMPTY = Empty("Nobody has a role here", ("n grants one to a user or a group.",))
+    EMPTY = Empty("Nobody has a role here", ("n grants one to a user or a group.",), action="create")
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

@@ -64,7 +64,9 @@ class EnvironmentsScreen(ListScreen):
         Column("creator", "Creator", lambda row: row.creator, 2),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 3),
     )
-    EMPTY = Empty("No environment yet", ("n creates one: a cloud account's corner with a bucket of its own.",))
+    EMPTY = Empty(
+        "No environment yet", ("n creates one: a cloud account's corner with a bucket of its own.",), action="create"
+    )
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

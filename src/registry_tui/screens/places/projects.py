@@ -45,7 +45,7 @@ class ProjectsScreen(ListScreen):
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 4, sort="created_at"),
         Column("description", "Description", lambda row: Cell(row.description, "dim"), 3, max_width=60),
     )
-    EMPTY = Empty("No project yet", ("n creates one in a workspace.",))
+    EMPTY = Empty("No project yet", ("n creates one in a workspace.",), action="create")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         return (("Projects", None),)

@@ -69,7 +69,7 @@ class PoliciesScreen(PanelListScreen):
         Column("labels", "Labels", lambda row: Cell(", ".join(row.policy_labels), "dim"), 5),
         Column("id", "ID", lambda row: Cell(str(row.id or ""), "dim"), 6, right=True, sort="id"),
     )
-    EMPTY = Empty("No policy", ("n creates one: without any, nobody reaches anything.",))
+    EMPTY = Empty("No policy", ("n creates one: without any, nobody reaches anything.",), action="create")
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

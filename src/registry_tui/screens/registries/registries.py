@@ -81,7 +81,9 @@ class RegistriesScreen(ListScreen):
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 6, sort="created_at"),
         Column("updated", "Last updated", lambda row: Cell(ago(row.updated_at), "dim"), 2, sort="updated_at"),
     )
-    EMPTY = Empty("No Model Registry yet", ("n creates one in an environment; registered models live in it.",))
+    EMPTY = Empty(
+        "No Model Registry yet", ("n creates one in an environment; registered models live in it.",), action="create"
+    )
 
     def crumbs(self) -> tuple[Crumb, ...]:
         return (("Model Registries", None),)

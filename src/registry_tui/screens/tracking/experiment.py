@@ -133,7 +133,7 @@ class ExperimentScreen(RunListChanges):
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self._refused = None
         self._renewed = True
-        self.table.empty = self._nothing()
+        self.table.empty = self.nothing
         rows = PageCache(self._fetch(self.filter_text, top_level=self.nested), self.key_of, reversible=not self.nested)
         if not self.nested:
             return rows
@@ -141,7 +141,8 @@ class ExperimentScreen(RunListChanges):
             rows, can_open=lambda run: run.id in self.parents, children=lambda run: self._children_of(run.id)
         )
 
-    def _nothing(self) -> Empty:
+    @property
+    def nothing(self) -> Empty:
         """The text of an empty list: how to create runs."""
         if self.filter_text:
             return Empty("Nothing matches", ("/ changes the filter; an empty one shows all runs.",))

@@ -47,7 +47,7 @@ class WebhookScreen(ListScreen):
         Column("next", "Next", lambda row: absolute(row.next_at) if row.next_at else "", 3),
         Column("id", "ID", lambda row: Cell(row.id, "dim"), 4),
     )
-    EMPTY = Empty("Nothing was sent yet", ("T sends a test message.",))
+    EMPTY = Empty("Nothing was sent yet", ("T sends a test message.",), "send_test")
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

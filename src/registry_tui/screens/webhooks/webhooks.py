@@ -16,6 +16,7 @@ from registry_tui.wording.webhooks import webhook_state
 from registry_tui.wording.words import Cell, ago
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.models import RegisteredModel
     from registry_tui.schemas.webhooks import Webhook, WebhookDelivery, WebhookSecret
 
 
@@ -23,6 +24,8 @@ class WebhooksScreen(ListScreen):
     """Those of the environments that the user administers, and their own; or those that are notified about a model."""
 
     SECTION = "environments"
+    #: Whose webhooks are shown; None for those of environments.
+    model: RegisteredModel | None = None
     ACTIONS = WEBHOOKS
     CONCERNS = frozenset({"webhook"})
     BINDINGS = bindings(WEBHOOKS)
@@ -40,6 +43,7 @@ class WebhooksScreen(ListScreen):
     EMPTY = Empty(
         "No webhooks",
         ("n makes one: it gets signed messages about events.", "In a script: registry-tui webhooks create NAME URL"),
+        action="create",
     )
 
     def crumbs(self) -> tuple[Crumb, ...]:
@@ -49,6 +53,15 @@ class WebhooksScreen(ListScreen):
             models = Place("models", {"registry": registry})
             return (("Registered Models", models), (model, Place("model", of_it)), ("Webhooks", None))
         return (("Environments", Place("environments")), ("Webhooks", None))
+
+    async def prepare(self) -> None:
+        registry, model = self.place.args.get("registry"), self.place.args.get("model")
+        if registry is not None and model is not None:
+            self.model = await self.client.model(registry, model)
+
+    def concerned(self, action: str) -> object | None:
+        """Owners of a model make webhooks for it."""
+        return self.model if action == "create" else super().concerned(action)
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, args = self.client, self.place.args
