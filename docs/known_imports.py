@@ -38,13 +38,15 @@ NAMED = {
     "scipy.sparse._csc": "csc_matrix csc_array",
     "scipy.sparse._coo": "coo_matrix coo_array",
     "sklearn.tree._tree": "Tree",
-    "sklearn.neighbors._kd_tree": "KDTree64 KDTree32 newObj",
-    "sklearn.neighbors._ball_tree": "BallTree64 BallTree32 newObj",
+    "numpy.random.bit_generator": "__pyx_unpickle_SeedSequence",
+    "sklearn.neighbors._kd_tree": "newObj",
+    "sklearn.neighbors._ball_tree": "newObj",
+    "sklearn.metrics._dist_metrics": "newObj",
     "sklearn._loss.loss": "HalfSquaredError AbsoluteError HalfBinomialLoss HalfMultinomialLoss PinballLoss "
     "HalfPoissonLoss HalfGammaLoss HuberLoss ExponentialLoss",
     "sklearn._loss.link": "IdentityLink LogLink LogitLink HalfLogitLink MultinomialLogit Interval",
     "sklearn._loss._loss": "CyHalfSquaredError CyAbsoluteError CyPinballLoss CyHalfPoissonLoss CyHalfGammaLoss "
-    "CyHalfBinomialLoss CyHalfMultinomialLoss CyHuberLoss CyExponentialLoss",
+    "CyHalfBinomialLoss CyHalfMultinomialLoss CyHuberLoss CyExponentialLoss __pyx_unpickle_CyHalfMultinomialLoss",
     "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
     "sklearn.preprocessing._label": "LabelEncoder LabelBinarizer",
@@ -59,6 +61,11 @@ NAMED = {
 
 #: Made without a call; some would open a path that they are called with.
 MADE = {
+    "numpy.random.bit_generator": "SeedSequence",
+    "sklearn.neighbors._kd_tree": "KDTree KDTree64 KDTree32",
+    "sklearn.neighbors._ball_tree": "BallTree BallTree64 BallTree32",
+    "sklearn.metrics._dist_metrics": "EuclideanDistance64 EuclideanDistance32 ManhattanDistance64 ManhattanDistance32 "
+    "ChebyshevDistance64 ChebyshevDistance32 MinkowskiDistance64 MinkowskiDistance32",
     "xgboost.core": "Booster",
     "xgboost.sklearn": "XGBModel XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor",
     "lightgbm.basic": "Booster",

@@ -22,7 +22,7 @@ from registry_tui.scanning.findings import Finding, Grade
 from registry_tui.scanning.readings import Opcodes, Reading
 
 #: Part of every stored scan; scans by an older version may be repeated.
-VERSION = 4
+VERSION = 5
 #: Bytes of a file that are read whole; of larger ones the head decides.
 MAX_FILE = 256 * 1024 * 1024
 #: Bytes of everything that is unpacked from one file.

@@ -31,7 +31,24 @@ _ENCODINGS = frozenset({"latin1", "latin-1"})
 #: cloudpickle makes functions and classes from the code in the pickle with these.
 _MAKES_CODE = frozenset(f"cloudpickle.cloudpickle {name}" for name in ("_make_function", "_make_skeleton_class"))
 #: Set on an instance, these attributes change the calls of later opcodes.
-_HOOK = re.compile(r"__(setstate|class|dict|reduce|reduce_ex|getattr|getattribute|call|new|init)__")
+#: NumPy looks for the `__array…__` on instances too.
+_HOOK = re.compile(r"__(setstate|class|dict|reduce|reduce_ex|getattr|getattribute|call|new|init|array|array_\w+)__")
+#: Functions of Cython modules that make an instance without a call of its class, and the classes that they are known
+#: for. `newObj` makes one of anything, and the others take a state: only what the libraries write is known.
+_TREES = ("KDTree", "KDTree64", "KDTree32"), ("BallTree", "BallTree64", "BallTree32")
+_DISTANCES = tuple(
+    f"{each}Distance{bits}" for each in ("Euclidean", "Manhattan", "Chebyshev", "Minkowski") for bits in (64, 32)
+)
+_MAKERS: Mapping[str, frozenset[str]] = {
+    f"{module} {function}": frozenset(f"{module} {name}" for name in classes)
+    for module, function, classes in (
+        ("sklearn.neighbors._kd_tree", "newObj", _TREES[0]),
+        ("sklearn.neighbors._ball_tree", "newObj", _TREES[1]),
+        ("sklearn.metrics._dist_metrics", "newObj", _DISTANCES),
+        ("sklearn._loss._loss", "__pyx_unpickle_CyHalfMultinomialLoss", ("CyHalfMultinomialLoss",)),
+        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence", ("SeedSequence",)),
+    )
+}
 
 _MARK: Any = object()
 _ANY: Any = ("object", None)
@@ -44,6 +61,8 @@ _PASSED: Any = ("passed", None)
 _PASSES_ON = frozenset({"numpy._core.multiarray scalar", "numpy.core.multiarray scalar"})
 #: An instance of a class that is made without a call: it is not a text.
 _MODEL: Any = ("model", None)
+#: An instance that one of `_MAKERS` made: its class is known, and it is no dtype.
+_SEALED: Any = ("sealed", None)
 _PASSIVE = frozenset({"constant", "text", "dictionary", "list", "set", "tuple", "array", "dtype"})
 _RECONSTRUCTS = frozenset({"numpy._core.multiarray _reconstruct", "numpy.core.multiarray _reconstruct"})
 #: Errors that `pickletools` raises for invalid arguments.
@@ -337,7 +356,7 @@ class _Machine:
                     self._reading.problem("it gives a dtype a state that NumPy does not write")
             elif built is _PASSED:
                 self._reading.problem("it changes what may be a dtype")
-            elif built is not _ARRAY and state[0] != "dictionary":
+            elif built is not _ARRAY and built is not _SEALED and state[0] != "dictionary":
                 self._odd_states |= state[0] != "tuple" or len(state[1]) > arrays.MAX_OTHER_STATE
         elif opcode == "PERSID":  # a text may begin so; without an end or an import it is not a pickle
             self._persistent = True
@@ -392,6 +411,9 @@ class _Machine:
             self._reading.problem("it calls what it made itself")
         elif not new and arguments != ("tuple", ()) and not self._known.get(called[1], True):
             self._reading.problem(f"it calls {called[1].replace(' ', '.')}, which is made without a call")
+        elif called[1] in _MAKERS:
+            if new or not _as_its_library(called[1], arguments):
+                self._reading.problem(f"it calls {called[1].replace(' ', '.')} in another way than its library does")
         elif called[1] == _ENCODE:
             given: tuple[Any, ...] = arguments[1] if arguments[0] == "tuple" else ()
             if len(given) != 2 or given[1][0] != "text" or given[1][1] not in _ENCODINGS:
@@ -401,6 +423,8 @@ class _Machine:
     def _made(self, called: Any, arguments: Any, *, new: bool) -> Any:
         if called == ("import", _DEQUE[1]):
             return _DEQUE
+        if called[0] == "import" and called[1] in _MAKERS:
+            return _SEALED
         if called == ("import", arrays.DTYPE) and not new:
             dtype = arrays.made_dtype(arguments)
             return _PASSED if dtype is None else ("dtype", dtype)
@@ -410,3 +434,13 @@ class _Machine:
             return _MODEL
         rebuilt = called[0] == "import" and called[1] in _RECONSTRUCTS and arguments[0] == "tuple"
         return _ARRAY if rebuilt and arguments[1][:1] == (("import", "numpy ndarray"),) else _ANY
+
+
+def _as_its_library(maker: str, arguments: Any) -> bool:
+    """Whether one of `_MAKERS` gets a class of its own, and else only a checksum and no state."""
+    given: tuple[Any, ...] = arguments[1] if arguments[0] == "tuple" else ()
+    if not given or given[0][0] != "import" or given[0][1] not in _MAKERS[maker]:
+        return False
+    if maker.endswith(" newObj"):
+        return len(given) == 1
+    return len(given) == 3 and given[1][0] == "constant" and given[2] in (("constant", None), ("tuple", ()))
