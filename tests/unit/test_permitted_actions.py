@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from registry_tui import schemas
+from registry_tui.cli.users import held
 from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld, User
 from registry_tui.schemas.places import Role
 from registry_tui.terminal.actions import ALL, AT_ONCE
@@ -209,6 +210,11 @@ def test_an_empty_list_that_advises_a_key_names_its_action() -> None:
             actions = {each.id for each in getattr(screen, "ACTIONS", ()) if key in each.key.split(",")}
             needs = actions & set(ON_PAGES.get(kind, {}))
             advised += bool(needs)
-            if needs and empty.action not in needs:
+            if empty is not None and needs and empty.action not in needs:
                 wrong.append(f"{kind}: {line}")
     assert wrong == [] and advised > 10
+
+
+def test_whoami_says_what_decides_what_somebody_may_do() -> None:
+    found = held(person(ML_USER, wine=Role.VIEWER))
+    assert (found["roles"], found["projects"], found["groups"]) == ("lab: MLUser", "wine (viewer)", None)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.cli.users import held
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform import contexts
 from registry_tui.schemas.people import User
@@ -27,7 +28,7 @@ async def _who(client: RegistryClient) -> tuple[User, str]:
 
 
 def whoami(as_json: session.JsonOption = False) -> None:
-    """Show your user name and entitlements in this installation."""
+    """Show your user name, and what you may do in this installation: entitlements, groups, roles and projects."""
     context = contexts.chosen()
     found, clock = session.ask(_who)
     fields = {
@@ -35,6 +36,7 @@ def whoami(as_json: session.JsonOption = False) -> None:
         "at": "this machine's platform" if context is None else f"{context.url} (context {context.name})",
         "CRN": found.crn,
         "entitlements": found.entitlements,
+        **held(found),
         "known since": found.created_at,
     }
     if clock:

@@ -30,6 +30,16 @@ FullNameOption = Annotated[str | None, typer.Option(help="The person's whole nam
 EmailOption = Annotated[str | None, typer.Option(help="An e-mail address.")]
 
 
+def held(user: User) -> dict[str, object]:
+    """What decides what somebody may do, as rows of `output.print_one`."""
+    return {
+        "administrator": user.administrator,
+        "groups": ", ".join(user.groups) or None,
+        "roles": roles_held(user.roles) or None,
+        "projects": ", ".join(f"{each.project_name} ({each.role.value})" for each in user.projects) or None,
+    }
+
+
 def _print(found: User, as_json: bool) -> None:
     fields = {
         "name": found.name,
@@ -37,10 +47,7 @@ def _print(found: User, as_json: bool) -> None:
         "e-mail": found.email or None,
         "state": found.state,
         "CRN": found.crn,
-        "administrator": found.administrator,
-        "groups": ", ".join(found.groups) or None,
-        "roles": roles_held(found.roles) or None,
-        "projects": ", ".join(f"{each.project_name} ({each.role.value})" for each in found.projects) or None,
+        **held(found),
         "token used": found.last_used_at,
         "created": found.created_at,
     }
