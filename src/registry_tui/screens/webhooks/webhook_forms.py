@@ -21,7 +21,7 @@ _EVENTS = "*, version.ready, deployment.* …"
 
 
 def _hint(typed: str) -> str:
-    return f"Events: {' '.join(offered(typed))}"
+    return " ".join(offered(typed))
 
 
 def show_secret(app: App[Any], made: WebhookSecret) -> None:
@@ -86,7 +86,7 @@ class CreateWebhook(_WebhookForm["WebhookSecret"]):
         )
         of_model = "only of this model; its owner names it here"
         yield row("Model", Input(self.model, compact=True, id="model", placeholder=of_model))
-        told = "The administrator names the hosts that may be reached: the setting webhook_hosts"
+        told = "Hosts are permitted by the setting webhook_hosts"
         yield Static(told, classes="hint", markup=False)
 
     def on_mount(self) -> None:
