@@ -257,7 +257,7 @@ async def test_a_server_that_cannot_be_read_is_not_attached_and_the_answer_says_
     async with asking(service) as http:
         for changed, status, words in (
             ({"secret": "wrong"}, 409, "does not accept"),
-            ({"user": None, "secret": None}, 409, "does not accept"),
+            ({"user": None, "secret": None}, 409, "lets nobody in without credentials"),
             ({"url": nobody}, 503, "does not answer"),
             ({"url": f"{stock.root}/elsewhere"}, 409, "no MLflow server"),
             ({"url": "http://mlflow.example.com"}, 422, "https://"),
@@ -404,7 +404,7 @@ async def test_a_server_that_moved_is_read_at_its_new_address_with_what_was_give
         # What is refused changes nothing.
         nobody = f"http://127.0.0.1:{free_port()}"
         for sent, status, words in (
-            ({"url": moved, "without": ["credentials"]}, 409, "does not accept"),
+            ({"url": moved, "without": ["credentials"]}, 409, "lets nobody in without credentials"),
             ({"url": moved, "token": "x"}, 422, ""),
             ({"url": moved, "secret": "x", "without": ["credentials"]}, 422, "taken away at once"),
             ({"url": nobody}, 503, "does not answer"),
