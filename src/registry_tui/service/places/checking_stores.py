@@ -23,7 +23,10 @@ def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
         bucket = open_store(request.store)
     except InvalidInput as error:
         return StoreReport(uri="", problems=[_as_problem(error)])
-    return StoreReport(uri=bucket.uri, problems=[*bucket.probe(), *_rights(request.store)])
+    problems = list(bucket.probe())
+    if not any(each.fatal for each in problems):
+        problems += _rights(request.store)
+    return StoreReport(uri=bucket.uri, problems=problems)
 
 
 def check_environment_store(service: Service, principal: Principal, environment: str) -> Environment:
@@ -54,12 +57,13 @@ def _found(service: Service, environment_id: str) -> list[StoreProblem]:
         if bucket is None:
             return []
         problems = list(bucket.probe())
+        if any(each.fatal for each in problems):
+            return problems
+        own_stores.require_there(bucket, environment_id)
         with service.database.reading() as session:
             row = session.get(EnvironmentStoreRow, environment_id)
         if row is not None:
             problems += _rights(own_stores.store_of(row.store))
-        if not any(each.fatal for each in problems):
-            own_stores.require_there(bucket, environment_id)
     except ServiceError as error:
         return [_as_problem(error)]
     return problems

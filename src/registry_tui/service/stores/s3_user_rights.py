@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from registry_tui.schemas.stores import StoreProblem
 from registry_tui.service.stores.s3_users import CALLS, PATH, TAG, S3Users, code_of, is_refused
@@ -29,8 +30,8 @@ def try_rights(users: S3Users) -> list[StoreProblem]:
     name = f"registry-tui-probe-{token_hex(4)}"
     try:
         missing = _missing(users, name)
-    except (ClientError, BotoCoreError, OSError):
-        # No IAM, or none that answers: granting says so, and a key can be given.
+    except (ClientError, BotoCoreError, ResponseParserError, ValueError, OSError):
+        # No IAM, or none that answers so: granting says that, and a key can be given.
         return []
     found = []
     if missing:
