@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 
 from registry_tui.platform import lifecycle, supervisor
@@ -15,7 +17,7 @@ from registry_tui.schemas.canaries import Canary, CanaryState, Decision
 from registry_tui.schemas.deployments import Deployment
 from registry_tui.schemas.operations import WorkflowStatus
 from support.load import Load
-from support.platforms import Platform, wait_for
+from support.platforms import PATIENCE, Platform, wait_for
 from support.served import Served, answer, deploy, finish, now, replicas, two_versions
 from support.tried_versions import begin, canary, decide
 
@@ -45,10 +47,20 @@ def kill_replicas(platform: Platform, deployment: Deployment) -> None:
 
 
 def kill_part(platform: Platform, part: str) -> None:
-    """Kills a part, and waits until another process has taken its place and the service answers."""
+    """Kills a part, and waits until another process has taken its place and all answer."""
+    require_gateways(platform)
     gone = platform.kill(part)
     wait_for(lambda: platform.pid(part) not in (0, gone), what=f"{part} to come back")
+    require_gateways(platform)
     wait_for(lambda: platform.ask(lambda client: client.deployments()), what="the service to answer")
+
+
+def require_gateways(platform: Platform) -> None:
+    """Waits until both of the gateway's processes listen: one that is starting takes the port over from the other."""
+    for socket in platform.home.gateway_sockets:
+        transport = httpx.HTTPTransport(uds=str(socket))
+        with httpx.Client(transport=transport, timeout=PATIENCE) as control:
+            wait_for(partial(control.get, "http://gateway/health"), what="the gateway to listen")
 
 
 def kill_supervisor(platform: Platform) -> None:
