@@ -90,6 +90,20 @@ async def change_by_canary(see: Driver) -> None:
     await see.shows("Errors at most")
 
 
+async def keep_requests(see: Driver) -> None:
+    await _deployment_tab("requests", "of the requests are kept")(see)
+    await see.press("W")
+    await see.shows("Keep a share of them")
+    await see.press("enter")
+    await see.shows("Size at most")
+
+
+async def judge_drift(see: Driver) -> None:
+    await _deployment_tab("drift", "PSI above")(see)
+    await see.press("J")
+    await see.shows("Rows at least")
+
+
 async def keys(see: Driver) -> None:
     see.go("keys")
     await see.at("keys")
@@ -109,6 +123,10 @@ DEPLOYMENT_SCENES: dict[str, Scene] = {
     "project-deployments": project_deployments,
     "deploy-from-project": deploy_from_project,
     "deployment-logs": _deployment_tab("logs", "Application startup complete"),
+    "deployment-requests": _deployment_tab("requests", "of the requests are kept", "fixed acidity="),
+    "deployment-drift": _deployment_tab("drift", "wine-train.parquet", "▀ trained"),
+    "keep-requests": keep_requests,
+    "judge-drift": judge_drift,
     "deployment-builds": _deployment_tab("builds", "● built"),
     "deployment-history": _deployment_tab("history", "● active"),
     "deployment-settings": _deployment_tab("settings", "access key"),

@@ -55,6 +55,7 @@ from support.program import Driver
 from support.scenes import ENVIRONMENT, GROUP, MODEL, REGISTRY, SCENES, USER, WEBHOOK
 from support.secret_search import hidden
 from support.stock_mlflow import stock_server
+from support.watched_requests import make_requests
 
 ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
@@ -279,6 +280,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     await make_webhooks(home)
     await make_rules(home)
     await make_attached(home)
+    await make_requests(home)
     recorder = Recorder(home)
     for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:

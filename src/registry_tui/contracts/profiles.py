@@ -135,12 +135,7 @@ def profile(name: str, values: Iterable[Any], *, numeric: bool | None = None) ->
 
 def compare(reference: ColumnProfile, values: Iterable[Any]) -> Comparison:
     """How far values are from a profile. Without any value the distance is 0: nothing is known."""
-    present, missing = _split(values)
-    if reference.numeric:
-        numbers = sorted(float(each) for each in present if is_number(each))
-        missing += len(present) - len(numbers)
-        present = numbers
-    shares = _shares(Counter(map(reference.bin_of, present)), len(reference.shares))
+    present, missing, shares = _binned(reference, values)
     if not present:
         return Comparison(0, missing, shares, 0.0)
     psi = population_stability_index(reference.shares, shares)
@@ -148,6 +143,22 @@ def compare(reference: ColumnProfile, values: Iterable[Any]) -> Comparison:
         return Comparison(len(present), missing, shares, psi)
     distance = ks_statistic(reference.points, present)
     return Comparison(len(present), missing, shares, psi, distance, ks_p_value(distance, reference.count, len(present)))
+
+
+def psi_of(reference: ColumnProfile, values: Iterable[Any]) -> float | None:
+    """The PSI of values alone, as `compare` has it; None without any value."""
+    present, _, shares = _binned(reference, values)
+    return population_stability_index(reference.shares, shares) if present else None
+
+
+def _binned(reference: ColumnProfile, values: Iterable[Any]) -> tuple[list[Any], int, tuple[float, ...]]:
+    """The values that can be compared (sorted, where they are numbers), how many cannot, and the shares of the bins."""
+    present, missing = _split(values)
+    if reference.numeric:
+        numbers = sorted(float(each) for each in present if is_number(each))
+        missing += len(present) - len(numbers)
+        present = numbers
+    return present, missing, _shares(Counter(map(reference.bin_of, present)), len(reference.shares))
 
 
 def population_stability_index(expected: Sequence[float], actual: Sequence[float]) -> float:

@@ -98,6 +98,23 @@ class ColumnDrift(Schema):
     labels: list[str]
     expected: list[float]
     actual: list[float]
+    #: The PSI of each of the answer's `slices`; None where the column has no value there.
+    psi_by_slice: list[float | None] = []
+
+
+class DriftSlice(Schema):
+    """A part of the window: requests that follow each other, with rows enough to be judged by themselves."""
+
+    since: datetime
+    until: datetime
+    rows: int
+
+
+class NotCompared(Schema):
+    """Requests that are not compared, and why."""
+
+    why: str
+    requests: int
 
 
 class Drift(Schema):
@@ -120,6 +137,10 @@ class Drift(Schema):
     columns: list[ColumnDrift] = []
     #: Columns of requests and answers that the profile does not have.
     unknown: list[str] = []
+    #: The window in parts, the oldest first; empty where it has rows for one part alone.
+    slices: list[DriftSlice] = []
+    #: The most frequent reasons why requests or their answers are not compared, for people.
+    not_compared: list[NotCompared] = []
 
     @property
     def drifted(self) -> list[ColumnDrift]:

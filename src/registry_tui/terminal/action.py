@@ -68,6 +68,8 @@ _SHOWN = {
     "right_parenthesis": ")",
     "left_curly_bracket": "{",
     "backslash": "\\",
+    "vertical_line": "|",
+    "tilde": "~",
 }
 
 

@@ -93,6 +93,8 @@ VERBS: Mapping[str, str] = {
     "deploy": "Deploy",
     "test": "Try a deployment",
     "served_at": "What served at a moment, and who let it",
+    "requests": "Which of a deployment's requests are kept",
+    "drift": "Drift: how it is judged, and the profile of the training data",
     "send": "Send the request",
     "protocol": "The request for another protocol",
     "scale": "Number of replicas",

@@ -100,6 +100,7 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
             _P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete promote_canary pause_canary"
         ),
         **_needs(_P.DEPLOYMENT_TEST, "test send protocol"),
+        **_needs(_P.DEPLOYMENT_REQUESTS, "requests drift"),
     },
     "Webhook": _needs(_P.WEBHOOKS_CHANGE, "edit enable rotate delete send_test"),
     "Workflow": _needs(_P.WORKFLOWS, "cancel retry"),

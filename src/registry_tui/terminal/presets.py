@@ -26,6 +26,8 @@ PRESETS: Mapping[str, Preset] = {
             "delete": "ctrl+k,delete",
             "logs": "J",
             "time": "W",
+            "requests": "vertical_line",
+            "drift": "tilde",
             "chart_left": "left,h",
             "chart_right": "right,l",
         },

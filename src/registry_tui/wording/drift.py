@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.wording.command_parts import Body, Line, Make, Names, NoCommand, line
+from registry_tui.wording.joining import joined, said
 from registry_tui.wording.words import Cell
 
 if TYPE_CHECKING:
@@ -14,12 +15,44 @@ if TYPE_CHECKING:
 
 def rules_told(rules: DriftRules) -> str:
     """How drift is judged, in one line."""
-    bounds = [f"PSI above {rules.max_psi:g}"] if rules.max_psi is not None else []
-    bounds += [f"KS above {rules.max_ks:g}"] if rules.max_ks is not None else []
-    judged = f"{' or '.join(bounds)} is drift" if bounds else "nothing is judged"
     window = f"{counted(rules.requests, 'request')} of {counted(rules.hours, 'hour')} at most"
     told = "reported by events and webhooks" if rules.watch else "not watched"
-    return f"{judged}; {window}, {counted(rules.min_rows, 'row')} at least; {told}"
+    return f"{_judged(rules)}; {window}, {counted(rules.min_rows, 'row')} at least; {told}"
+
+
+def rules_in_short(rules: DriftRules) -> str:
+    """The same for a page with little room."""
+    return joined(_judged(rules), counted(rules.hours, "hour"), "alerts are sent" if rules.watch else "no alerts")
+
+
+def _judged(rules: DriftRules) -> str:
+    bounds = joined(
+        said(rules.max_psi, lambda most: f"PSI above {most:g}"),
+        said(rules.max_ks, lambda most: f"KS above {most:g}"),
+        between=" or ",
+    )
+    return f"{bounds} is drift" if bounds else "nothing is judged"
+
+
+def verdict(found: Drift) -> Cell:
+    """Whether anything drifts, or why nobody can tell."""
+    if found.problem:
+        return Cell(f"○ {found.problem}", "warn")
+    many = counted(len(found.columns), "column")
+    if found.drifted:
+        return Cell(f"✗ {len(found.drifted)} of {many} {'drifts' if len(found.drifted) == 1 else 'drift'}", "bad")
+    return Cell(f"● none of {many} drifts", "good")
+
+
+def compared(found: Drift) -> str:
+    """How much is compared with what."""
+    beside = "" if found.profile_source is None else f" beside {found.profile_source}"
+    return f"{counted(found.rows, 'row')} of {counted(found.requests, 'request')}{beside}"
+
+
+def left_out(found: Drift) -> str:
+    """Requests and answers that are not compared, and why."""
+    return "; ".join(f"{counted(each.requests, 'request')}: {each.why}" for each in found.not_compared)
 
 
 def drift_told(found: Drift) -> str:

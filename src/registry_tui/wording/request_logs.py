@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, line, simple
+from registry_tui.wording.joining import joined
 from registry_tui.wording.words import percent, size
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.request_log import LoggedRequest, RequestLogRules
+    from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
 
 
 def rules_told(rules: RequestLogRules) -> str:
@@ -18,12 +19,19 @@ def rules_told(rules: RequestLogRules) -> str:
     if not rules.share:
         return "no requests are kept"
     most = f"{counted(rules.days, 'day')} and {size(rules.max_bytes)} at most"
-    told = [f"{percent(rules.share)} of the requests are kept, {most}"]
-    if rules.leave_out:
-        told.append(f"without {', '.join(rules.leave_out)}")
-    if rules.mask:
-        told.append(f"{', '.join(rules.mask)} masked")
-    return "; ".join(told)
+    return joined(
+        f"{percent(rules.share)} of the requests are kept, {most}",
+        f"without {', '.join(rules.leave_out)}" if rules.leave_out else None,
+        f"{', '.join(rules.mask)} masked" if rules.mask else None,
+    )
+
+
+def counts_told(found: RequestLog) -> str:
+    """How many were kept, in one line."""
+    return joined(
+        f"{found.kept:,} kept since it was deployed, {size(found.bytes)} now",
+        f"{found.dropped:,} found no room" if found.dropped else None,
+    )
 
 
 def content(found: LoggedRequest, *, outputs: bool = False) -> str:

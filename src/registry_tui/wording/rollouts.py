@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.wording.command_parts import Body, Line, Make, Names, Options, line
+from registry_tui.wording.joining import joined, said
 from registry_tui.wording.words import Cell, duration, milliseconds, percent
 
 if TYPE_CHECKING:
@@ -57,25 +58,27 @@ def step(found: Canary) -> str:
     copies = "copies of " if found.strategy == "shadow" else ""
     if not found.step:
         return "waits for its replicas"
-    said = f"step {found.step} of {len(found.steps)}: {copies}{found.steps[found.step - 1]} %"
-    waits = []
-    if found.state == "running" and found.seconds_left > 0:
-        waits.append(duration(found.seconds_left))
-    if found.state == "running" and found.requests_left > 0:
-        waits.append(counted(found.requests_left, "request"))
-    return said + (f", {' and '.join(waits)} left" if waits else "")
+    running = found.state == "running"
+    waits = joined(
+        duration(found.seconds_left) if running and found.seconds_left > 0 else None,
+        counted(found.requests_left, "request") if running and found.requests_left > 0 else None,
+        between=" and ",
+    )
+    return joined(
+        f"step {found.step} of {len(found.steps)}: {copies}{found.steps[found.step - 1]} %",
+        f"{waits} left" if waits else None,
+        between=", ",
+    )
 
 
 def bounds(found: Canary) -> str:
     """What must not be exceeded; empty where nothing is watched."""
-    parts = []
-    if found.max_error_rate is not None:
-        parts.append(f"errors {percent(found.max_error_rate)}")
-    if found.max_p99_seconds is not None:
-        parts.append(f"p99 {milliseconds(found.max_p99_seconds)}")
-    if found.max_disagreement is not None:
-        parts.append(f"disagreement {percent(found.max_disagreement)}")
-    return ", ".join(parts)
+    return joined(
+        said(found.max_error_rate, lambda most: f"errors {percent(most)}"),
+        said(found.max_p99_seconds, lambda most: f"p99 {milliseconds(most)}"),
+        said(found.max_disagreement, lambda most: f"disagreement {percent(most)}"),
+        between=", ",
+    )
 
 
 def typed(kept: Rollout) -> dict[str, str]:

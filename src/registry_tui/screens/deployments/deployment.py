@@ -21,8 +21,11 @@ from registry_tui.screens.base.tones import styled
 from registry_tui.screens.deployments.canary_panel import panel
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, rate_words, settings
+from registry_tui.screens.deployments.drift_pane import DriftPane
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
+from registry_tui.screens.deployments.requests_pane import RequestsPane
 from registry_tui.screens.deployments.try_request import TryRequest
+from registry_tui.screens.deployments.watching import Watching
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions.deployments import DEPLOYMENT
 from registry_tui.terminal.commands import Place
@@ -46,13 +49,15 @@ _FOCUS = {
     "overview": "#replicas",
     "test": "#request",
     "logs": "#log",
+    "requests": "#kept",
+    "drift": "#drift-columns",
     "builds": "#build-list",
     "history": "#revisions",
     "settings": "#settings-scroll",
 }
 
 
-class DeploymentScreen(DeploymentActions):
+class DeploymentScreen(Watching, DeploymentActions):
     """Tabs over one deployment."""
 
     SECTION = "deployments"
@@ -92,6 +97,10 @@ class DeploymentScreen(DeploymentActions):
                 yield TryRequest(id_, self.place.state.get("request", ""))
             with TabPane("Logs", id="logs"):
                 yield ReplicaLogs(id_)
+            with TabPane("Requests", id="requests"):
+                yield RequestsPane(id_)
+            with TabPane("Drift", id="drift"):
+                yield DriftPane(id_)
             with TabPane("Builds", id="builds"):
                 yield VirtualTable(BUILDS, id="build-list", empty=Empty("Nothing was built yet"))
             with TabPane("History", id="history"):
@@ -109,6 +118,7 @@ class DeploymentScreen(DeploymentActions):
     def on_mount(self) -> None:
         self._looking.begin()
         self._reading.begin()
+        self.begin_watching()
         self.focus_content()
 
     def focus_content(self) -> None:
@@ -147,6 +157,7 @@ class DeploymentScreen(DeploymentActions):
             self._show_settings(self.found, history)
         if not self._filled:
             self._filled = True
+            self.watch_now()
             self.work_on(self.trying.fill(self.client), "example", exclusive=False)
 
     def _fill_tables(self, id_: str) -> None:
@@ -300,7 +311,7 @@ class DeploymentScreen(DeploymentActions):
             return "the deployment is not known yet"
         if action == "save" and not self.logs.lines:
             return "the log is empty"
-        if action == "open" and self.tab not in ("builds", "history"):
+        if action == "open" and self.tab not in ("requests", "builds", "history"):
             return "builds and history have logs: tab"
         if action == "redeploy":
             return self._why_not_redeploy(self.found)
@@ -317,7 +328,10 @@ class DeploymentScreen(DeploymentActions):
         return self.deployment_why_not("change", found)
 
     def do_open(self) -> None:
-        """The rollout of the selected revision, with the log of its build."""
+        """The selected request, or the rollout of the selected revision, with the log of its build."""
+        if self.tab == "requests":
+            self.open_request()
+            return
         row = self.query_one(_FOCUS[self.tab], VirtualTable).current
         if row is not None and row.workflow_id is not None:
             self.program.open(Place("workflow", {"workflow": row.workflow_id}))
@@ -338,7 +352,7 @@ class DeploymentScreen(DeploymentActions):
         moment = self.client.clock.now() if self.tab != "history" or row is None else row.created_at
         self.app.push_screen(TimeMachine(found.id, found.name, moment))
 
-    @on(VirtualTable.Opened, "#build-list, #revisions")
+    @on(VirtualTable.Opened, "#build-list, #revisions, #kept")
     def _opened(self) -> None:
         self.do_open()
 
@@ -347,6 +361,7 @@ class DeploymentScreen(DeploymentActions):
         # What the tab shows is asked for now, not at the next look.
         self._looking.now()
         self._reading.now()
+        self.watch_now()
 
     def _turn_to(self, tab: str) -> None:
         self.query_one("#tabs", TabbedContent).active = tab

@@ -146,8 +146,8 @@ class Clusters(Protocol):
     def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
         """Gives the replicas of a generation newer addresses of the same files, by their paths."""
 
-    def clean_up(self) -> None:
-        """Takes away what clusters kept that did not answer when it was to go."""
+    def clean_up(self) -> bool:
+        """Takes away what clusters kept that did not answer when it was to go. Whether any of ours is in one."""
 
     def secret(self, deployment: str, generation: int) -> str:
         """What callers of a generation show, which is made where there is none yet."""
@@ -171,8 +171,8 @@ class NoClusters:
     def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
         raise InvalidInput("This installation's backend runs replicas on this machine only")
 
-    def clean_up(self) -> None:
-        return None
+    def clean_up(self) -> bool:
+        return False
 
     def secret(self, deployment: str, generation: int) -> str:
         return ""

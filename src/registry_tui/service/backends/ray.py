@@ -234,9 +234,13 @@ class RayReplicas:
                 logger.warning("%s is taken away later: %s", known.application, error.detail)
                 self._note(deployment, generation, replace(known, indexes=()))
 
-    def clean_up(self) -> None:
-        """Takes away what clusters kept that did not answer then. Raises PartUnavailable."""
-        for path in (self._home.serving / "clusters").glob("*/*.json"):
+    def clean_up(self) -> bool:
+        """Takes away what clusters kept that did not answer then; whether any of ours is left.
+
+        Raises PartUnavailable.
+        """
+        kept = self._home.serving / "clusters"
+        for path in kept.glob("*/*.json"):
             deployment, generation = path.parent.name, int(path.stem)
             known = self._known(deployment, generation)
             if known is None or known.indexes:
@@ -247,6 +251,7 @@ class RayReplicas:
                 self._drop(deployment, generation)
             else:
                 self._shrink(known, deployment, generation, ())
+        return any(kept.glob("*/*.json"))
 
     def _shrink(self, known: Generation, deployment: str, generation: int, left: tuple[int, ...]) -> None:
         def change(applications: dict[str, dict[str, Any]]) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +17,18 @@ from sqlalchemy import select
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.permissions import Action
-from registry_tui.contracts.profiles import ColumnProfile, Comparison, compare
+from registry_tui.contracts.profiles import ColumnProfile, Comparison, compare, psi_of
 from registry_tui.contracts.request_columns import MASK
 from registry_tui.gateway import request_log as files
-from registry_tui.schemas.drift import ColumnDrift, Drift, DriftRules, ProfiledColumn, Side
+from registry_tui.schemas.drift import (
+    ColumnDrift,
+    Drift,
+    DriftRules,
+    DriftSlice,
+    NotCompared,
+    ProfiledColumn,
+    Side,
+)
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Service
@@ -33,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 #: Rows of a window at most: comparing them takes about a second.
 ROWS = 50_000
+#: Parts of a window at most, as many as a narrow chart has dots for; reasons that are counted at most.
+SLICES, REASONS = 24, 5
 #: What of the rules a question may ask otherwise.
 OVERRIDES = ("max_psi", "max_ks", "hours", "requests", "min_rows")
 
@@ -77,13 +89,18 @@ def measure(service: Service, row: DeploymentRow, rules: DriftRules) -> Drift:
     )
     gateway_link.write_request_logs(service)
     window = _window(service, row, rules)
-    found = found.model_copy(update={"requests": window.requests, "rows": window.rows, **window.times})
+    found = found.model_copy(
+        update={"requests": len(window.requests), "rows": window.rows, **window.times, "not_compared": window.reasons}
+    )
     if profile is None:
         return found.model_copy(update={"problem": f"version {version} has no profile of its training data"})
     known = {(each.side, each.name) for each in profile.columns}
     unknown = sorted(f"{side.value} {name}" for side, name in window.values.keys() - known)
-    columns = [_column(each, window.values.get((each.side, each.name), ()), rules) for each in profile.columns]
+    slices = window.slices(rules.min_rows)
+    columns = [_column(each, window, slices, rules) for each in profile.columns]
     problem = "" if window.rows >= rules.min_rows else _too_few(row, window.rows, rules)
+    if not problem and not any(each.count or each.missing for each in columns):
+        problem = f"none of the columns of {profile.source} is in the requests"
     if problem:
         columns = [each.model_copy(update={"drifted": False}) for each in columns]
     return found.model_copy(
@@ -92,12 +109,13 @@ def measure(service: Service, row: DeploymentRow, rules: DriftRules) -> Drift:
             "columns": sorted(columns, key=lambda each: (-each.psi, each.side.value, each.name)),
             "unknown": unknown,
             "problem": problem,
+            "slices": [DriftSlice(since=each[-1].at, until=each[0].at, rows=_rows(each)) for each in slices],
         }
     )
 
 
-def watch(service: Service) -> None:
-    """Looks at the drift of all deployments that want it, and tells where it began or ended."""
+def watch(service: Service) -> bool:
+    """Looks at the drift of all deployments that want it, and tells where it began or ended; whether any wants it."""
     with service.database.reading() as session:
         rows = [
             row
@@ -112,6 +130,7 @@ def watch(service: Service) -> None:
         except Exception:
             # One deployment's broken log must not end the watching of the others.
             logger.exception("looking at the drift of deployment %s", row.name)
+    return bool(rows)
 
 
 def _look(service: Service, row: DeploymentRow) -> None:
@@ -140,38 +159,86 @@ def _look(service: Service, row: DeploymentRow) -> None:
         )
 
 
-class _Window:
-    """The values of requests, by side and column."""
+@dataclass(frozen=True)
+class _Request:
+    """A request with its columns and those of its answer."""
 
-    def __init__(self) -> None:
-        self.requests = self.rows = 0
-        self.values: dict[tuple[Side, str], list[Any]] = {}
-        self.times: dict[str, datetime] = {}
+    at: datetime
+    rows: int
+    columns: Mapping[tuple[Side, str], list[Any]]
+
+
+@dataclass
+class _Window:
+    """Requests, the newest first, and the values of all by side and column."""
+
+    requests: list[_Request] = field(default_factory=list)
+    rows: int = 0
+    values: dict[tuple[Side, str], list[Any]] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        self.requests += 1
-        self.rows += max((len(each) for each in record["inputs"].values()), default=0)
-        at = datetime.fromtimestamp(record["at"], UTC)
-        self.times = {"since": at, "until": self.times.get("until", at)}
-        for side, columns in ((Side.INPUT, record["inputs"]), (Side.OUTPUT, record.get("outputs") or {})):
-            for name, values in columns.items():
-                self.values.setdefault((side, name), []).extend(each for each in values if each != MASK)
+        if record.get("note"):
+            self.notes[str(record["note"])] += 1
+        if "inputs" not in record:
+            return
+        rows = max((len(each) for each in record["inputs"].values()), default=0)
+        columns = {
+            (side, name): [each for each in values if each != MASK]
+            for side, found in ((Side.INPUT, record["inputs"]), (Side.OUTPUT, record.get("outputs") or {}))
+            for name, values in found.items()
+        }
+        for key, values in columns.items():
+            self.values.setdefault(key, []).extend(values)
+        self.requests.append(_Request(datetime.fromtimestamp(record["at"], UTC), rows, columns))
+        self.rows += rows
+
+    @property
+    def times(self) -> dict[str, datetime]:
+        """When the first and the last request came."""
+        return {"since": self.requests[-1].at, "until": self.requests[0].at} if self.requests else {}
+
+    @property
+    def reasons(self) -> list[NotCompared]:
+        """Why requests, or their answers, have no columns."""
+        return [NotCompared(why=why, requests=count) for why, count in self.notes.most_common(REASONS)]
+
+    def slices(self, least: int) -> list[list[_Request]]:
+        """The window in parts of about as many rows, `least` at least; the oldest first. None where it has one part."""
+        size = max(least, -(-self.rows // SLICES))
+        if self.rows < 2 * size:
+            return []
+        parts: list[list[_Request]] = [[]]
+        for each in self.requests:
+            if _rows(parts[-1]) >= size:
+                parts.append([])
+            parts[-1].append(each)
+        if _rows(parts[-1]) < size:
+            last = parts.pop()
+            parts[-1] += last
+        return parts[::-1]
+
+
+def _rows(requests: Sequence[_Request]) -> int:
+    return sum(each.rows for each in requests)
 
 
 def _window(service: Service, row: DeploymentRow, rules: DriftRules) -> _Window:
     window = _Window()
     folder = request_logs.folder_of(service, row.id)
     for record in files.records(folder, oldest=time.time() - rules.hours * 3600):
-        if "inputs" in record:
-            window.add(record)
-        if window.requests >= rules.requests or window.rows >= ROWS:
+        window.add(record)
+        if len(window.requests) >= rules.requests or window.rows >= ROWS:
             break
     return window
 
 
-def _column(profiled: ProfiledColumn, values: Sequence[Any], rules: DriftRules) -> ColumnDrift:
+def _column(
+    profiled: ProfiledColumn, window: _Window, slices: Sequence[Sequence[_Request]], rules: DriftRules
+) -> ColumnDrift:
+    key = (profiled.side, profiled.name)
     reference = ColumnProfile.from_json(profiled.model_dump(exclude={"side"}))
-    found: Comparison = compare(reference, values)
+    found: Comparison = compare(reference, window.values.get(key, ()))
     far = rules.max_psi is not None and found.psi > rules.max_psi
     far = far or (rules.max_ks is not None and found.ks is not None and found.ks > rules.max_ks)
     return ColumnDrift(
@@ -188,6 +255,9 @@ def _column(profiled: ProfiledColumn, values: Sequence[Any], rules: DriftRules) 
         labels=list(reference.labels),
         expected=list(reference.shares),
         actual=list(found.shares),
+        psi_by_slice=[
+            psi_of(reference, [value for each in part for value in each.columns.get(key, ())]) for part in slices
+        ],
     )
 
 

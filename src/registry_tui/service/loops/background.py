@@ -12,6 +12,7 @@ from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import DeploymentRow, EnvironmentBackendRow
 from registry_tui.service.deployments import drift, request_logs, shared_files, unused
 from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
@@ -21,6 +22,7 @@ from registry_tui.service.loops.cluster_minder import LOOK_EVERY as CLUSTERS_EVE
 from registry_tui.service.loops.cluster_minder import ClusterMinder
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
 from registry_tui.service.loops.nfs_minder import LOOK_EVERY, NfsMinder
+from registry_tui.service.loops.resting import Resting
 from registry_tui.service.loops.webhooks import Sender
 from registry_tui.service.operations import rotating
 from registry_tui.service.places import environments, projects
@@ -46,7 +48,7 @@ CLEAN_UP_EVERY = 30.0
 TAKE_OVER_EVERY = 5.0
 #: Seconds between checks for registries with versions from before bills of materials.
 DESCRIBE_EVERY = 5.0
-#: Seconds between looks at the drift of deployments.
+#: Seconds between looks at the drift of deployments, where one is watched.
 DRIFT_EVERY = 60.0
 #: Seconds until the first check for uploads in parts that nobody completed, and between two checks.
 UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
@@ -79,6 +81,9 @@ class Background:
         self.minder = Minder(service)
         self._nfs = NfsMinder(service)
         self._clusters = ClusterMinder(service)
+        rests = not service.database.shared
+        self._clusters_rest = Resting(CLUSTERS_EVERY, DeploymentRow, EnvironmentBackendRow, rests=rests)
+        self._drift_rest = Resting(DRIFT_EVERY, DeploymentRow, rests=rests)
         self._sender = Sender(service, lambda: self.ready.is_set() and self._leads_now())
 
     def start(self) -> None:
@@ -95,7 +100,8 @@ class Background:
             ("drift", self._watch_drift),
             ("webhooks", lambda: self._sender.run(self._stopping)),
         ]
-        self._service.database.committed.append(self._sender.written)
+        for each in (self._sender, self._clusters_rest, self._drift_rest):
+            self._service.database.committed.append(each.written)
         if self._service.database.shared:
             runs += [("secrets", self._follow_secrets), ("take-over", self._take_over)]
         for name, run in runs:
@@ -107,7 +113,8 @@ class Background:
         """Stops the threads, waiting for their work at most `timeout` seconds each."""
         self._stopping.set()
         self._pending.set()
-        self._sender.wake()
+        for each in (self._sender, self._clusters_rest, self._drift_rest):
+            each.wake()
         for thread in self._threads:
             thread.join(timeout)
 
@@ -213,10 +220,10 @@ class Background:
                 logger.exception("asking outside Rangers")
 
     def _watch_drift(self) -> None:
-        while not self._stopping.wait(DRIFT_EVERY):
+        while self._drift_rest.pause(self._stopping):
             try:
                 if self.ready.is_set() and self._leads_now():
-                    drift.watch(self._service)
+                    self._drift_rest.wanted = drift.watch(self._service)
             except Exception:
                 logger.exception("looking at the drift of deployments")
 
@@ -332,9 +339,10 @@ class Background:
 
     def _mind_clusters(self) -> None:
         said = ""
-        while not self._stopping.wait(CLUSTERS_EVERY):
+        while self._clusters_rest.pause(self._stopping):
             if self._service.workflows.launched and self._leads_now():
                 said = guarded_look(self._clusters, said)
+                self._clusters_rest.wanted = self._clusters.wanted
 
     def _remove_from_nfs(self) -> None:
         """Removes files that could not be removed from an NFS earlier; may block for hours: nothing else waits."""

@@ -42,10 +42,13 @@ class ClusterMinder:
         self._reported: dict[ReplicaName, int] = {}
         #: Why a deployment could not be looked after, as last reported.
         self._said: dict[str, str] = {}
+        #: Whether there was anything to look after.
+        self.wanted = True
 
     def look(self) -> None:
         """Looks at every deployment that runs in a cluster. Raises ServiceError."""
-        for row in self._deployed():
+        rows = self._deployed()
+        for row in rows:
             try:
                 self._look(row)
                 self._said.pop(row.id, None)
@@ -53,7 +56,8 @@ class ClusterMinder:
                 if self._said.get(row.id) != error.detail:
                     self._said[row.id] = error.detail
                     report(self._service, row, "deployment.cluster", error.detail)
-        self._service.backends.clusters.clean_up()
+        left = self._service.backends.clusters.clean_up()
+        self.wanted = bool(rows) or left
 
     def _deployed(self) -> Sequence[DeploymentRow]:
         query = (

@@ -61,6 +61,8 @@ OPEN_FORMS = frozenset(
         "rotate",
         "ask_approval",
         "evidence",
+        "requests",
+        "drift",
     }
 )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from registry_tui.terminal.action import Action
 from registry_tui.terminal.actions.shared import (
     COPY,
+    DRIFT,
     EXPORT,
     KEYS_PAGE,
     LINEAGE,
@@ -30,7 +31,7 @@ DEPLOYMENTS: tuple[Action, ...] = (
     EXPORT,
 )
 DEPLOYMENT = (
-    Action(*NEXT_TAB, "The next tab: overview, test, logs, builds, history, settings"),
+    Action(*NEXT_TAB, "The next tab: overview, test, logs, requests, drift, builds, history, settings"),
     PREVIOUS_TAB,
     MENU,
     *ON_DEPLOYMENT,
@@ -43,7 +44,13 @@ DEPLOYMENT = (
         footer=False,
         meaning="enable",
     ),
-    Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
+    Action(
+        "open",
+        "enter",
+        "log",
+        "Builds, history: the log of the selected one; requests: what was kept of it",
+        footer=False,
+    ),
     Action(
         "redeploy",
         "D",
@@ -65,6 +72,15 @@ DEPLOYMENT = (
     Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
     Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
     Action("model", "m", "model", "The registered model whose version serves", footer=False),
+    Action(
+        "requests",
+        "W",
+        "kept requests",
+        "Requests: keep a share of them, other columns, none from now on; delete those that were kept",
+        False,
+        "Kept requests",
+    ),
+    replace(DRIFT, help="Drift: from which distance on a column drifts, which requests count, alerts", menu="Drift"),
     replace(KEYS_PAGE, footer=False),
     LINEAGE,
     VIEW,

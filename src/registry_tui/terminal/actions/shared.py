@@ -88,6 +88,7 @@ IMPORT_MODELS = Action(
     "Import models",
     meaning="register",
 )
+DRIFT = Action("drift", "J", "drift", "", footer=False, menu="Drift")
 #: Actions on one deployment.
 ON_DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica", menu="Test"),

@@ -1,0 +1,38 @@
+"""The pauses of a loop that rests while nothing wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+
+class Resting:
+    """Pauses of `seconds` while something wants the loop; else until a commit writes a row of one of the tables.
+
+    Where other processes write to the same database too, their commits are not seen: `rests` is False there.
+    """
+
+    def __init__(self, seconds: float, *tables: type[object], rests: bool = True) -> None:
+        self._seconds, self._tables, self._rests = seconds, tables, rests
+        self._woken = threading.Event()
+        #: Whether the last look found something to look after. At first nobody has looked.
+        self.wanted = True
+
+    def written(self, rows: Sequence[object]) -> None:
+        """Ends a rest when a commit wrote what may want the loop (`Database.committed`)."""
+        if any(isinstance(row, self._tables) for row in rows):
+            self._woken.set()
+
+    def wake(self) -> None:
+        """Ends a rest."""
+        self._woken.set()
+
+    def pause(self, stopping: threading.Event) -> bool:
+        """Waits until the next look; False when the process stops instead."""
+        if self._rests and not self.wanted:
+            self._woken.wait()
+        if stopping.wait(self._seconds):
+            return False
+        # Before the look: what is written meanwhile may be too late for it.
+        self._woken.clear()
+        return True
