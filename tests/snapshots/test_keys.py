@@ -74,6 +74,8 @@ FLOWS = {
     "try a deployment from the list": Flow(scenes.deployments, ("T",), ("ctrl+t sends",), 1),
     "scale a deployment": Flow(scenes.deployments, ("#",), ("Scale",), 1),
     "change a deployment": Flow(scenes.deployments, ("e",), ("Change",), 1),
+    "which requests are kept": Flow(scenes.deployment, ("W", "enter"), ("Size at most", "Leave out"), 2),
+    "how drift is judged": Flow(scenes.deployment, ("J",), ("Rows at least",), 1),
     "stop a deployment": Flow(scenes.deployments, ("S",), ("Callers get 503",), 1),
     "API keys": Flow(scenes.deployments, ("K",), ("API keys",), 1),
     "make an API key": Flow(scenes.keys, ("n",), ("New API key",), 1),

@@ -22,9 +22,11 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.deployments import ApiKey
+from registry_tui.schemas.drift import DriftRules
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.promotion import PromotionRules
 from registry_tui.schemas.registries import StoreKey
+from registry_tui.schemas.request_log import RequestLogRules
 from registry_tui.schemas.scans import Verdict, VersionScan
 from registry_tui.schemas.stages import Stage
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
@@ -38,6 +40,7 @@ from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.key_limits import LimitKey
 from registry_tui.screens.deployments.keys import NewKey
+from registry_tui.screens.deployments.watching_forms import JudgeDrift, KeepRequests
 from registry_tui.screens.known.card_form import CardForm
 from registry_tui.screens.known.signing_forms import SignForm, TrustKey
 from registry_tui.screens.models.ask_approval import AskApproval
@@ -257,6 +260,20 @@ async def change_deployment(see: Driver) -> Form[Any]:
     await scenes.deployments(see)
     form = ChangeForm(see.screen.current, [])
     await opened(see, form, replicas="3")
+    return form
+
+
+async def keep_requests(see: Driver) -> Form[Any]:
+    await scenes.deployments(see)
+    form = KeepRequests(see.screen.current.id, see.screen.current.name, RequestLogRules(share=0.0))
+    await opened(see, form, share="5%", mask="email, phone")
+    return form
+
+
+async def judge_drift(see: Driver) -> Form[Any]:
+    await scenes.deployments(see)
+    form = JudgeDrift(see.screen.current.id, see.screen.current.name, DriftRules())
+    await opened(see, form, hours="6")
     return form
 
 
@@ -507,6 +524,8 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     RegisterModelForm: register_model,
     DeployForm: deploy,
     ChangeForm: change_deployment,
+    KeepRequests: keep_requests,
+    JudgeDrift: judge_drift,
     EditModel: edit_model,
     EditVersion: edit_version,
     PromoteForm: promote,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 
+from registry_tui.contracts.binary_columns import ARROW
 from registry_tui.contracts.gateway_routes import RequestLog as Rules
 from registry_tui.contracts.gateway_routes import Route, Routes
 from registry_tui.contracts.request_columns import MASK, Columns, Kept, NotKept, of_answer, of_request
@@ -50,6 +53,74 @@ def test_columns_of_each_form_of_a_request() -> None:
     assert predicted(3).values == {"predictions": [3]}
     many = of_request("invocations", JSON, json.dumps({"inputs": {"a": list(range(5000))}}).encode())
     assert (len(many.values["a"]), many.rows) == (1000, 5000)
+
+
+def test_columns_of_streams_of_arrow() -> None:
+    sink = pyarrow.BufferOutputStream()
+    table = pyarrow.table({"a": [1, 2, None], "b": ["x", "y", "z"], "c": [0.5, float("nan"), 1.0]})
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    body = sink.getvalue().to_pybytes()
+    found = of_request("invocations", ARROW, body, most=2)
+    assert (found.rows, found.values["a"], found.values["b"]) == (3, [1, 2], ["x", "y"])
+    assert Kept.of(["A"], ["b"]).of_columns(of_answer("invocations", ARROW, body)) == {
+        "b": [MASK] * 3,
+        "c": [0.5, None, 1.0],
+    }
+
+
+def test_columns_of_binary_tensors() -> None:
+    values = {
+        "a": ("FP32", struct.pack("<2f", 0.5, 2.0)),
+        "flag": ("BOOL", b"\x01\x00"),
+        "city": ("BYTES", b"\x04\x00\x00\x00rome\x00\x00\x00\x00"),
+    }
+    tensors = [
+        {"name": name, "shape": [2, 1], "datatype": kind, "parameters": {"binary_data_size": len(data)}}
+        for name, (kind, data) in values.items()
+    ]
+    tensors.insert(1, {"name": "plain", "shape": [2], "datatype": "INT64", "data": [7, 8]})
+    wanted = {"a": [0.5, 2.0], "plain": [7, 8], "flag": [True, False], "city": ["rome", ""]}
+    for name, read in (("inputs", of_request), ("outputs", of_answer)):
+        head = json.dumps({name: tensors}).encode()
+        body = head + b"".join(data for _, data in values.values())
+        found = read("v2/models/m/infer", "application/octet-stream", body, json_length=str(len(head)))
+        assert (found.values, found.rows) == (wanted, 2)
+        for length in ("9999", "x", str(len(head) - 1)):
+            with pytest.raises(NotKept):
+                read("v2/models/m/infer", "application/octet-stream", body, json_length=length)
+        with pytest.raises(NotKept, match="not of their type's length"):
+            read("v2/models/m/infer", "application/octet-stream", body[:-1], json_length=str(len(head)))
+
+
+CHAT = {
+    "messages": [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "My number is 078"}]},
+    ],
+    "temperature": 0.5,
+}
+
+
+@pytest.mark.parametrize("path", ["v1/chat/completions", "invocations"])
+def test_columns_of_chats(path: str) -> None:
+    found = of_request(path, JSON, json.dumps(CHAT).encode())
+    assert found.values == {"turns": [2], "characters": [24], "content": ["My number is 078"], "temperature": [0.5]}
+    said = {"choices": [{"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}
+    answer = of_answer(path, JSON, json.dumps({**said, "usage": {"completion_tokens": 3}}).encode())
+    assert answer.values == {"characters": [5], "content": ["Hello"], "finish_reason": ["stop"], "tokens": [3]}
+    # Who leaves out the field that has the texts means them; lengths stay.
+    for name in ("messages", "Content"):
+        assert set(Kept.of([name], []).of_columns(found)) == {"turns", "characters", "temperature"}
+        assert Kept.of([], [name]).of_columns(found)["content"] in (MASK, [MASK])
+    assert "content" not in Kept.of(["choices"], []).of_columns(answer)
+
+
+def test_columns_of_responses() -> None:
+    found = of_request("v1/responses", JSON, b'{"input": "Hello", "max_output_tokens": 9}').values
+    assert found == {"turns": [1], "characters": [5], "content": ["Hello"], "max_output_tokens": [9]}
+    said = {"status": "completed", "output": [{"content": [{"type": "output_text", "text": "Hi"}]}]}
+    assert of_answer("v1/responses", JSON, json.dumps(said).encode()).values["content"] == ["Hi"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from registry_tui.contracts import binary_columns, chat_columns
 
 #: What stands for a value that may not be kept.
 MASK = "•••"
@@ -15,6 +18,8 @@ MASK = "•••"
 ROWS, TEXT = 1_000, 1_000
 #: The only column of predictions without names, as the Open Inference Protocol calls it here.
 PREDICTIONS = "predictions"
+#: Paths of chats.
+CHATS = ("v1/chat/completions", "v1/responses")
 
 
 class NotKept(Exception):
@@ -29,6 +34,8 @@ class Columns:
     rows: int = 0
     #: Whether columns have names of their own; else their places are their names.
     named: bool = True
+    #: Fields of the body that a column's values come from, where they are not called as it is.
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def cut(self, most: int | None) -> Columns:
         """The first rows alone; all for None."""
@@ -52,10 +59,17 @@ class Kept:
         """The columns that may be kept. Raises NotKept where nobody can tell."""
         if not found.named and (self.leave_out or self.mask):
             raise NotKept("its columns have no names, and some may not be kept")
-        cleaned = self._cleaned(found.values, 0)
+        allowed = {name: each for name, each in found.values.items() if not self._in(found, name, self.leave_out)}
+        cleaned = self._cleaned(allowed, 0)
         assert isinstance(cleaned, dict)
+        cleaned |= {name: MASK for name in cleaned if self._in(found, name, self.mask)}
         # A masked column stays as long as the others.
         return {name: [MASK] * len(found.values[name]) if value == MASK else value for name, value in cleaned.items()}
+
+    @staticmethod
+    def _in(found: Columns, name: str, fields: frozenset[str]) -> bool:
+        """Whether a column's values come from one of these fields."""
+        return any(_same(each) in fields for each in found.fields.get(name, ()))
 
     def _cleaned(self, value: Any, depth: int) -> Any:
         """A value without what may not be kept, also inside of columns that hold objects."""
@@ -71,6 +85,8 @@ class Kept:
             return [self._cleaned(each, depth + 1) for each in value]
         if isinstance(value, str) and len(value) > TEXT:
             return value[:TEXT] + "…"
+        if isinstance(value, float) and not math.isfinite(value):
+            return None  # JSON has no such number
         return value
 
 
@@ -78,16 +94,26 @@ def _same(name: str) -> str:
     return name.strip().casefold()
 
 
-def of_request(path: str, content_type: str, body: bytes, *, most: int | None = ROWS) -> Columns:
-    """The columns of a request, `most` rows of them. Raises NotKept."""
+def of_request(path: str, content_type: str, body: bytes, *, json_length: str = "", most: int | None = ROWS) -> Columns:
+    """The columns of a request, `most` rows of them. Raises NotKept.
+
+    `json_length` is the Open Inference Protocol's header of requests with binary tensors.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if path == "invocations" and kind == "text/csv":
         return _of_csv(body).cut(most)
+    if path == "invocations" and kind == binary_columns.ARROW:
+        return _of_arrow(body, most)
+    if path.startswith("v2/") and path.endswith("/infer") and (json_length or kind in ("application/json", "")):
+        found, data = _with_tensors(body, json_length)
+        return _of_tensors(found.get("inputs"), data).cut(most)
     if kind not in ("application/json", ""):
         raise NotKept(f"the log does not take {kind[:60]} apart")
     found = _json(body)
-    if path.startswith("v2/") and path.endswith("/infer"):
-        return _of_tensors(found.get("inputs")).cut(most)
+    if path in CHATS or (path == "invocations" and isinstance(found.get("messages"), list)):
+        if not any(found.get(name) for name in chat_columns.REQUEST_FIELDS):
+            raise NotKept("it has no messages")
+        return _of_chat(chat_columns.of_request(found), chat_columns.REQUEST_FIELDS)
     if path != "invocations":
         raise NotKept(f"the log does not take requests to {path[:60]} apart")
     for name, read in (("dataframe_split", _of_split), ("dataframe_records", _of_list), ("instances", _of_list)):
@@ -98,13 +124,18 @@ def of_request(path: str, content_type: str, body: bytes, *, most: int | None = 
     raise NotKept("it has none of the fields of MLflow's protocol")
 
 
-def of_answer(path: str, content_type: str, body: bytes) -> Columns:
+def of_answer(path: str, content_type: str, body: bytes, *, json_length: str = "") -> Columns:
     """The columns of an answer. Raises NotKept."""
+    if binary_columns.ARROW in content_type:
+        return _of_arrow(body, ROWS)
+    if path.startswith("v2/") and (json_length or "json" in content_type):
+        found, data = _with_tensors(body, json_length)
+        return _of_tensors(found.get("outputs"), data).cut(ROWS)
     if "json" not in content_type:
         raise NotKept("the answer is not JSON")
     found = _json(body)
-    if path.startswith("v2/"):
-        return _of_tensors(found.get("outputs")).cut(ROWS)
+    if PREDICTIONS not in found and chat_columns.is_answer(found):
+        return _of_chat(chat_columns.of_answer(found), chat_columns.ANSWER_FIELDS)
     if PREDICTIONS not in found:
         raise NotKept("the answer has no predictions")
     predictions = found[PREDICTIONS]
@@ -159,12 +190,40 @@ def _of_inputs(value: Any) -> Columns:
     return Columns(columns, rows)
 
 
-def _of_tensors(value: Any) -> Columns:
+def _of_arrow(body: bytes, most: int | None) -> Columns:
+    try:
+        columns, rows = binary_columns.of_arrow(body, most)
+    except binary_columns.NotColumns as error:
+        raise NotKept(str(error)) from error
+    return Columns(columns, rows)
+
+
+def _of_chat(values: dict[str, list[Any]], fields: tuple[str, ...]) -> Columns:
+    return Columns(values, 1, fields={chat_columns.TEXT: fields})
+
+
+def _with_tensors(body: bytes, json_length: str) -> tuple[Mapping[str, Any], bytes]:
+    """A body's JSON, and the binary tensors behind it."""
+    if not json_length:
+        return _json(body), b""
+    if not (json_length.isascii() and json_length.isdigit() and int(json_length) <= len(body)):
+        raise NotKept("it does not say where its JSON ends")
+    return _json(body[: int(json_length)]), body[int(json_length) :]
+
+
+def _of_tensors(value: Any, binary: bytes) -> Columns:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise NotKept("it has no tensors in JSON")
+        raise NotKept("it has no tensors")
     columns = {}
     for each in value:
         shape, data = each.get("shape"), each.get("data")
+        parameters = each.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+        if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+            try:
+                data, binary = binary_columns.tensor_values(each.get("datatype"), binary[:size]), binary[size:]
+            except binary_columns.NotColumns as error:
+                raise NotKept(str(error)) from error
         flat = isinstance(shape, list) and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
         if not flat or not isinstance(data, list):
             raise NotKept("its tensors are not columns of values")

@@ -274,7 +274,8 @@ class Gateway:
         rules, took = route.request_log, time.perf_counter() - began
         if rules is not None:
             request_id = request.get("request_id", "")
-            self.request_log.note(route, rules, path, content_type, body, answered, took, request_id)
+            length = request.headers.get("Inference-Header-Content-Length", "")
+            self.request_log.note(route, rules, path, content_type, body, answered, took, request_id, length)
 
     async def _send(
         self,

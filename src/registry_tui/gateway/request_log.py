@@ -48,9 +48,12 @@ class _Noted:
     request_id: str
     path: str
     content_type: str
+    #: The header of requests and answers with binary tensors that says how long their JSON is.
+    json_length: str
     body: bytes
     status: int
     answer_type: str
+    answer_json_length: str
     answer: bytes
     seconds: float
     replica: str
@@ -87,6 +90,7 @@ class RequestLog:
         answered: Answered,
         seconds: float,
         request_id: str,
+        json_length: str = "",
     ) -> None:
         """Keeps a request by chance, for the share that the rules say. Never raises."""
         if random.random() >= rules.share:
@@ -99,9 +103,11 @@ class RequestLog:
             request_id=request_id,
             path=path,
             content_type=content_type,
+            json_length=json_length,
             body=b"" if large else body,
             status=answered.status,
             answer_type="too large" if large else answered.headers.get("content-type", ""),
+            answer_json_length=answered.headers.get("inference-header-content-length", ""),
             answer=b"" if large else answered.body,
             seconds=seconds,
             replica=answered.replica,
@@ -232,11 +238,12 @@ def _content(noted: _Noted) -> dict[str, Any]:
         return {"note": "only requests that were answered with 200 are kept with their content"}
     found: dict[str, Any] = {}
     try:
-        asked = columns.of_request(noted.path, noted.content_type, noted.body)
+        asked = columns.of_request(noted.path, noted.content_type, noted.body, json_length=noted.json_length)
         found = {"rows": asked.rows, "inputs": may.of_columns(asked)}
         if noted.in_pieces:
             raise columns.NotKept("it was answered in pieces")
-        found["outputs"] = may.of_columns(columns.of_answer(noted.path, noted.answer_type, noted.answer))
+        answer = columns.of_answer(noted.path, noted.answer_type, noted.answer, json_length=noted.answer_json_length)
+        found["outputs"] = may.of_columns(answer)
     except columns.NotKept as why:
         found["note"] = str(why)
     return found

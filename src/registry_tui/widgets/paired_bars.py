@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from registry_tui.wording.text import safe, shortened
 
 #: Cells of a label at most, and of the two shares behind it.
-_LABEL, _SHARES = 18, 12
+_LABEL, _SHARES = 15, 10
 #: Cells of a bar at least, and at most.
-_LEAST, _MOST = 6, 60
+_LEAST, _MOST = 4, 60
 
 
 def paired_bars(
@@ -32,7 +32,7 @@ def paired_bars(
         both = min(ends)
         parts += [
             (" " * (width - cell_len(label)) + label, ""),
-            (f"{first:>6.0%}{second:>6.0%} ", "$foreground-muted"),
+            (f"{first:>5.0%}{second:>4.0%} ", "$foreground-muted"),
             ("█" * both, "$foreground-muted"),
             ("▀" * (ends[0] - both), "$primary"),
             ("▄" * (ends[1] - both), "$warning"),

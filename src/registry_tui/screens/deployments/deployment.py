@@ -82,7 +82,7 @@ class DeploymentScreen(Watching, DeploymentActions):
         yield Awaited(id="headline")
         initial = self.place.state.get("tab", self.place.args.get("tab", "overview"))
         with Pages(id="tabs", initial=initial):
-            with TabPane("Overview", id="overview"):
+            with TabPane("Status", id="overview"):
                 yield Static("", id="canary", markup=False)
                 with Horizontal(id="charts"):
                     with Vertical():

@@ -121,9 +121,9 @@ def _same(one: ColumnDrift, other: ColumnDrift) -> bool:
 
 def _bars(column: ColumnDrift, room: int) -> Content:
     return Content.assemble(
-        (f"{safe(column.name, 40)}: ", "bold"),
         ("▀ trained", "$primary"),
-        ("  ▄ served\n", "$warning"),
+        ("  ▄ served  ", "$warning"),
+        (f"{safe(column.name, 40)}\n", "bold"),
         *paired_bars(column.labels, column.expected, column.actual, room),
     )
 

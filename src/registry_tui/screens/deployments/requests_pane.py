@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.request_log import LoggedRequest, RequestLog
 
+#: Requests of a page: each has all of its values.
+PAGE = 20
+
 REQUESTS: tuple[Column[Any], ...] = (
     Column("time", "Time", lambda row: Cell(ago(row.at), "dim"), 1),
     Column("status", "Status", lambda row: Cell(str(row.status), "" if row.status < 400 else "bad"), 0, right=True),
@@ -58,7 +61,7 @@ class RequestsPane(Vertical):
         """Shows the rules and the newest requests; raises RegistryError."""
         from registry_tui.client import Refused
 
-        table, id_ = self.table, self._deployment
+        table, id_, before = self.table, self._deployment, self.found
         try:
             self.found = found = await client.request_log(id_)
         except Refused as error:
@@ -69,11 +72,11 @@ class RequestsPane(Vertical):
         table.empty = _NONE_YET if found.rules.share else _NONE_KEPT
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.logged_requests(id_, page_token=token)
+            return await client.logged_requests(id_, page_token=token, page_size=PAGE)
 
         if table.source is None:
             table.set_source(PageCache(fetch, lambda row: str(row.id)))
-        else:
+        elif before is None or (before.kept, before.bytes) != (found.kept, found.bytes) or table.message is not None:
             table.say(None)
             table.reload()
 

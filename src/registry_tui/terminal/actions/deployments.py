@@ -31,7 +31,7 @@ DEPLOYMENTS: tuple[Action, ...] = (
     EXPORT,
 )
 DEPLOYMENT = (
-    Action(*NEXT_TAB, "The next tab: overview, test, logs, requests, drift, builds, history, settings"),
+    Action(*NEXT_TAB, "The next tab: status, test, logs, requests, drift, builds, history, settings"),
     PREVIOUS_TAB,
     MENU,
     *ON_DEPLOYMENT,
