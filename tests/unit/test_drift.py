@@ -130,6 +130,43 @@ def test_columns_are_compared_and_judged(service: Service, owner: Principal) -> 
     assert drift.get_drift(service, owner, TASTER, {"hours": 0.001}).requests == 0
 
 
+def test_a_window_is_judged_in_parts_that_follow_each_other(service: Service, owner: Principal) -> None:
+    keep_profile(service)
+    ask(service, "a", TRAINED[:300])
+    ask(service, "b", [each + 60 for each in TRAINED[:150]], ago=30.0)
+    found = drift.get_drift(service, owner, TASTER)
+    assert sum(each.rows for each in found.slices) == 450 and len(found.slices) == 4
+    assert all(each.rows >= found.rules.min_rows for each in found.slices)
+    assert found.slices == sorted(found.slices, key=lambda each: each.until)
+    age = next(each for each in found.columns if each.name == "age")
+    first, *_, last = age.psi_by_slice
+    assert first is not None and last is not None and first < 0.25 < last
+    # One part is the window itself.
+    assert drift.get_drift(service, owner, TASTER, {"min_rows": 300}).slices == []
+
+
+def test_requests_without_the_columns_are_said_to_be_so(service: Service, owner: Principal) -> None:
+    keep_profile(service)
+    folder = service.home.request_logs / TASTER
+    folder.mkdir(parents=True)
+    chat = {"turns": [2], "characters": [24], "content": ["Hello"]}
+    records = [
+        {"inputs": chat, "outputs": {"characters": [5]}},
+        {"inputs": chat, "note": "it was answered in pieces"},
+        {"note": "its tensors are not columns of values"},
+    ]
+    (folder / "a.jsonl").write_text(
+        "".join(json.dumps({"at": time.time() - 9, "id": str(at), **each}) + "\n" for at, each in enumerate(records))
+    )
+    found = drift.get_drift(service, owner, TASTER, {"min_rows": 1})
+    assert found.problem == "none of the columns of train.csv is in the requests" and not found.drifted
+    assert "input characters" in found.unknown
+    assert {(each.why, each.requests) for each in found.not_compared} == {
+        ("it was answered in pieces", 1),
+        ("its tensors are not columns of values", 1),
+    }
+
+
 def test_who_sees_drift(service: Service) -> None:
     contributor = set_roles(service, "bob", "prod", "MLUser", project="contributor")
     with pytest.raises(NotPermitted):
@@ -163,11 +200,11 @@ def test_beginning_and_end_of_drift_are_told_once(service: Service, owner: Princ
             )
         )
     ask(service, "a", [each + 90 for each in TRAINED[:400]])
-    drift.watch(service)
+    assert not drift.watch(service)
     assert told(service) == []  # nobody asked for it
     drift.set_rules(service, owner, TASTER, DriftRules(watch=True))
     for _ in range(3):
-        drift.watch(service)
+        assert drift.watch(service)
     ((outcome, detail),) = told(service)
     assert outcome == "failed"
     assert detail.startswith("version 1 drifts from train.csv: input age: PSI ") and "400 rows of 400" in detail

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.deployment_options import DeploymentArgument
 from registry_tui.cli.output import Column
+from registry_tui.client import profiling
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import RegistryError
 from registry_tui.contracts import profiles
 from registry_tui.contracts.counts import counted
-from registry_tui.contracts.request_columns import PREDICTIONS, Columns, NotKept, of_request
 from registry_tui.schemas.drift import (
     ColumnDrift,
     Drift,
     DriftRules,
-    ProfileChange,
     ProfiledColumn,
-    Side,
     VersionProfile,
 )
 from registry_tui.wording import drift as wording
@@ -131,7 +126,7 @@ def profile(
     registry: session.RegistryOption = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="Make it from this CSV, or JSON as deployments take."),
+        typer.Option("--file", metavar="FILE", help="Make it from this CSV or Parquet, or JSON as deployments take."),
     ] = None,
     from_run: Annotated[
         bool, typer.Option("--from-run", help="Make it from the data set that its run logged, read from here.")
@@ -156,15 +151,19 @@ def profile(
 
     async def run(client: RegistryClient) -> VersionProfile:
         where = await session.registry_for_model(client, registry, model)
+        names = categorical or []
         if file is not None:
-            source, table = file.name, _read(file)
+            found = profiling.of_file(file, names)
         elif from_run:
-            source, table = await _of_run(client, where, model, number)
+            found = await profiling.of_run(client, where, model, number, names)
         elif from_example:
-            source, table = await _of_example(client, where, model, number)
+            found = await profiling.of_example(client, where, model, number, names)
         else:
             return await client.profile(where, model, number)
-        change = _profiled(source, table, target, categorical or [])
+        try:
+            change = found.profiled(target)
+        except profiling.UnknownColumn as error:
+            raise typer.BadParameter(error.message) from error
         return await client.set_profile(where, model, number, change)
 
     found = session.ask(run)
@@ -209,86 +208,3 @@ def _bound(given: str | None, option: str) -> float | str | None:
         return float(given)
     except ValueError as error:
         raise typer.BadParameter(f"{given!r} is neither a number nor off", param_hint=option) from error
-
-
-def _profiled(source: str, table: Columns, target: str | None, categorical: list[str]) -> ProfileChange:
-    for name in [*categorical, *([target] if target else [])]:
-        if name not in table.values:
-            raise typer.BadParameter(f"{source} has no column {name!r}; it has {', '.join(table.values)}")
-    columns = []
-    for name, values in table.values.items():
-        found = profiles.profile(
-            PREDICTIONS if name == target else name, values, numeric=False if name in categorical else None
-        )
-        if found is not None:
-            side = Side.OUTPUT if name == target else Side.INPUT
-            columns.append(ProfiledColumn.model_validate({"side": side, **found.to_json()}))
-    if not columns:
-        raise RegistryError(f"{source} has no columns of values", action="Give a table with a value in each cell")
-    return session.build(ProfileChange, source=source, rows=max(1, table.rows), columns=columns)
-
-
-def _read(file: Path) -> Columns:
-    try:
-        content = file.expanduser().read_bytes()
-    except OSError as error:
-        detail = f"{file} cannot be read: {error.strerror}"
-        raise RegistryError(detail, action="Give a file that you may read") from error
-    return _table(file.name, content)
-
-
-def _table(name: str, content: bytes) -> Columns:
-    try:
-        if name.lower().endswith(".json"):
-            return of_request("invocations", "application/json", content, most=None)
-        return of_request("invocations", "text/csv", content, most=None)
-    except NotKept as error:
-        raise RegistryError(
-            f"{name} is not a table: {error}",
-            action="Give CSV with a line of names, or JSON as a deployment takes it (dataframe_split, …)",
-        ) from error
-
-
-async def _of_run(client: RegistryClient, registry: str, model: str, number: int) -> tuple[str, Columns]:
-    """The data set that a version's run logged: among the run's artifacts, or in a file that is readable here."""
-    origin = (await client.version(registry, model, number)).origin
-    if origin.run_id is None or origin.project_id is None:
-        raise RegistryError(f"{model} {number} came from no run that is known", action="Give the data with --file")
-    run = await client.run(origin.project_id, origin.run_id)
-    if not run.datasets:
-        raise RegistryError(
-            f"The run of {model} {number} logged no data set",
-            action="Give the data with --file, or log it with mlflow.log_input",
-        )
-    dataset = run.datasets[0]
-    uri = _uri(dataset.source)
-    artifacts = run.artifact_uri.rstrip("/") + "/"
-    source = f"data set {dataset.name} ({dataset.digest})"
-    if uri.startswith(artifacts):
-        path = unquote(uri.removeprefix(artifacts))
-        return source, _table(path, await client.read_artifact(origin.project_id, origin.run_id, path))
-    parts = urlsplit(uri)
-    if parts.scheme not in ("", "file"):
-        raise RegistryError(
-            f"The data set {dataset.name} is at {uri or 'an unknown place'}, which this program does not read",
-            action="Save it as CSV, and give it with --file",
-        )
-    return source, _read(Path(unquote(parts.path) if parts.scheme else uri))
-
-
-def _uri(source: str) -> str:
-    """Where a data set comes from, in the JSON that MLflow keeps of its source."""
-    try:
-        found = json.loads(source)
-    except ValueError:
-        return source
-    if not isinstance(found, dict):
-        return ""
-    return str(next((found[name] for name in ("uri", "url", "path") if found.get(name)), ""))
-
-
-async def _of_example(client: RegistryClient, registry: str, model: str, number: int) -> tuple[str, Columns]:
-    suggested = await client.suggest_deployment(registry, model, number)
-    if not suggested.example_is_logged:
-        raise RegistryError(f"{model} {number} has no input example", action="Give the data with --file")
-    return "the input example", _table("example.json", suggested.example.encode())

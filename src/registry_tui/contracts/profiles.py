@@ -7,10 +7,13 @@ training data goes nowhere.
 from __future__ import annotations
 
 import math
+import random
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Self
 
@@ -20,6 +23,8 @@ BINS = 10
 POINTS = 1_001
 #: Categories that have a bin of their own, the most frequent ones; the others share one.
 CATEGORIES = 50
+#: Numbers of a column that are kept while its profile is made, and names of categories that are counted.
+SAMPLE, NAMES = 100_000, 10_000
 #: What stands for the share of an empty bin, whose logarithm would be infinite.
 EPSILON = 1e-4
 #: Share of numbers from which on a column of a file is numeric.
@@ -107,30 +112,91 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+class Gathering:
+    """Values of a column that come one part after another, in bounded memory.
+
+    Counts are exact. Up to `SAMPLE` numbers are all kept, then a sample of as many, each with the same chance; and the
+    `NAMES` most frequent categories so far.
+    """
+
+    def __init__(self, *, numeric: bool | None = None) -> None:
+        """It is numeric where nearly all values are numbers, of the first `SAMPLE` at least, unless told otherwise."""
+        self._numeric = numeric
+        self.present = self.missing = self.numbers = 0
+        self._other_kind = False
+        self._sample = array("d")
+        #: The same data gives the same profile.
+        self._random = random.Random(0)
+        #: Of how many numbers `_next` is the next one to keep: Li's algorithm L skips the others.
+        self._weight, self._next = 1.0, 0
+        self._names: Counter[str] = Counter()
+
+    def add(self, values: Iterable[Any]) -> None:
+        """More values."""
+        for value in values:
+            if is_missing(value):
+                self.missing += 1
+                continue
+            self.present += 1
+            if isinstance(value, list | dict):
+                self._other_kind = True
+                continue
+            if isinstance(value, Decimal):
+                value = float(value)
+            if is_number(value):
+                self._add_number(float(value))
+            if self._numeric is not True:
+                self._names[category(value)] += 1
+                if len(self._names) > 2 * NAMES:
+                    self._names = Counter(dict(self._names.most_common(NAMES)))
+        if self._numeric is None and self.present >= SAMPLE:
+            self._numeric = self.numbers >= _MOSTLY * self.present
+
+    def _add_number(self, value: float) -> None:
+        at, self.numbers = self.numbers, self.numbers + 1
+        if at < SAMPLE:
+            self._sample.append(value)
+            if len(self._sample) == SAMPLE:
+                self._skip(at)
+        elif at == self._next:
+            self._sample[self._random.randrange(SAMPLE)] = value
+            self._skip(at)
+
+    def _skip(self, at: int) -> None:
+        """Kim-Hung Li, "Reservoir-sampling algorithms of time complexity O(n(1+log(N/n)))", TOMS 20 (1994)."""
+        self._weight *= math.exp(math.log(1.0 - self._random.random()) / SAMPLE)
+        self._next = at + 1 + math.floor(math.log(1.0 - self._random.random()) / math.log1p(-self._weight))
+
+    def profile(self, name: str) -> ColumnProfile | None:
+        """The profile; None without a value, or with values of another kind (lists, objects)."""
+        if not self.present or self._other_kind:
+            return None
+        numeric = self._numeric if self._numeric is not None else self.numbers >= _MOSTLY * self.present
+        if numeric and self.numbers:
+            numbers = sorted(self._sample)
+            edges = _edges(numbers)
+            points = (
+                numbers if len(numbers) <= POINTS else [quantile(numbers, at / (POINTS - 1)) for at in range(POINTS)]
+            )
+            shares = _shares(Counter(bisect_left(edges, each) for each in numbers), len(edges) + 1)
+            # Texts among numbers are as good as missing.
+            missing = self.missing + self.present - self.numbers
+            return ColumnProfile(name, True, self.numbers, missing, shares, tuple(edges), tuple(points))
+        kept = tuple(sorted(each for each, _ in self._names.most_common(CATEGORIES)))
+        counts = [self._names[each] for each in kept]
+        others = self.present - sum(counts)
+        shares = tuple(count / self.present for count in (*counts, others))
+        return ColumnProfile(name, False, self.present, self.missing, shares, categories=kept)
+
+
 def profile(name: str, values: Iterable[Any], *, numeric: bool | None = None) -> ColumnProfile | None:
     """The profile of a column; None where it has no value, or values of another kind (lists, objects).
 
     It is numeric where nearly all values are numbers, unless told otherwise.
     """
-    present, missing = _split(values)
-    if not present or any(isinstance(each, list | dict) for each in present):
-        return None
-    numbers = sorted(float(each) for each in present if is_number(each))
-    if numeric is None:
-        numeric = len(numbers) >= _MOSTLY * len(present)
-    if numeric and numbers:
-        edges = _edges(numbers)
-        points = numbers if len(numbers) <= POINTS else [quantile(numbers, at / (POINTS - 1)) for at in range(POINTS)]
-        shares = _shares(Counter(bisect_left(edges, each) for each in numbers), len(edges) + 1)
-        # Texts among numbers are as good as missing.
-        return ColumnProfile(
-            name, True, len(numbers), missing + len(present) - len(numbers), shares, tuple(edges), tuple(points)
-        )
-    counted = Counter(map(category, present))
-    kept = tuple(sorted(each for each, _ in counted.most_common(CATEGORIES)))
-    found = ColumnProfile(name, False, len(present), missing, (), categories=kept)
-    shares = _shares(Counter(found.bin_of(each) for each in present), len(kept) + 1)
-    return ColumnProfile(name, False, len(present), missing, shares, categories=kept)
+    gathered = Gathering(numeric=numeric)
+    gathered.add(values)
+    return gathered.profile(name)
 
 
 def compare(reference: ColumnProfile, values: Iterable[Any]) -> Comparison:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from registry_tui.contracts.counts import counted
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, line, simple
 from registry_tui.wording.joining import joined
-from registry_tui.wording.words import percent, size
+from registry_tui.wording.words import size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
@@ -20,7 +20,7 @@ def rules_told(rules: RequestLogRules) -> str:
         return "no requests are kept"
     most = f"{counted(rules.days, 'day')} and {size(rules.max_bytes)} at most"
     return joined(
-        f"{percent(rules.share)} of the requests are kept, {most}",
+        f"{100 * rules.share:g} % of the requests are kept, {most}",
         f"without {', '.join(rules.leave_out)}" if rules.leave_out else None,
         f"{', '.join(rules.mask)} masked" if rules.mask else None,
     )
@@ -45,7 +45,10 @@ def content(found: LoggedRequest, *, outputs: bool = False) -> str:
 def _first(values: list[Any]) -> str:
     if not values:
         return "–"
-    shown = values[0] if isinstance(values[0], str) else json.dumps(values[0], ensure_ascii=False)
+    first = values[0]
+    if isinstance(first, float):
+        return f"{first:.6g}"
+    shown = first if isinstance(first, str) else json.dumps(first, ensure_ascii=False)
     return shown if len(shown) <= 40 else f"{shown[:39]}…"
 
 

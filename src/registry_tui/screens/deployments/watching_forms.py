@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from registry_tui.screens.base.form import Form, Tick, row, whole
 from registry_tui.screens.deployments.deploy import size_text
 from registry_tui.wording.rollouts import parse_share
-from registry_tui.wording.words import parse_size, percent
+from registry_tui.wording.words import parse_size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.drift import Drift, DriftRules
@@ -28,14 +28,14 @@ class KeepRequests(Form["RequestLog"]):
 
     def __init__(self, deployment: str, name: str, rules: RequestLogRules) -> None:
         super().__init__()
-        self._deployment, self._name, self._rules = deployment, name, rules
+        self._deployment, self._title, self._rules = deployment, name, rules
 
     def title_text(self) -> str:
-        return f"Requests of {self._name} that are kept"
+        return f"Requests of {self._title} that are kept"
 
     def compose_fields(self) -> Iterable[Widget]:
         rules = self._rules
-        share = percent(rules.share).replace(" ", "") if rules.share else _OFFERED
+        share = f"{100 * rules.share:g}%" if rules.share else _OFFERED
         yield row("Share", Input(share, compact=True, id="share", placeholder="5%, 0.05 …"))
         yield row("Days at most", Input(f"{rules.days:g}", compact=True, id="days"))
         yield row("Size at most", Input(size_text(rules.max_bytes), compact=True, id="max-size"))
@@ -86,10 +86,10 @@ class JudgeDrift(Form["Drift"]):
 
     def __init__(self, deployment: str, name: str, rules: DriftRules) -> None:
         super().__init__()
-        self._deployment, self._name, self._rules = deployment, name, rules
+        self._deployment, self._title, self._rules = deployment, name, rules
 
     def title_text(self) -> str:
-        return f"Drift of {self._name}"
+        return f"Drift of {self._title}"
 
     def compose_fields(self) -> Iterable[Widget]:
         rules = self._rules
