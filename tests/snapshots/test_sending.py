@@ -46,6 +46,7 @@ from registry_tui.screens.known.signing_forms import SignForm, TrustKey
 from registry_tui.screens.models.ask_approval import AskApproval
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
 from registry_tui.screens.models.exception_forms import LetThrough
+from registry_tui.screens.models.profile_form import ProfileForm
 from registry_tui.screens.models.promote import PromoteForm
 from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.scan_form import ScanForm
@@ -410,6 +411,13 @@ async def set_stage(see: Driver) -> Form[Any]:
     return form
 
 
+async def make_profile(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = ProfileForm(version, None)
+    await opened(see, form, file=str(Path(__file__).with_name("pairs.csv")), target="quality")
+    return form
+
+
 async def scan(see: Driver) -> Form[Any]:
     _, version = await the_version(see)
     form = ScanForm(version, VersionScan(version_id=version.id, verdict=Verdict.UNKNOWN, reason="weights.bin"))
@@ -534,6 +542,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     Decide: decide,
     SetStage: set_stage,
     ScanForm: scan,
+    ProfileForm: make_profile,
     SetPromotionRules: set_promotion_rules,
     SetRules: set_rules,
     LetThrough: let_through,

@@ -150,7 +150,7 @@ def test_requests_without_the_columns_are_said_to_be_so(service: Service, owner:
     folder = service.home.request_logs / TASTER
     folder.mkdir(parents=True)
     chat = {"turns": [2], "characters": [24], "content": ["Hello"]}
-    records = [
+    records: list[dict[str, object]] = [
         {"inputs": chat, "outputs": {"characters": [5]}},
         {"inputs": chat, "note": "it was answered in pieces"},
         {"note": "its tensors are not columns of values"},

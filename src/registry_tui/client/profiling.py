@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from registry_tui.client.errors import RegistryError
@@ -15,6 +18,8 @@ from registry_tui.schemas.drift import ProfileChange, ProfiledColumn, Side
 
 if TYPE_CHECKING:
     from registry_tui.client.client import RegistryClient
+
+Made = TypeVar("Made")
 
 _PARQUET = (".parquet", ".pq")
 #: Rows of a Parquet file that are in memory at once, at most.
@@ -60,6 +65,33 @@ class Training:
         return ProfileChange(source=self.source, rows=max(1, self.rows), columns=columns)
 
 
+async def apart(work: Callable[[], Made]) -> Made:
+    """What work gives that takes a while, in a thread that does not hold up the end of the program."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[Made] = loop.create_future()
+
+    def end(result: Made | None, error: Exception | None) -> None:
+        if made.cancelled():
+            return
+        if error is not None:
+            made.set_exception(error)
+        else:
+            made.set_result(cast(Made, result))
+
+    def run() -> None:
+        result: Made | None = None
+        failed: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:
+            failed = error
+        with suppress(RuntimeError):  # the program has ended
+            loop.call_soon_threadsafe(end, result, failed)
+
+    threading.Thread(target=run, name="profile", daemon=True).start()
+    return await made
+
+
 def of_file(file: Path, categorical: Collection[str] = (), *, source: str = "") -> Training:
     """The data of a CSV, JSON or Parquet file on this machine. Raises RegistryError."""
     path = file.expanduser()
@@ -93,15 +125,16 @@ async def of_run(
         path = unquote(uri.removeprefix(artifacts))
         content = await client.read_artifact(origin.project_id, origin.run_id, path)
         if path.lower().endswith(_PARQUET):
-            return _of_parquet(source, content, categorical)
-        return _of_text(source, path, content, categorical)
+            return await apart(lambda: _of_parquet(source, content, categorical))
+        return await apart(lambda: _of_text(source, path, content, categorical))
     parts = urlsplit(uri)
     if not uri or parts.scheme not in ("", "file"):
         raise RegistryError(
             f"The data set {dataset.name} is at {uri or 'an unknown place'}, which this program does not read",
             action="Save it as CSV or Parquet, and give that file",
         )
-    return of_file(Path(unquote(parts.path) if parts.scheme else uri), categorical, source=source)
+    file = Path(unquote(parts.path) if parts.scheme else uri)
+    return await apart(lambda: of_file(file, categorical, source=source))
 
 
 async def of_example(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.terminal.commands import Place
 from registry_tui.wording.approvals import purpose_words, stage_cell
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.drift import VersionProfile
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.promotion import Approval
 
@@ -61,6 +63,23 @@ class LifeCycle(PanelListScreen):
 
         found = await self.client.scan(self.place.args["registry"], self.place.args["model"], row.version)
         self.app.push_screen(ScanForm(row, found))
+
+    def do_drift(self) -> None:
+        self.opening(self._profile(self.current), "profile")
+
+    async def _profile(self, row: ModelVersion) -> None:
+        from registry_tui.client import NotFound
+        from registry_tui.screens.models.profile_form import ProfileForm
+
+        try:
+            found = await self.client.profile(self.place.args["registry"], self.place.args["model"], row.version)
+        except NotFound:
+            found = None
+        self.app.push_screen(ProfileForm(row, found), self._profiled)
+
+    def _profiled(self, made: VersionProfile | None) -> None:
+        if made is not None:
+            self.flash(f"profile of {counted(made.rows, 'row')} of {made.source}; deployments show drift from it")
 
     # -- pages about it -----------------------------------------------------------------------------
 

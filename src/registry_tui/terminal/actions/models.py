@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from registry_tui.terminal.action import Action
-from registry_tui.terminal.actions.shared import COMPONENTS, COPY, EXPORT, LINEAGE, MENU, OPEN, ORDER, VIEW, WEBHOOKS_OF
+from registry_tui.terminal.actions.shared import (
+    COMPONENTS,
+    COPY,
+    DRIFT,
+    EXPORT,
+    LINEAGE,
+    MENU,
+    OPEN,
+    ORDER,
+    VIEW,
+    WEBHOOKS_OF,
+)
 
 MODELS = (
     OPEN,
@@ -45,6 +56,12 @@ MODEL = (
     Action("card", "quotation_mark", "card", "The model card: what the version is, for people", False, "Model card"),
     COMPONENTS,
     replace(WEBHOOKS_OF, help="Webhooks for the model: its owner and administrators make them"),
+    replace(
+        DRIFT,
+        label="profile",
+        help="Make the profile of its training data, from which drift is measured",
+        menu="Profile",
+    ),
     Action("evidence", "ctrl+e", "evidence", "Save everything known of it, for an auditor", False, "Evidence pack"),
     Action("promote", "circumflex_accent", "promote", "Copy the version into another Model Registry", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
