@@ -43,7 +43,8 @@ def log_input(platform: Platform, served: Served, source: str, content: bytes | 
             path = f"{folder.removeprefix('mlflow-artifacts:/')}/{source}"
             http.put(f"/api/2.0/mlflow-artifacts/artifacts/{path}", content=content).raise_for_status()
             source = f"{folder}/{source}"
-        found = mlflow.data.from_pandas(TABLE, source=source, name="pairs").to_dict()
+        found = mlflow.data.from_pandas(TABLE, source="/data/train.csv", name="pairs").to_dict()
+        found["source"] = json.dumps({"uri": source})
         body = {"run_id": origin.run_id, "datasets": [{"tags": [], "dataset": found}]}
         http.post("/api/2.0/mlflow/runs/log-inputs", json=body).raise_for_status()
 

@@ -32,7 +32,6 @@ class ProfileForm(Form["VersionProfile"]):
     """From which data a profile is made, and which of its columns is what the model predicts."""
 
     OK = "Make it"
-    SENDING = "Reading"
     WORK = "The profile"
 
     def __init__(self, version: ModelVersion, found: VersionProfile | None) -> None:
