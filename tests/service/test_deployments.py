@@ -11,6 +11,7 @@ from registry_tui.client.errors import Conflict, NotFound, Refused, WrongInput
 from registry_tui.schemas.deployments import DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.places import CollaboratorChange, Role
+from registry_tui.schemas.scaling import Autoscaling
 from support.load import Load
 from support.platforms import Platform, unique, wait_for
 from support.secret_search import hidden
@@ -96,6 +97,8 @@ def test_what_is_not_possible_is_said(platform: Platform, two: Served) -> None:
     refused(WrongInput, "has no value", environment=[EnvironmentVariable(name="A", secret=True)])
     for name in ("LD_PRELOAD", "PYTHONPATH", "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"):
         refused(WrongInput, "belong to the platform", environment=[EnvironmentVariable(name=name, value="x")])
+    refused(WrongInput, "fixed number of replicas", autoscaling=Autoscaling(max_replicas=2))
+    refused(WrongInput, "no replica is given GPUs", gpus=1)
     for count in (0, 10_000):
         body: dict[str, Any] = {"name": "d", "project": two.project.id, "model": "m", "version": 1, "replicas": count}
         with pytest.raises(ValueError, match="replicas"):

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from registry_tui.client.errors import Conflict, WrongInput
-from registry_tui.schemas.deployments import DeploymentState
+from registry_tui.schemas.deployments import Deployment, DeploymentState, ReplicaState
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import BackendChange, BackendKind
+from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange, KeptAutoscaling
 from support.load import Load
 from support.platforms import Platform, wait_for
 from support.ray_clusters import RayServer, running_ray
@@ -37,7 +38,7 @@ application = till.bind()
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayServer]:
     """A cluster in which somebody else's application runs."""
-    with running_ray() as server:
+    with running_ray(gpus=3) as server:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr("shop.py", SHOP)
@@ -144,6 +145,58 @@ def test_a_replica_over_its_memory_is_started_again_and_says_why(platform: Platf
     wait_for(lambda: "0.39 GiB" in now(platform, deployment).reason, what="the reason")
     assert platform.events(action="deployment.replica-over-memory", resource=deployment.id)
     assert answer(deployment) == [23.0]
+
+
+def test_the_cluster_finds_the_number_of_replicas(platform: Platform, ray: RayServer, two: Served) -> None:
+    deployment = deploy(platform, two, cpu=0.5, autoscaling=Autoscaling(max_replicas=3, target_requests=1))
+    assert (deployment.replicas_wanted, deployment.replicas_ready) == (1, 1)
+    assert deployment.autoscaling == KeptAutoscaling(min_replicas=1, max_replicas=3, target_requests=1)
+    with Load(deployment, threads=8) as load:
+        wait_for(lambda: now(platform, deployment).replicas_ready > 1, what="the cluster to add replicas")
+        wait_for(lambda: len(replicas(platform, deployment)) > 1, what="them to be listed")
+        assert now(platform, deployment).replicas_wanted > 1
+    assert set(load.statuses) == {200}, load.statuses
+    # Other bounds, and a fixed number, start no replica again: the application is the same.
+    name = f"rt--{deployment.id}--g1"
+    found = update(platform, deployment, autoscaling=AutoscalingChange(min_replicas=2, max_replicas=2))
+    assert found.autoscaling == KeptAutoscaling(min_replicas=2, max_replicas=2, target_requests=1)
+    wait_for(lambda: _numbers(platform, deployment) == (2, 2), what="two replicas")
+    # Serve takes a moment for each.
+    wait_for(lambda: (config(ray, name).get("autoscaling_config") or {}).get("min_replicas") == 2, what="the bounds")
+    fixed = update(platform, deployment, replicas=1)
+    assert fixed.autoscaling is None
+    wait_for(lambda: _numbers(platform, deployment) == (1, 1), what="one replica")
+    wait_for(lambda: not config(ray, name).get("autoscaling_config"), what="the fixed number")
+    assert config(ray, name)["num_replicas"] == 1
+    wait_for(lambda: [each for each in replicas(platform, deployment) if each.pid], what="the replica to say how it is")
+    assert answer(deployment) == [23.0]
+    # A rollout keeps it; what a step back serves has the numbers of now.
+    update(platform, deployment, autoscaling=AutoscalingChange(max_replicas=2), version=1)
+    back = platform.ask(lambda client: client.roll_back_deployment(deployment.id))
+    finish(platform, back.workflow)
+    again = now(platform, deployment)
+    assert again.version == 2 and again.autoscaling is not None and again.autoscaling.max_replicas == 2
+    assert answer(deployment) == [23.0]
+
+
+def _numbers(platform: Platform, deployment: Deployment) -> tuple[int, int]:
+    """How many replicas are shown, and how many of them are ready."""
+    shown = replicas(platform, deployment)
+    return len(shown), sum(each.state is ReplicaState.READY for each in shown)
+
+
+def config(ray: RayServer, application: str) -> dict[str, Any]:
+    """What Serve runs an application's replicas with."""
+    found: dict[str, Any] = told(ray)[application]["deployments"]["replica"]["deployment_config"]
+    return found
+
+
+def test_replicas_get_the_gpus_that_they_ask_for(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, gpus=1)
+    asked = split(variable=["CUDA_VISIBLE_DEVICES"])
+    assert answer(deployment, asked)[0] in ("0", "1", "2")
+    changed = update(platform, deployment, gpus=2)
+    assert changed.gpus == 2 and len(answer(deployment, asked)[0].split(",")) == 2
 
 
 def test_callers_notice_nothing_of_the_end_of_a_node(platform: Platform, ray: RayServer, two: Served) -> None:

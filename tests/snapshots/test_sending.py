@@ -24,6 +24,7 @@ from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.deployments import ApiKey
 from registry_tui.schemas.drift import DriftRules
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
+from registry_tui.schemas.places import BackendKind, EnvironmentBackend
 from registry_tui.schemas.promotion import PromotionRules
 from registry_tui.schemas.registries import StoreKey
 from registry_tui.schemas.request_log import RequestLogRules
@@ -58,6 +59,7 @@ from registry_tui.screens.people.group import AddMember
 from registry_tui.screens.people.groups import GroupForm
 from registry_tui.screens.people.person import NewToken
 from registry_tui.screens.places.attach_forms import AttachServer, ChangeServer
+from registry_tui.screens.places.backend_form import ChangeBackend
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.places.import_models import ImportModels
@@ -152,6 +154,14 @@ async def change_store(see: Driver) -> Form[Any]:
     )
     form = ChangeStore(environment.model_copy(update={"store": known}))
     await opened(see, form, secret="a new one")
+    return form
+
+
+async def change_backend(see: Driver) -> Form[Any]:
+    (environment,) = (await see.app.client.environments(page_size=1000)).items[:1]
+    backend = EnvironmentBackend(kind=BackendKind.RAY, address="http://10.0.0.5:8265", http_port=8000, version="2.60.0")
+    form = ChangeBackend(environment.model_copy(update={"backend": backend}))
+    await opened(see, form, token="a new one")
     return form
 
 
@@ -516,6 +526,7 @@ async def change_server(see: Driver) -> Form[Any]:
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
     ChangeStore: change_store,
+    ChangeBackend: change_backend,
     ChangeStoreKey: change_store_key,
     AttachServer: attach_server,
     ChangeServer: change_server,

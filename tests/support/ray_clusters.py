@@ -72,11 +72,17 @@ class RayServer:
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.Client(base_url=self.address, headers=headers, timeout=60.0, trust_env=False)
 
-    def add_node(self, cpus: int) -> Node:
+    def add_node(self, cpus: int, gpus: int = 0) -> Node:
         """Starts one more node; the first is the head."""
         address, name = _ADDRESSES[len(self.nodes)], f"node-{len(self.nodes)}"
         command = [str(_RAY), "start", "--block", "--disable-usage-stats", f"--node-ip-address={address}"]
-        command += [f"--num-cpus={cpus}", f"--object-store-memory={_OBJECTS}", f"--temp-dir={self.folder / 'ray'}"]
+        # Ray believes what it is told, and tells replicas which of them are theirs.
+        command += [
+            f"--num-cpus={cpus}",
+            f"--num-gpus={gpus}",
+            f"--object-store-memory={_OBJECTS}",
+            f"--temp-dir={self.folder / 'ray'}",
+        ]
         command += ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
         if self.nodes:
             command += [f"--address={_ADDRESSES[0]}:{self.port}"]
@@ -132,14 +138,14 @@ class RayServer:
 
 
 @contextmanager
-def running_ray(cpus: int = 8) -> Iterator[RayServer]:
+def running_ray(cpus: int = 8, gpus: int = 0) -> Iterator[RayServer]:
     """A cluster of one node; its processes and files are gone at the end."""
     if not _RAY.exists():
         pytest.skip("Ray is not installed: see what `make ray` says")
     with temporary_folder() as folder:
         server = RayServer(folder, secrets.token_hex(32), free_port(), free_port(), free_port())
         try:
-            server.add_node(cpus)
+            server.add_node(cpus, gpus)
             yield server
         finally:
             for node in reversed(server.nodes):

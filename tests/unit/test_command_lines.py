@@ -59,6 +59,7 @@ from registry_tui.schemas.ranger import (
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.request_log import RequestLogRules
+from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.schemas.signatures import SigningKeyAdd, SignVersion
 from registry_tui.schemas.storage import StorageCleanUp
@@ -223,6 +224,14 @@ SAME: dict[str, Ask] = {
             description=TEXT,
             comment=NASTY,
         )
+    ),
+    "a deployment in a cluster": lambda c: c.create_deployment(
+        DeploymentCreate(
+            name="wine", project="p", model="m", version=1, autoscaling=Autoscaling(max_replicas=4), gpus=1, cpu=0.5
+        )
+    ),
+    "other numbers of replicas": lambda c: c.update_deployment(
+        "d", DeploymentUpdate(autoscaling=AutoscalingChange(min_replicas=2, target_requests=0.5), gpus=0)
     ),
     "another version": lambda c: c.update_deployment(
         "d", DeploymentUpdate(version=4, follow_alias=False, authentication=True, strict_json=False, comment=TEXT)

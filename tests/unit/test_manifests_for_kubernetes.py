@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from registry_tui.schemas.scaling import KeptAutoscaling
 from registry_tui.wording.kubernetes import Kind, Wanted
 from support.manifests import made
 
@@ -15,7 +16,15 @@ from support.manifests import made
 CLUSTER = "1.34"
 
 
-@pytest.mark.parametrize("changes", [{}, {"environment": []}, {"cpu": 0.25}])
+#: A revision whose number of replicas the cluster finds.
+SCALED: dict[str, Any] = {
+    "replicas": 2,
+    "autoscaling": KeptAutoscaling(min_replicas=2, max_replicas=6, target_requests=4.4),
+    "gpus": 1,
+}
+
+
+@pytest.mark.parametrize("changes", [{}, {"environment": []}, {"cpu": 0.25}, SCALED], ids=str)
 @pytest.mark.parametrize("name", ["wine-api", "7-days"])
 def test_plain_manifests_are_valid(name: str, changes: dict[str, Any]) -> None:
     documents = list(yaml.safe_load_all(str(made(Wanted(Kind.PLAIN, namespace="ml"), name, **changes))))
@@ -23,6 +32,23 @@ def test_plain_manifests_are_valid(name: str, changes: dict[str, Any]) -> None:
     for each in documents:
         kubernetes_validate.validate(each, CLUSTER, strict=True)
         assert each["metadata"]["namespace"] == "ml" and each["metadata"]["name"][0].isalpha()
+
+
+def test_manifests_have_autoscaling_and_gpus() -> None:
+    plain = made(Wanted(Kind.PLAIN), **SCALED)
+    deployment, _, autoscaler = plain.documents
+    assert (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"]) == (2, 6)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert (
+        container["resources"]["limits"]["nvidia.com/gpu"] == container["resources"]["requests"]["nvidia.com/gpu"] == 1
+    )
+    assert any("not at 4.4 requests" in each for each in plain.left_out), plain.left_out
+    assert any("nvidia.com/gpu" in each for each in plain.left_out), plain.left_out
+    (service,) = made(Wanted(Kind.KSERVE), **SCALED).documents
+    predictor = service["spec"]["predictor"]
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 6)
+    assert (predictor["scaleMetric"], predictor["scaleTarget"]) == ("concurrency", 4)
+    assert predictor["model"]["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
 def test_plain_manifests_have_what_the_deployment_has() -> None:

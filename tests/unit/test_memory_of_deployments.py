@@ -61,7 +61,7 @@ def ask(service: Service, memory: int, generation: int) -> None:
     with service.database.reading() as session:
         row = found(session)
         beside = machine.claimed_beside(row, generation)
-        machine.require_room(session, row, 1, memory, 1.0, but=row.id, beside=beside)
+        machine.require_room(session, row, machine.Asked(1, memory, 1.0), but=row.id, beside=beside)
 
 
 def test_old_and_new_replicas_need_room_together(service: Service) -> None:

@@ -11,6 +11,7 @@ import typer
 from registry_tui.cli import session
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.deployments import EnvironmentVariable
+from registry_tui.schemas.scaling import TARGET_REQUESTS, Autoscaling, AutoscalingChange
 from registry_tui.wording import words
 
 DeploymentArgument = Annotated[
@@ -34,6 +35,16 @@ SecretOption = Annotated[
 ]
 #: These are values with a default in one command, and left out where nothing is to change in another.
 REPLICAS = typer.Option("--replicas", min=1, help="Processes that serve.")
+MinReplicasOption = Annotated[
+    int | None,
+    typer.Option("--min-replicas", min=1, help="In a Ray cluster, which finds their number: at least; default: 1."),
+]
+MaxReplicasOption = Annotated[int | None, typer.Option("--max-replicas", min=1, help="At most.")]
+TargetRequestsOption = Annotated[
+    float | None,
+    typer.Option("--target-requests", help=f"Requests under way in each; default: {TARGET_REQUESTS:g}."),
+]
+GPUS = typer.Option("--gpus", min=0, help="Of each replica, in a Ray cluster.")
 CPU = typer.Option("--cpu", help="Of each replica: threads of numerical libraries.")
 AUTHENTICATION = typer.Option("--authentication/--no-authentication", help="Whether callers need an API key.")
 BATCHING = typer.Option(
@@ -44,6 +55,23 @@ STRICT_JSON = typer.Option(
     "--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."
 )
 DESCRIPTION = typer.Option("--description", help="What it is for.")
+
+
+def autoscaling_of(least: int | None, most: int | None, requests: float | None) -> AutoscalingChange | None:
+    """How the cluster finds the number of replicas, as far as it is said; None where nothing is."""
+    if least is None and most is None and requests is None:
+        return None
+    return session.build(AutoscalingChange, min_replicas=least, max_replicas=most, target_requests=requests)
+
+
+def new_autoscaling(least: int | None, most: int | None, requests: float | None) -> Autoscaling | None:
+    """The same for a new deployment, where the most has to be said."""
+    given = autoscaling_of(least, most, requests)
+    if given is None:
+        return None
+    if most is None:
+        raise typer.BadParameter("say how many replicas there may be", param_hint="--max-replicas")
+    return session.build(Autoscaling, **given.model_dump(exclude_none=True))
 
 
 async def _names(client: RegistryClient) -> list[str]:

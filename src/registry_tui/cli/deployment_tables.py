@@ -6,7 +6,7 @@ from registry_tui.cli import output
 from registry_tui.cli.output import Column
 from registry_tui.schemas.deployments import Deployment, ReplicaLogFile, ReplicaStatus, Revision
 from registry_tui.wording import rollouts, words
-from registry_tui.wording.backends import runs, runs_said
+from registry_tui.wording.backends import replicas_of, runs, runs_said, scaled
 
 COLUMNS = [
     Column[Deployment]("NAME", lambda each: each.name),
@@ -36,7 +36,7 @@ REVISIONS = [
     Column[Revision]("REVISION", lambda each: each.number, right=True),
     Column[Revision]("STATE", lambda each: each.state),
     Column[Revision]("VERSION", lambda each: each.version, right=True),
-    Column[Revision]("REPLICAS", lambda each: each.replicas, right=True),
+    Column[Revision]("REPLICAS", replicas_of, right=True),
     Column[Revision]("MEMORY", lambda each: words.memory(each.memory_bytes), right=True),
     Column[Revision]("BUILD", lambda each: each.build),
     Column[Revision]("ENVIRONMENT", lambda each: each.python_environment),
@@ -66,8 +66,9 @@ def print_one(found: Deployment, as_json: bool) -> None:
         "runs": runs_said(found.backend),
         "description": found.description,
         "revision": found.revision,
-        "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",
+        "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready" + scaled(found.autoscaling, ", "),
         "CPU": found.cpu,
+        "GPUs": found.gpus or None,
         "memory": f"{words.memory(found.memory_used_bytes)} used; {words.memory(found.memory_bytes)} a replica at most",
         "batching": words.batching(found),
         "NaN and infinities": words.not_numbers(found),

@@ -18,14 +18,20 @@ from registry_tui.cli.deployment_options import (
     BATCHING,
     CPU,
     DESCRIPTION,
+    GPUS,
     REPLICAS,
     STRICT_JSON,
     DeploymentArgument,
+    MaxReplicasOption,
     MemoryOption,
+    MinReplicasOption,
     SecretOption,
+    TargetRequestsOption,
     VariableOption,
+    autoscaling_of,
     bytes_of,
     changed_variables,
+    new_autoscaling,
     variables_of,
 )
 from registry_tui.cli.rollout_options import (
@@ -116,6 +122,10 @@ def create(
     alias: Annotated[str | None, typer.Option(help="Deploys the version that this alias names.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Rolls to the alias's version when it moves.")] = False,
     replicas: Annotated[int, REPLICAS] = 1,
+    min_replicas: MinReplicasOption = None,
+    max_replicas: MaxReplicasOption = None,
+    target_requests: TargetRequestsOption = None,
+    gpus: Annotated[int, GPUS] = 0,
     cpu: Annotated[float, CPU] = 1.0,
     memory: MemoryOption = None,
     env: VariableOption = None,
@@ -154,6 +164,8 @@ def create(
         follow_alias=follow,
         follow_rollout=kept,
         replicas=replicas,
+        autoscaling=new_autoscaling(min_replicas, max_replicas, target_requests),
+        gpus=gpus,
         cpu=cpu,
         memory_bytes=bytes_of(memory),
         environment=variables_of(env, secret_env),
@@ -200,6 +212,10 @@ def update(
     alias: Annotated[str | None, typer.Option(help="Serve the version that this alias names.")] = None,
     follow: Annotated[bool | None, typer.Option("--follow/--no-follow", help="Follow the alias when it moves.")] = None,
     replicas: Annotated[int | None, REPLICAS] = None,
+    min_replicas: MinReplicasOption = None,
+    max_replicas: MaxReplicasOption = None,
+    target_requests: TargetRequestsOption = None,
+    gpus: Annotated[int | None, GPUS] = None,
     cpu: Annotated[float | None, CPU] = None,
     memory: MemoryOption = None,
     env: VariableOption = None,
@@ -240,6 +256,8 @@ def update(
         follow_alias=follow,
         follow_rollout=kept,
         replicas=replicas,
+        autoscaling=autoscaling_of(min_replicas, max_replicas, target_requests),
+        gpus=gpus,
         cpu=cpu,
         memory_bytes=bytes_of(memory),
         authentication=authentication,
@@ -259,7 +277,10 @@ def scale(
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Change the number of replicas; those that stay are not restarted. A stopped deployment starts."""
+    """Change the number of replicas; those that stay are not restarted. A stopped deployment starts.
+
+    In a Ray cluster, `update --max-replicas` has it find the number.
+    """
     request = session.build(DeploymentUpdate, replicas=replicas, comment=f"scaled to {replicas}")
     _update(deployment, request, wait, as_json)
 

@@ -61,6 +61,8 @@ Settings (-C NAME=VALUE, or a dict in Python):
   registry      Model Registry, for `create`; default: the project's
   follow        true: rolls to the alias's version when it moves; with models:/NAME@ALIAS
   replicas, cpu, memory (512M, 2G), authentication, batching, strict_json, own_port, description, comment
+  min_replicas, max_replicas, target_requests, gpus
+                of deployments in a Ray cluster
   env.NAME      a variable of the replicas; those of `update` replace all. It is shown to whoever sees the
                 deployment: `registry-tui deployments update --secret-env` sets one that is never shown
   wait          false: only starts the work
@@ -94,6 +96,10 @@ class Options(RequestSchema):
     registry: str | None = None
     follow: bool | None = None
     replicas: int | None = None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    target_requests: float | None = None
+    gpus: int | None = None
     cpu: float | None = None
     memory: str | None = None
     authentication: bool | None = None
@@ -156,9 +162,22 @@ class Options(RequestSchema):
             raise _refused(error) from error
 
     def _fields(self, chosen: Chosen) -> dict[str, Any]:
-        own = ("replicas", "cpu", "authentication", "batching", "strict_json", "own_port", "description", "comment")
+        scaling = {name: getattr(self, name) for name in ("min_replicas", "max_replicas", "target_requests")}
+        scaling = {name: value for name, value in scaling.items() if value is not None}
+        own = (
+            "replicas",
+            "gpus",
+            "cpu",
+            "authentication",
+            "batching",
+            "strict_json",
+            "own_port",
+            "description",
+            "comment",
+        )
         fields = {
             **{name: getattr(self, name) for name in own},
+            "autoscaling": scaling or None,
             "environment": self.environment,
             "follow_alias": self.follow,
             "memory_bytes": self._memory_bytes(),

@@ -13,11 +13,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.canaries import Canary, KeptRollout, Rollout
 from registry_tui.schemas.places import BackendKind
+from registry_tui.schemas.scaling import MAX_GPUS, MAX_REPLICAS, Autoscaling, AutoscalingChange, KeptAutoscaling
 
 GIB = 1 << 30
 MIB = 1 << 20
-#: Replicas of one deployment at most.
-MAX_REPLICAS = 32
 #: Bytes that a replica gets at least: MLflow itself takes about 200 MB.
 MIN_MEMORY = 256 * MIB
 
@@ -90,7 +89,9 @@ class DeploymentCreate(RequestSchema):
     )
     description: str = Field(default="", max_length=10_000)
     authentication: bool = Field(default=True, description="Callers need an API key")
-    replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
+    replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS, description="Their number, unless autoscaling finds it")
+    autoscaling: Autoscaling | None = Field(default=None, description="In a cluster: it finds their number")
+    gpus: int = Field(default=0, ge=0, le=MAX_GPUS, description="Of each replica, in a cluster")
     cpu: float = Field(default=1.0, gt=0, le=256, description="Threads of numerical libraries, rounded up")
     memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY, description="Of each replica; default: suggested")
     environment: list[EnvironmentVariable] = Field(default=[], max_length=200)
@@ -101,6 +102,12 @@ class DeploymentCreate(RequestSchema):
     strict_json: bool = Field(default=False, description="NaN and infinities are answered as null, not as MLflow does")
     own_port: bool = Field(default=False, description="Also answers on a port of its own")
     comment: str = Field(default="", max_length=10_000)
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.autoscaling is not None and self.replicas != 1:
+            raise ValueError("give either replicas, or autoscaling")
+        return self
 
 
 class DeploymentUpdate(RequestSchema):
@@ -118,7 +125,11 @@ class DeploymentUpdate(RequestSchema):
     )
     description: str | None = Field(default=None, max_length=10_000)
     authentication: bool | None = None
-    replicas: int | None = Field(default=None, ge=1, le=MAX_REPLICAS)
+    replicas: int | None = Field(default=None, ge=1, le=MAX_REPLICAS, description="A fixed number from now on")
+    autoscaling: AutoscalingChange | None = Field(
+        default=None, description="The cluster finds their number from now on"
+    )
+    gpus: int | None = Field(default=None, ge=0, le=MAX_GPUS)
     cpu: float | None = Field(default=None, gt=0, le=256)
     memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY)
     environment: list[EnvironmentVariable] | None = Field(default=None, max_length=200)
@@ -126,6 +137,12 @@ class DeploymentUpdate(RequestSchema):
     strict_json: bool | None = None
     rollout: Rollout | None = Field(default=None, description="How callers come to it; default: all at once")
     comment: str = Field(default="", max_length=10_000)
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.autoscaling is not None and self.replicas is not None:
+            raise ValueError("give either replicas, or autoscaling")
+        return self
 
 
 class Traffic(Schema):
@@ -176,7 +193,10 @@ class Revision(Schema):
     number: int
     version: int
     alias: str | None = None
+    #: With autoscaling the least.
     replicas: int
+    autoscaling: KeptAutoscaling | None = None
+    gpus: int = 0
     cpu: float
     memory_bytes: int
     environment: list[EnvironmentVariable] = []
@@ -219,8 +239,13 @@ class Deployment(Schema):
     #: Why it failed, or why the last change was rolled back.
     reason: str = ""
     revision: int
+    #: With autoscaling those that the cluster runs now.
     replicas_wanted: int
     replicas_ready: int = 0
+    #: How a cluster finds their number; None where it is fixed.
+    autoscaling: KeptAutoscaling | None = None
+    #: Of each replica.
+    gpus: int = 0
     cpu: float
     #: Of each replica: its limit; and the memory that all use now.
     memory_bytes: int
@@ -314,6 +339,8 @@ class DeploymentSuggestion(Schema):
     name: str
     description: str
     memory_bytes: int
+    #: Where it would run: in a cluster, what this machine has says nothing.
+    backend: BackendKind = BackendKind.LOCAL
     #: Bytes of memory that this machine has, and that deployments may still claim.
     machine_memory_bytes: int
     free_memory_bytes: int

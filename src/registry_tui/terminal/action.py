@@ -64,12 +64,13 @@ _SHOWN = {
     "less_than_sign": "<",
     "dollar_sign": "$",
     "percent_sign": "%",
+    "tilde": "~",
     "quotation_mark": '"',
     "right_parenthesis": ")",
     "left_curly_bracket": "{",
     "backslash": "\\",
     "vertical_line": "|",
-    "tilde": "~",
+    "right_curly_bracket": "}",
 }
 
 

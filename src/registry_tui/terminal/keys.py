@@ -110,6 +110,7 @@ VERBS: Mapping[str, str] = {
     "enable": "Enable, or disable; pause, or go on; suspend, or let in",
     "source": "Where it comes from",
     "check": "Ask whether somebody has access",
+    "change_backend": "Where deployments run",
     "credentials": "Shell lines for stock MLflow code",
     "clean_up": "Remove unused archives",
     "activity": "Progress of the change under way",

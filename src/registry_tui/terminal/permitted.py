@@ -51,7 +51,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
     "attached": _needs(_P.SERVER_ATTACH, "create edit"),
     "environments": {
-        **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store"),
+        **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store change_backend"),
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
         **_needs(_P.ROLES_GRANT, "roles"),
     },

@@ -27,7 +27,7 @@ PRESETS: Mapping[str, Preset] = {
             "logs": "J",
             "time": "W",
             "requests": "vertical_line",
-            "drift": "tilde",
+            "drift": "right_curly_bracket",
             "chart_left": "left,h",
             "chart_right": "right,l",
         },

@@ -293,18 +293,25 @@ def _serving(body: Body) -> list[tuple[str, Any]]:
     return [
         ("--version", body["version"]),
         ("--alias", body["alias"]),
-        ("--replicas", body["replicas"]),
+        ("--replicas", body["replicas"] if body["autoscaling"] is None else None),
+        *_autoscaling(body["autoscaling"] or {}),
+        ("--gpus", body["gpus"]),
         ("--cpu", body["cpu"]),
         ("--memory", body["memory_bytes"]),
         *_variables(body["environment"] or []),
     ]
 
 
+def _autoscaling(body: Body) -> list[tuple[str, Any]]:
+    options = ("--min-replicas", "--max-replicas", "--target-requests")
+    return [(option, body.get(option[2:].replace("-", "_"))) for option in options]
+
+
 def _create_deployment(names: Names, query: Body, body: Body) -> list[Line]:
     options: Options = [
         ("--project", body["project"]),
         ("--model", body["model"]),
-        *_serving(body),
+        *_serving({**body, "gpus": body["gpus"] or None}),
         ("--follow", body["follow_alias"]),
         *rollouts.options(None, body["follow_rollout"]),
         ("--batching", body["batching"] if body["batching"] != "auto" else None),

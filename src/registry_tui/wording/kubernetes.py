@@ -19,6 +19,8 @@ from registry_tui.wording import text
 
 #: The port on which images of `mlflow models build-docker` answer.
 PORT = 8080
+#: What Kubernetes calls a GPU; the plug-ins of other makers have other names.
+GPU = "nvidia.com/gpu"
 #: Percent of the processor that replicas ask for, over which the autoscaler adds one.
 BUSY_PERCENT = 80
 
@@ -72,12 +74,17 @@ def _kserve(deployment: Deployment, revision: Revision, version: ModelVersion, w
     }
     if variables := _variables(deployment, revision):
         model["env"] = variables
-    most = wanted.most_replicas or revision.replicas
+    scaling = revision.autoscaling
+    most = wanted.most_replicas or (revision.replicas if scaling is None else scaling.max_replicas)
+    predictor: dict[str, Any] = {"minReplicas": revision.replicas, "maxReplicas": most, "model": model}
+    if scaling is not None:
+        # KServe's target is a whole number of requests.
+        predictor |= {"scaleMetric": "concurrency", "scaleTarget": max(1, round(scaling.target_requests))}
     document = {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": _metadata(deployment, revision, wanted),
-        "spec": {"predictor": {"minReplicas": revision.replicas, "maxReplicas": most, "model": model}},
+        "spec": {"predictor": predictor},
     }
     left_out = list(_left_out(deployment, revision))
     if not wanted.storage_uri:
@@ -106,7 +113,8 @@ def _plain(deployment: Deployment, revision: Revision, version: ModelVersion, wa
     }
     if variables := _variables(deployment, revision):
         container["env"] = variables
-    most = wanted.most_replicas or revision.replicas * 2
+    scaling = revision.autoscaling
+    most = wanted.most_replicas or (revision.replicas * 2 if scaling is None else scaling.max_replicas)
     metadata = _metadata(deployment, revision, wanted)
     metric = {
         "type": "Resource",
@@ -149,7 +157,12 @@ def _plain(deployment: Deployment, revision: Revision, version: ModelVersion, wa
             f"The image {image} has to be built and pushed: `mlflow models build-docker "
             f"-m models:/{deployment.model_name}/{revision.version} -n {image}`; --image names another one",
         )
-    if wanted.most_replicas is None:
+    if scaling is not None:
+        left_out.append(
+            "The autoscaler looks at how busy the processors are, not at "
+            f"{counted(scaling.target_requests, 'request')} under way in each replica, which Kubernetes does not count"
+        )
+    elif wanted.most_replicas is None:
         left_out.append(
             f"The autoscaler may add replicas up to {most}, twice what is deployed here; --max-replicas says how many"
         )
@@ -178,7 +191,8 @@ def _metadata(deployment: Deployment, revision: Revision, wanted: Wanted) -> dic
 def _resources(revision: Revision) -> dict[str, Any]:
     memory = f"{-(-revision.memory_bytes // MIB)}Mi"
     cpu = f"{round(revision.cpu * 1000)}m"
-    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}}
+    each = {"cpu": cpu, "memory": memory, **({GPU: revision.gpus} if revision.gpus else {})}
+    return {"requests": each, "limits": dict(each)}
 
 
 def _variables(deployment: Deployment, revision: Revision) -> list[dict[str, Any]]:
@@ -215,6 +229,8 @@ def _left_out(deployment: Deployment, revision: Revision) -> Sequence[str]:
         found.append("Requests that wait together share no call of the model")
     if revision.strict_json:
         found.append("NaN and infinities are answered as the server in the image does, not as null")
+    if revision.gpus:
+        found.append(f"GPUs are asked for as {GPU}: change it where the cluster's have another name")
     if deployment.port is not None:
         found.append(f"The port {deployment.port}, which this deployment has to itself here, is not carried over")
     if _name(deployment) != deployment.name:

@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, Input, Select, Static
 
 from registry_tui.screens.base.form import Lines, Tick, row, whole
 from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
-from registry_tui.screens.deployments import rollout_rows
+from registry_tui.screens.deployments import cluster_rows, rollout_rows
 from registry_tui.screens.deployments.deploy import ServingForm, size_text
 from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
@@ -22,6 +22,7 @@ from registry_tui.wording.words import parse_size
 if TYPE_CHECKING:
     from registry_tui.schemas.canaries import Rollout
     from registry_tui.schemas.deployments import Deployment, EnvironmentVariable
+    from registry_tui.schemas.scaling import AutoscalingChange
 
 Value = TypeVar("Value")
 
@@ -55,17 +56,25 @@ class ChangeForm(ServingForm):
         # What cannot be typed on a line stays as it is: nothing is sent unless something was typed.
         self.plain = "\n".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
         yield from self.serving_rows(
-            found.replicas_wanted,
+            self._replicas,
             found.cpu,
             size_text(found.memory_bytes),
             self.plain,
             found.batching.value,
             found.strict_json,
+            found.autoscaling,
+            found.gpus,
         )
         secrets = ", ".join(each.name for each in self.variables if each.secret)
         if secrets:
             yield Static(safe(f"secret now: {secrets}; they keep their values unless typed again", 300), classes="hint")
             yield row("Secrets to remove", Input(compact=True, id="removed", placeholder="TOKEN, PASSWORD"))
+
+    @property
+    def _replicas(self) -> int:
+        """Their number; the least where the cluster finds it."""
+        found = self.deployment
+        return found.replicas_wanted if found.autoscaling is None else found.autoscaling.min_replicas
 
     def on_mount(self) -> None:
         self._show_rollout()
@@ -74,6 +83,7 @@ class ChangeForm(ServingForm):
     def _show_rollout(self) -> None:
         """A version is tried beside one that serves; an alias is followed where that is ticked."""
         following = self.query_one("#follow", Tick).value
+        cluster_rows.show_rows(self, cluster=self.deployment.backend != "local")
         rollout_rows.show_rows(self, strategy=self.deployment.state == "deployed", following=following)
 
     async def _versions(self) -> list[Choice]:
@@ -103,6 +113,7 @@ class ChangeForm(ServingForm):
         return (
             typed not in (str(found.version), found.alias if found.follow_alias else None)
             or float(self.text("cpu") or "0") != found.cpu
+            or cluster_rows.gpus(self) != found.gpus
             or self._variables_typed()
             or self.batching() != found.batching
             or self.query_one("#strict", Tick).value != found.strict_json
@@ -117,6 +128,7 @@ class ChangeForm(ServingForm):
     @on(Checkbox.Changed)
     @on(Select.Changed)
     @on(Input.Changed, "#max-disagreement")
+    @on(Input.Changed, "#most")
     def _ticked(self) -> None:
         self._show_rollout()
         self.check()
@@ -133,6 +145,17 @@ class ChangeForm(ServingForm):
         kept = Rollout() if before is None else Rollout.model_validate(before.model_dump())
         return _changed(rollout_rows.rollout(self, "follow-strategy"), kept)
 
+    def _number(self) -> tuple[int | None, AutoscalingChange | None]:
+        """The fixed number of replicas, or how the cluster finds it; neither where that stays."""
+        from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange
+
+        before, wanted = self.deployment.autoscaling, cluster_rows.autoscaling(self)
+        replicas = int(self.text("replicas"))
+        if wanted is None:
+            return (None if before is None and replicas == self._replicas else replicas), None
+        kept = None if before is None else Autoscaling.model_validate(before.model_dump())
+        return None, None if wanted == kept else AutoscalingChange(**wanted.model_dump())
+
     async def send(self) -> Place:
         from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
         from registry_tui.schemas.operations import Accepted
@@ -146,6 +169,7 @@ class ChangeForm(ServingForm):
             if each.secret and each.name not in given | removed
         ]
         follow = self.query_one("#follow", Tick).value
+        replicas, autoscaling = self._number()
         same_alias = typed == found.alias
         request = DeploymentUpdate(
             version=whole(typed) if whole(typed) != found.version else None,
@@ -155,7 +179,9 @@ class ChangeForm(ServingForm):
             rollout=rollout_rows.tried(rollout_rows.rollout(self, "strategy")),
             description=_changed(self.text("description"), found.description),
             authentication=_changed(self.query_one("#authentication", Tick).value, found.authentication),
-            replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
+            replicas=replicas,
+            autoscaling=autoscaling,
+            gpus=_changed(cluster_rows.gpus(self), found.gpus),
             cpu=_changed(float(self.text("cpu")), found.cpu),
             memory_bytes=_changed(parse_size(self.text("memory")), found.memory_bytes),
             batching=_changed(self.batching(), found.batching),

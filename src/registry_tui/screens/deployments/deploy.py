@@ -15,10 +15,11 @@ from registry_tui.screens.base.form import Lines, Tick, row, whole
 from registry_tui.screens.base.model_names import KnownModels
 from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
-from registry_tui.screens.deployments import rollout_rows
+from registry_tui.screens.deployments import cluster_rows, rollout_rows
 from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import LOADING, loading
+from registry_tui.wording.backends import runs_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import memory, parse_size
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Batching, DeploymentSuggestion, EnvironmentVariable
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.places import Project
+    from registry_tui.schemas.scaling import Autoscaling
     from registry_tui.screens.base.frame import FrameScreen
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -66,9 +68,18 @@ class ServingForm(WorkingForm[Place]):
     WORK = "The rollout"
 
     def serving_rows(
-        self, replicas: int, cpu: float, memory: str, variables: str, batching: str = "auto", strict_json: bool = False
+        self,
+        replicas: int,
+        cpu: float,
+        memory: str,
+        variables: str,
+        batching: str = "auto",
+        strict_json: bool = False,
+        autoscaling: Autoscaling | None = None,
+        gpus: int = 0,
     ) -> Iterable[Widget]:
         yield row("Replicas", Input(str(replicas), compact=True, id="replicas", type="integer"))
+        yield from cluster_rows.rows(autoscaling, gpus)
         yield row("CPU of each", Input(f"{cpu:g}", compact=True, id="cpu", type="number"))
         yield row("Memory of each", Input(memory, compact=True, id="memory", placeholder="512M, 2G"))
         yield row("Environment", Lines(variables, id="variables", placeholder="LOG_LEVEL=info    alt+enter for more"))
@@ -104,7 +115,7 @@ class ServingForm(WorkingForm[Place]):
             parse_variables(self.text("secrets"), secret=True)
         except ValueError:
             return "secret variable: write NAME=value"
-        return None
+        return cluster_rows.problem(self)
 
     def text(self, name: str) -> str:
         """The text of a field."""
@@ -160,6 +171,7 @@ class DeployForm(ServingForm):
         yield from self.serving_rows(1, 1.0, "", "")
 
     def on_mount(self) -> None:
+        cluster_rows.show_rows(self, cluster=False)
         self._show_rollout()
         self.query_one("#model" if self.model is None else "#name").focus()
         self.work_on(self._learn(), "learn")
@@ -224,7 +236,11 @@ class DeployForm(ServingForm):
         columns = len((suggestion.signature or {}).get("inputs") or ())
         parts = [f"version {number}", f"{columns} inputs" if columns else "no signature"]
         parts.append(f"suggested memory {memory(suggestion.memory_bytes)}")
-        parts.append(f"free {memory(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
+        if suggestion.backend == "local":
+            parts.append(f"free {memory(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
+        else:
+            parts.append(f"runs {runs_said(suggestion.backend)}")
+        self._show_cluster_rows()
         about.update(safe(", ".join(parts), 300) + "".join(f"\n⚠ {safe(each, 200)}" for each in suggestion.warnings))
         for field, value in (("memory", size_text(suggestion.memory_bytes)), ("name", suggestion.name)):
             if not self.text(field):
@@ -232,6 +248,11 @@ class DeployForm(ServingForm):
         if not self.text("description"):
             self.query_one("#description", Lines).text = suggestion.description
         self.check()
+
+    @on(Input.Changed, "#most")
+    def _show_cluster_rows(self) -> None:
+        """Where it runs is known once a version is chosen."""
+        cluster_rows.show_rows(self, cluster=self.suggestion is not None and self.suggestion.backend != "local")
 
     # -- input ----------------------------------------------------------------------------------------
 
@@ -314,6 +335,7 @@ class DeployForm(ServingForm):
 
         model, typed = self.chosen_model, self.text("version")
         assert model is not None
+        autoscaling = cluster_rows.autoscaling(self)
         request = DeploymentCreate(
             name=self.text("name"),
             project=self.project.id,
@@ -325,7 +347,9 @@ class DeployForm(ServingForm):
             follow_rollout=rollout_rows.tried(rollout_rows.rollout(self, "follow-strategy")),
             description=self.text("description"),
             authentication=self.query_one("#authentication", Tick).value,
-            replicas=int(self.text("replicas")),
+            replicas=1 if autoscaling is not None else int(self.text("replicas")),
+            autoscaling=autoscaling,
+            gpus=cluster_rows.gpus(self),
             cpu=float(self.text("cpu")),
             memory_bytes=parse_size(self.text("memory")) if self.text("memory") else None,
             environment=self.environment(),

@@ -140,9 +140,8 @@ class DeploymentActions(FrameScreen):
         found = self.deployment
         assert found is not None
         items = [MenuItem(str(count), counted(count, "replica")) for count in (1, 2, 3, 4, 6, 8)]
-        self.app.push_screen(
-            Menu(f"Scale {found.name}", items, str(found.replicas_wanted)), lambda choice: self._scale(choice)
-        )
+        title = f"Scale {found.name}" + ("" if found.autoscaling is None else " to a fixed number")
+        self.app.push_screen(Menu(title, items, str(found.replicas_wanted)), lambda choice: self._scale(choice))
 
     def _scale(self, choice: str | None) -> None:
         from registry_tui.schemas.deployments import DeploymentUpdate

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
+from registry_tui.contracts.counts import counted
 from registry_tui.widgets.facts import facts
 from registry_tui.widgets.virtual_table import Column
 from registry_tui.wording import rollouts
-from registry_tui.wording.backends import runs_said
+from registry_tui.wording.backends import replicas_of, runs_said, scaled
 from registry_tui.wording.words import (
     Cell,
     absolute,
@@ -56,7 +57,7 @@ HISTORY: tuple[Column[Any], ...] = (
     Column("number", "Revision", lambda row: str(row.number), 0, right=True),
     Column("state", "State", lambda row: revision_state(row.state), 0, min_width=11),
     Column("version", "Version", lambda row: str(row.version), 0, right=True),
-    Column("replicas", "Replicas", lambda row: str(row.replicas), 3, right=True),
+    Column("replicas", "Replicas", replicas_of, 3, right=True),
     Column("memory", "Memory", lambda row: memory(row.memory_bytes), 4, right=True),
     Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
     Column("by", "By", lambda row: row.creator, 3),
@@ -114,8 +115,8 @@ def settings(found: Deployment, revision: Revision, room: int) -> Content:
             ("project", f"{found.environment_name} / {found.workspace_name} / {found.project_name}"),
             ("runs", runs_said(found.backend)),
             ("authentication", "callers need an API key" if found.authentication else "none"),
-            ("replicas", str(found.replicas_wanted)),
-            ("each replica", f"{found.cpu:g} CPU, {memory(found.memory_bytes)} of memory at most"),
+            ("replicas", scaled(found.autoscaling) or str(found.replicas_wanted)),
+            ("each replica", _each_replica(found)),
             ("batching", batching(found)),
             (
                 "NaN, infinities",
@@ -133,6 +134,11 @@ def settings(found: Deployment, revision: Revision, room: int) -> Content:
         20,
         room,
     )
+
+
+def _each_replica(found: Deployment) -> str:
+    parts = [f"{found.cpu:g} CPU", *([counted(found.gpus, "GPU")] if found.gpus else [])]
+    return ", ".join([*parts, f"{memory(found.memory_bytes)} of memory at most"])
 
 
 def _listed(named: list[tuple[str, str]], indent: int, room: int) -> Content:

@@ -13,6 +13,7 @@ from registry_tui.terminal.actions.deployments import DEPLOYMENTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.backends import runs
 from registry_tui.wording.words import NOTHING, Cell, ago, deployment_state, memory, milliseconds, percent
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
         Column("state", "Status", lambda row: deployment_state(row.state), 0, min_width=11),
         Column("source", "Source", lambda row: f"{row.model_name} v{row.version}", 1, max_width=34, keeps_end=True),
         Column("alias", "Follows", lambda row: Cell(row.alias if row.follow_alias else "", "accent"), 5),
+        Column("runs", "Runs", lambda row: Cell(runs(row.backend), "dim"), 5),
         Column("project", "Project", lambda row: Cell(row.project_name, "dim"), 4, max_width=24, keeps_end=True),
         Column("replicas", "Replicas", _replicas, 1, right=True),
         Column("memory", "Memory", lambda row: memory(row.memory_used_bytes), 2, right=True),

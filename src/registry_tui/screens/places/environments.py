@@ -19,6 +19,7 @@ from registry_tui.terminal.actions.places import ENVIRONMENTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.wording.backends import backend_said
 from registry_tui.wording.stores import checked_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago
@@ -76,6 +77,7 @@ class EnvironmentsScreen(ListScreen):
     def compose_content(self) -> Iterable[Widget]:
         yield from super().compose_content()
         yield Static("", id="own-store", markup=False)
+        yield Static("", id="runs", markup=False)
         yield Static("", id="of", classes="heading", markup=False)
         yield VirtualTable(self.WORKSPACES, id="workspaces")
 
@@ -108,6 +110,7 @@ class EnvironmentsScreen(ListScreen):
     def row_changed(self, row: Environment | None) -> None:
         heading = self.query_one("#of", Static)
         self._show_store(None if row is None else row.store)
+        self._show_backend(row)
         if row is None:
             heading.update("")
             return
@@ -135,6 +138,13 @@ class EnvironmentsScreen(ListScreen):
             text = f"Store {safe(store.uri, 200)}{where}, with {safe(store.credentials, 100)}"
             line.update(f"{text}\n{checked_said(store)}")
             line.set_class(not store.usable, "-bad")
+
+    def _show_backend(self, row: Environment | None) -> None:
+        """Where the selected environment's deployments run, when that is elsewhere."""
+        line = self.query_one("#runs", Static)
+        line.display = row is not None and bool(row.backend.address)
+        if row is not None and line.display:
+            line.update(f"Deployments run {safe(backend_said(row.backend), 200)}")
 
     @on(VirtualTable.Highlighted, "#workspaces")
     def _workspace_chosen(self) -> None:
@@ -221,6 +231,16 @@ class EnvironmentsScreen(ListScreen):
     def _store_changed(self, environment: Any) -> None:
         if environment is not None:
             self.flash(f"the store of {environment.name} is reached in another way")
+            self.refresh_data()
+
+    def do_change_backend(self) -> None:
+        from registry_tui.screens.places.backend_form import ChangeBackend
+
+        self.app.push_screen(ChangeBackend(self.current), self._backend_changed)
+
+    def _backend_changed(self, environment: Environment | None) -> None:
+        if environment is not None:
+            self.flash(f"deployments of {environment.name} run {backend_said(environment.backend)}")
             self.refresh_data()
 
     def do_try_store(self) -> None:

@@ -134,14 +134,39 @@ class Resources:
     gpus: int = 0
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """How a cluster finds the number of replicas: so that each has about that many requests under way."""
+
+    least: int
+    most: int
+    requests: float
+
+
 class Clusters(Protocol):
     """Runs replicas in clusters. Methods may raise PartUnavailable."""
 
     def check(self, cluster: Cluster) -> str:
         """Tries address and token; returns the cluster's version. Raises InvalidInput when it cannot be used."""
 
-    def start(self, cluster: Cluster, names: Iterable[ReplicaName], carried: Carried, resources: Resources) -> None:
-        """Starts replicas of one generation; does not wait. Raises OSError too."""
+    def start(
+        self,
+        cluster: Cluster,
+        names: Iterable[ReplicaName],
+        carried: Carried,
+        resources: Resources,
+        scaling: Scaling | None = None,
+    ) -> None:
+        """Starts replicas of one generation; does not wait. Raises OSError too.
+
+        `scaling`: these are as many as there are at least.
+        """
+
+    def rescale(self, deployment: str, generation: int, replicas: int, scaling: Scaling | None) -> None:
+        """Has a generation run this number of replicas, or find it; starts none again."""
+
+    def scaling(self, deployment: str, generation: int) -> Scaling | None:
+        """How the number of a generation's replicas is found; None where it is fixed."""
 
     def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
         """Gives the replicas of a generation newer addresses of the same files, by their paths."""
@@ -165,8 +190,21 @@ class NoClusters:
     def check(self, cluster: Cluster) -> str:
         raise InvalidInput("This installation's backend runs replicas on this machine only")
 
-    def start(self, cluster: Cluster, names: Iterable[ReplicaName], carried: Carried, resources: Resources) -> None:
+    def start(
+        self,
+        cluster: Cluster,
+        names: Iterable[ReplicaName],
+        carried: Carried,
+        resources: Resources,
+        scaling: Scaling | None = None,
+    ) -> None:
         self.check(cluster)
+
+    def rescale(self, deployment: str, generation: int, replicas: int, scaling: Scaling | None) -> None:
+        raise InvalidInput("This installation's backend runs replicas on this machine only")
+
+    def scaling(self, deployment: str, generation: int) -> Scaling | None:
+        return None
 
     def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
         raise InvalidInput("This installation's backend runs replicas on this machine only")

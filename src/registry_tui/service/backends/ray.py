@@ -7,28 +7,24 @@ logs of this machine, which outlive them.
 from __future__ import annotations
 
 import http.client
-import io
 import json
 import logging
-import re
-import secrets
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import registry_tui
-from registry_tui.contracts.carried import SECRET_HEADER, STATUS_PATH, Carried
+from registry_tui.contracts.carried import STATUS_PATH, Carried
 from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.platform.paths import Home
-from registry_tui.platform.secrets import write_private
-from registry_tui.service.backends.base import Cluster, ReplicaName, ReplicaProcess, Resources
+from registry_tui.service.backends.base import Cluster, ReplicaName, ReplicaProcess, Resources, Scaling
 from registry_tui.service.backends.ray_cluster import PREFIX, RayCluster
+from registry_tui.service.backends.ray_generations import Generation, Generations
+from registry_tui.service.backends.ray_package import package
+from registry_tui.service.backends.ray_words import Told, missing, process_of, reason_of
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.calls import Calls
 
@@ -36,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: The Serve application and the name of its one deployment.
 _IMPORT, _DEPLOYMENT = "registry_tui.on_ray.application:application", "replica"
-#: What a node gets of this program.
-_PARTS = ("__init__.py", "contracts", "on_ray", "serving")
 #: Seconds for which what a cluster said is kept, and for which what its replicas said is.
 _KEPT, _TOLD_KEPT = 0.5, 1.5
 #: Seconds for one replica's answer about itself.
@@ -48,42 +42,19 @@ _BEYOND = 32
 _STOP_SECONDS = 10
 #: Serve's states of replicas that answer; the second is of those that get newer addresses just now.
 _READY = ("RUNNING", "UPDATING")
-#: How a replica that cannot serve says why, in Serve's own message.
-_REASON = re.compile(r"registry-tui:(\{.*?\}):registry-tui", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Generation:
-    """What is known of a generation of replicas: its cluster's environment, and how it is reached."""
-
-    environment: str
-    address: str
-    application: str
-    secret: str
-    http_port: int
-    indexes: tuple[int, ...] = ()
-
-    @property
-    def url(self) -> str:
-        """Where it answers calls."""
-        host = urlsplit(self.address).hostname or ""
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}/{self.application}"
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a replica said about itself, and when."""
-
-    index: int
-    values: Mapping[str, Any]
-    at: float
+#: Serve's state of replicas that are not counted any more.
+_ENDING = "STOPPING"
+#: Seconds for which more, or fewer, requests have to be under way before Serve adds, or takes away, replicas.
+_UPSCALE_SECONDS, _DOWNSCALE_SECONDS = 10.0, 120.0
 
 
 class RayReplicas:
     """Replicas in Ray clusters. `cluster_of` knows the cluster of an environment, by its ID; None where it has none."""
 
     def __init__(self, home: Home, cluster_of: Callable[[str], Cluster | None]) -> None:
-        self._home = home
+        self._run = home.run
+        self._logs = home.deployment_logs
+        self._generations = Generations(home)
         self._cluster_of = cluster_of
         self._lock = threading.Lock()
         self._details: dict[str, tuple[float, Mapping[str, Any]]] = {}
@@ -91,46 +62,42 @@ class RayReplicas:
         self._told: dict[str, dict[str, Told]] = {}
         self._asked: dict[str, float] = {}
         self._failed: dict[str, str] = {}
+        #: By application: how many replicas Serve said last that it runs.
+        self._counts: dict[str, int] = {}
 
     # -- what is known -------------------------------------------------------------------------------------
 
-    def _folder(self, deployment: str) -> Path:
-        return self._home.serving / "clusters" / deployment
-
-    def _file(self, deployment: str, generation: int) -> Path:
-        return self._folder(deployment) / f"{generation}.json"
-
-    def _known(self, deployment: str, generation: int) -> Generation | None:
-        try:
-            values = json.loads(self._file(deployment, generation).read_text(encoding="utf-8"))
-            return Generation(**{**values, "indexes": tuple(values["indexes"])})
-        except FileNotFoundError:
-            return None
-
-    def _note(self, deployment: str, generation: int, known: Generation) -> None:
-        self._folder(deployment).mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(self._file(deployment, generation), json.dumps(asdict(known)))
-
     def names(self, deployment: str) -> list[ReplicaName]:
-        """The replicas that a deployment has in a cluster."""
-        found = []
-        for path in self._folder(deployment).glob("*.json"):
-            known = self._known(deployment, int(path.stem))
-            found += [ReplicaName(deployment, int(path.stem), index) for index in (known.indexes if known else ())]
-        return sorted(found)
+        """The replicas that a deployment has in a cluster: of a number that Serve finds, as it said last."""
+        return sorted(
+            ReplicaName(deployment, number, index)
+            for number, known in self._generations.of(deployment)
+            for index in self._indexes(known)
+        )
+
+    def _indexes(self, known: Generation) -> Iterable[int]:
+        if known.scaling is None or not known.indexes:
+            return known.indexes
+        return range(max(known.scaling.least, self._counts.get(known.application, 0)))
 
     def has(self, name: ReplicaName) -> bool:
-        known = self._known(name.deployment, name.generation)
-        return known is not None and name.index in known.indexes
+        known = self._generations.known(name.deployment, name.generation)
+        if known is None or not known.indexes:
+            return False
+        # Serve may have taken one away since somebody read its name.
+        return known.scaling is not None or name.index in known.indexes
 
     def secret(self, deployment: str, generation: int) -> str:
-        known = self._known(deployment, generation)
-        return secrets.token_urlsafe(32) if known is None else known.secret
+        return self._generations.secret(deployment, generation)
+
+    def scaling(self, deployment: str, generation: int) -> Scaling | None:
+        known = self._generations.known(deployment, generation)
+        return None if known is None else known.scaling
 
     def reached(self, names: Iterable[ReplicaName]) -> list[Replica]:
         found: dict[str, Replica] = {}
         for name in names:
-            known = self._known(name.deployment, name.generation)
+            known = self._generations.known(name.deployment, name.generation)
             if known is not None and name.index in known.indexes:
                 found[known.application] = Replica(name.program.rpartition("-")[0], known.url, known.secret)
         return list(found.values())
@@ -139,7 +106,7 @@ class RayReplicas:
         return self._cluster(cluster).check()
 
     def _cluster(self, cluster: Cluster) -> RayCluster:
-        return RayCluster(cluster, self._home.run)
+        return RayCluster(cluster, self._run)
 
     def _of(self, known: Generation) -> RayCluster:
         """The cluster of a generation, with the token that its environment has now. Raises PartUnavailable."""
@@ -153,59 +120,81 @@ class RayReplicas:
 
     # -- changing ------------------------------------------------------------------------------------------
 
-    def start(self, cluster: Cluster, names: Iterable[ReplicaName], carried: Carried, resources: Resources) -> None:
+    def start(
+        self,
+        cluster: Cluster,
+        names: Iterable[ReplicaName],
+        carried: Carried,
+        resources: Resources,
+        scaling: Scaling | None = None,
+    ) -> None:
         wanted = list(names)
         if not wanted:
             return
         deployment, generation = wanted[0].deployment, wanted[0].generation
         application = f"{PREFIX}{deployment}--g{generation}"
-        before = self._known(deployment, generation)
+        before = self._generations.known(deployment, generation)
         indexes = {name.index for name in wanted} | set(before.indexes if before else ())
         ray = self._cluster(cluster)
         port = (ray.details().get("http_options") or {}).get("port", cluster.http_port)
         known = Generation(
-            cluster.environment, cluster.address, application, carried.secret, port, tuple(sorted(indexes))
+            cluster.environment, cluster.address, application, carried.secret, port, tuple(sorted(indexes)), scaling
         )
-        package = ray.ensure_package(_package())
-        self._note(deployment, generation, known)
+        uploaded = ray.ensure_package(package())
+        self._generations.note(deployment, generation, known)
         limits = carried.spec.limits
 
         def add(applications: dict[str, dict[str, Any]]) -> None:
             if (present := applications.get(application)) is not None:
-                present["deployments"][0].update(num_replicas=len(indexes), user_config=carried.to_values())
+                present["deployments"][0].update(user_config=carried.to_values())
+                _set_number(present["deployments"][0], len(indexes), scaling)
                 return
+            told = {
+                "name": _DEPLOYMENT,
+                "max_ongoing_requests": limits.queue_length + _BEYOND,
+                "health_check_period_s": 2,
+                "graceful_shutdown_timeout_s": limits.seconds + _STOP_SECONDS,
+                "user_config": carried.to_values(),
+                "ray_actor_options": {
+                    "num_cpus": resources.cpu,
+                    "memory": resources.memory_bytes,
+                    "num_gpus": resources.gpus,
+                },
+            }
+            _set_number(told, len(indexes), scaling)
             applications[application] = {
                 "name": application,
                 "route_prefix": f"/{application}",
                 "import_path": _IMPORT,
-                "runtime_env": {"working_dir": package},
-                "deployments": [
-                    {
-                        "name": _DEPLOYMENT,
-                        "num_replicas": len(indexes),
-                        "max_ongoing_requests": limits.queue_length + _BEYOND,
-                        "health_check_period_s": 2,
-                        "graceful_shutdown_timeout_s": limits.seconds + _STOP_SECONDS,
-                        "user_config": carried.to_values(),
-                        "ray_actor_options": {
-                            "num_cpus": resources.cpu,
-                            "memory": resources.memory_bytes,
-                            "num_gpus": resources.gpus,
-                        },
-                    }
-                ],
+                "runtime_env": {"working_dir": uploaded},
+                "deployments": [told],
             }
 
         ray.change(add)
         self._forget(known)
 
+    def rescale(self, deployment: str, generation: int, replicas: int, scaling: Scaling | None) -> None:
+        known = self._generations.known(deployment, generation)
+        if known is None:
+            return
+        # More than before never without knowing: whoever fails in between finds what was asked for.
+        known = replace(known, indexes=tuple(range(replicas)), scaling=scaling)
+        self._generations.note(deployment, generation, known)
+
+        def change(applications: dict[str, dict[str, Any]]) -> None:
+            if (present := applications.get(known.application)) is not None:
+                _set_number(present["deployments"][0], replicas, scaling)
+
+        self._of(known).change(change)
+        self._forget(known)
+
     def renew(self, deployment: str, generation: int, files: Mapping[str, str]) -> None:
-        known = self._known(deployment, generation)
+        known = self._generations.known(deployment, generation)
         if known is None:
             return
         ray = self._of(known)
         # Whoever starts again on another node needs it, also after the cluster dropped what nobody used.
-        ray.ensure_package(_package())
+        ray.ensure_package(package())
 
         def change(applications: dict[str, dict[str, Any]]) -> None:
             if (present := applications.get(known.application)) is not None:
@@ -219,7 +208,7 @@ class RayReplicas:
         for name in names:
             by_generation.setdefault((name.deployment, name.generation), set()).add(name.index)
         for (deployment, generation), gone in by_generation.items():
-            known = self._known(deployment, generation)
+            known = self._generations.known(deployment, generation)
             if known is None:
                 continue
             with suppress(PartUnavailable):
@@ -232,45 +221,38 @@ class RayReplicas:
                     raise
                 # A cluster that is gone must not keep a deployment from being stopped or deleted.
                 logger.warning("%s is taken away later: %s", known.application, error.detail)
-                self._note(deployment, generation, replace(known, indexes=()))
+                self._generations.note(deployment, generation, replace(known, indexes=()))
 
     def clean_up(self) -> bool:
-        """Takes away what clusters kept that did not answer then; whether any of ours is left.
+        """Removes the applications of clusters that did not answer before; whether some of ours are left.
 
         Raises PartUnavailable.
         """
-        kept = self._home.serving / "clusters"
-        for path in kept.glob("*/*.json"):
-            deployment, generation = path.parent.name, int(path.stem)
-            known = self._known(deployment, generation)
-            if known is None or known.indexes:
+        for deployment, generation, known in list(self._generations.all()):
+            if known.indexes:
                 continue
             cluster = self._cluster_of(known.environment)
             if cluster is None or cluster.address != known.address:
                 logger.warning("%s stays in the cluster at %s, whose token is gone", known.application, known.address)
-                self._drop(deployment, generation)
+                self._generations.drop(deployment, generation)
             else:
                 self._shrink(known, deployment, generation, ())
-        return any(kept.glob("*/*.json"))
+        return any(True for _ in self._generations.all())
 
     def _shrink(self, known: Generation, deployment: str, generation: int, left: tuple[int, ...]) -> None:
         def change(applications: dict[str, dict[str, Any]]) -> None:
             if not left:
                 applications.pop(known.application, None)
             elif (present := applications.get(known.application)) is not None:
-                present["deployments"][0]["num_replicas"] = len(left)
+                _set_number(present["deployments"][0], len(left), known.scaling)
 
         self._of(known).change(change)
         if left:
-            self._note(deployment, generation, replace(known, indexes=left))
+            self._generations.note(deployment, generation, replace(known, indexes=left))
         else:
-            self._drop(deployment, generation)
+            self._generations.drop(deployment, generation)
+            self._counts.pop(known.application, None)
         self._forget(known)
-
-    def _drop(self, deployment: str, generation: int) -> None:
-        self._file(deployment, generation).unlink(missing_ok=True)
-        with suppress(OSError):  # other generations are there
-            self._folder(deployment).rmdir()
 
     def _forget(self, known: Generation) -> None:
         with self._lock:
@@ -287,9 +269,9 @@ class RayReplicas:
             by_generation.setdefault((name.deployment, name.generation), []).append(name)
         found = []
         for (deployment, generation), each in by_generation.items():
-            known = self._known(deployment, generation)
+            known = self._generations.known(deployment, generation)
             if known is None:
-                found += [_missing(name) for name in each]
+                found += [missing(name) for name in each]
             else:
                 found += self._look(known, each)
         return found
@@ -297,49 +279,41 @@ class RayReplicas:
     def _look(self, known: Generation, names: Sequence[ReplicaName]) -> list[ReplicaProcess]:
         application = self._seen(known).get("applications", {}).get(known.application, {})
         told = application.get("deployments", {}).get(_DEPLOYMENT, {})
+        self._counts[known.application] = sum(each["state"] != _ENDING for each in told.get("replicas", ()))
         running = {each["replica_id"]: each for each in told.get("replicas", ()) if each["state"] in _READY}
         if running:
             with suppress(PartUnavailable):
                 self._collect(known, names[0].deployment, names[0].generation)
         said = {id_: each for id_, each in self._told.get(known.application, {}).items() if id_ in running}
         by_index: dict[int, tuple[str, Told | None]] = {each.index: (id_, each) for id_, each in said.items()}
-        silent = sorted(set(running) - {id_ for id_, _ in by_index.values()})
+        there = {name.index for name in names}
+        # Those that said nothing yet, and those that Serve has not numbered again since others went.
+        spare: list[tuple[str, Told | None]] = [by_index[index] for index in sorted(by_index.keys() - there)]
+        spare += [(id_, None) for id_ in sorted(running.keys() - said.keys())]
         for name in names:
-            if name.index not in by_index and silent:
-                by_index[name.index] = (silent.pop(0), None)
+            if name.index not in by_index and spare:
+                by_index[name.index] = spare.pop(0)
         failed = application.get("status") == "DEPLOY_FAILED"
-        reason, lines = _reason(f"{told.get('message', '')}")
+        reason, lines = reason_of(f"{told.get('message', '')}")
         if reason and self._failed.get(known.application) != reason:
             self._failed[known.application] = reason
             self._append(names[0], [line for _, line in lines])
         waits = "" if running or reason else " ".join(f"{told.get('message', '')}".split())[:500]
         return [
-            self._process(name, by_index.get(name.index), reason if not running else "", failed=failed, waits=waits)
+            process_of(
+                name,
+                by_index.get(name.index),
+                self.calls(name),
+                reason if not running else "",
+                failed=failed,
+                waits=waits,
+            )
             for name in names
         ]
 
-    def _process(
-        self, name: ReplicaName, found: tuple[str, Told | None] | None, reason: str, *, failed: bool, waits: str
-    ) -> ReplicaProcess:
-        values: Mapping[str, Any] = {} if found is None or found[1] is None else found[1].values
-        state = "RUNNING" if found is not None else "FATAL" if failed else "STARTING"
-        return ReplicaProcess(
-            name=name,
-            state=state,
-            pid=values.get("pid"),
-            reason=reason or (waits if failed else ""),
-            starts=values.get("starts", 0),
-            memory_bytes=values.get("memory_bytes"),
-            uptime_seconds=values.get("uptime_seconds"),
-            ready=found is not None,
-            batching=values.get("batching", ""),
-            trouble=self.calls(name).trouble or waits,
-            over_memory=values.get("over_memory", ""),
-        )
-
     def calls(self, name: ReplicaName) -> Calls:
         """How the calls of a replica's model ended, as it said last."""
-        known = self._known(name.deployment, name.generation)
+        known = self._generations.known(name.deployment, name.generation)
         for told in [] if known is None else self._told.get(known.application, {}).values():
             if told.index == name.index:
                 return Calls(**told.values["calls"])
@@ -362,12 +336,12 @@ class RayReplicas:
                 return
             self._asked[known.application] = moment
             said = self._told.setdefault(known.application, {})
-            for _ in range(2 * len(known.indexes)):
+            expected = max(len(known.indexes), self._counts.get(known.application, 0))
+            for _ in range(2 * expected):
                 behind = {id_: each.values["lines"][-1][0] for id_, each in said.items() if each.values["lines"]}
                 try:
-                    status, body = self._request(
-                        known, "GET", f"{STATUS_PATH}?behind={_quoted(behind)}", timeout=_STATUS_SECONDS
-                    )
+                    path = f"{STATUS_PATH}?behind={_quoted(behind)}"
+                    status, body = known.ask("GET", path, timeout=_STATUS_SECONDS)
                     values = json.loads(body) if status == http.client.OK else None
                 except (OSError, http.client.HTTPException, ValueError):
                     return
@@ -380,13 +354,13 @@ class RayReplicas:
                 if not lines and before is not None:
                     values["lines"] = before.values["lines"][-1:]
                 said[values["id"]] = Told(values["index"], values, time.monotonic())
-                if len(said) >= len(known.indexes) and all(each.at >= moment for each in said.values()):
+                if len(said) >= expected and all(each.at >= moment for each in said.values()):
                     return
 
     def _append(self, name: ReplicaName, lines: Sequence[str]) -> None:
         if not lines:
             return
-        path = self._home.deployment_logs / name.deployment / f"{name.generation}-{name.index}.log"
+        path = self._logs / name.deployment / f"{name.generation}-{name.index}.log"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
             log.write("".join(f"{line}\n" for line in lines))
@@ -403,63 +377,27 @@ class RayReplicas:
         trial: bool = False,
     ) -> tuple[int, bytes]:
         """The answer of a replica of this one's generation. Raises OSError, HTTPException."""
-        known = self._known(name.deployment, name.generation)
+        known = self._generations.known(name.deployment, name.generation)
         if known is None:
             raise ConnectionRefusedError(f"{name.program} is gone")
-        return self._request(known, method, path, body, content_type, timeout, trial=trial)
+        return known.ask(method, path, body, content_type, timeout, trial=trial)
 
-    def _request(
-        self,
-        known: Generation,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        content_type: str = "",
-        timeout: float = 60.0,
-        *,
-        trial: bool = False,
-    ) -> tuple[int, bytes]:
-        parts = urlsplit(known.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
-        headers = {SECRET_HEADER: known.secret}
-        if content_type:
-            headers["Content-Type"] = content_type
-        if trial:
-            headers["X-Trial"] = "yes"
-        try:
-            connection.request(method, f"{parts.path}{path}", body or None, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+
+def _set_number(told: dict[str, Any], replicas: int, scaling: Scaling | None) -> None:
+    """Has Serve run a number of replicas, or find it: it takes either, without starting any again."""
+    for other in ("num_replicas", "autoscaling_config"):
+        told.pop(other, None)
+    if scaling is None:
+        told["num_replicas"] = replicas
+    else:
+        told["autoscaling_config"] = {
+            "min_replicas": scaling.least,
+            "max_replicas": scaling.most,
+            "target_ongoing_requests": scaling.requests,
+            "upscale_delay_s": _UPSCALE_SECONDS,
+            "downscale_delay_s": _DOWNSCALE_SECONDS,
+        }
 
 
 def _quoted(behind: Mapping[str, int]) -> str:
     return quote(json.dumps(behind, separators=(",", ":")))
-
-
-def _missing(name: ReplicaName) -> ReplicaProcess:
-    return ReplicaProcess(name, "MISSING", None, "", 0, None, None, ready=False)
-
-
-def _reason(message: str) -> tuple[str, list[tuple[int, str]]]:
-    """What a replica said that could not serve, and the lines of its log."""
-    for found in reversed(_REASON.findall(message)):
-        with suppress(ValueError, KeyError, TypeError):
-            said = json.loads(found)
-            return str(said["reason"]), [(int(number), str(line)) for number, line in said["lines"]]
-    return "", []
-
-
-def _package() -> bytes:
-    """What nodes get of this program: the same bytes for the same sources."""
-    root = Path(registry_tui.__file__).parent
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for part in _PARTS:
-            files = [root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py"))
-            for file in files:
-                named = zipfile.ZipInfo(f"registry_tui/{file.relative_to(root).as_posix()}")
-                named.external_attr = 0o600 << 16
-                archive.writestr(named, file.read_bytes(), zipfile.ZIP_DEFLATED)
-    return packed.getvalue()

@@ -13,10 +13,11 @@ from registry_tui.contracts import archive_check
 from registry_tui.contracts.carried import Carried
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import ReplicaSpec
-from registry_tui.service.backends.base import Cluster
+from registry_tui.service.backends.base import Cluster, ReplicaName, Scaling
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
 from registry_tui.service.deployments import model_requirements, python_environments
+from registry_tui.service.deployments.revisions import autoscaling_of
 from registry_tui.service.errors import WrongState
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives
@@ -58,6 +59,26 @@ def carried(
         memory_bytes=revision.memory_bytes,
         secret=service.backends.clusters.secret(row.id, revision.generation),
     )
+
+
+def scaling_of(revision: RevisionRow) -> Scaling | None:
+    """How the cluster finds the number of a revision's replicas; None where it is fixed."""
+    found = autoscaling_of(revision)
+    return None if found is None else Scaling(found.min_replicas, found.max_replicas, found.target_requests)
+
+
+def set_number(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
+    """Has a cluster run as many replicas as a revision wants, where all that it wants at least are there.
+
+    Returns whether there was anything to set: not where both numbers are fixed, which only adds and takes away
+    replicas. Raises PartUnavailable.
+    """
+    there, wanted = service.backends.clusters, scaling_of(revision)
+    is_there = there.has(ReplicaName(row.id, revision.generation, 0))
+    if not is_there or there.scaling(row.id, revision.generation) == wanted:
+        return False
+    there.rescale(row.id, revision.generation, revision.replicas, wanted)
+    return True
 
 
 def _content(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select
@@ -79,15 +80,20 @@ def claimed_beside(row: DeploymentRow, generation: int) -> int:
     return active.replicas * active.memory_bytes
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a deployment's replicas ask for: memory, processors and GPUs of each."""
+
+    replicas: int
+    memory_bytes: int
+    cpu: float
+    gpus: int = 0
+    #: Whether their number is to be found.
+    autoscaling: bool = False
+
+
 def require_room(
-    session: Session,
-    row: DeploymentRow,
-    replicas: int,
-    memory: int,
-    cpu: float,
-    *,
-    but: str | None = None,
-    beside: int = 0,
+    session: Session, row: DeploymentRow, asked: Asked, *, but: str | None = None, beside: int = 0
 ) -> None:
     """Raises InvalidInput when a deployment requests more than this machine has, WrongState when others use it.
 
@@ -96,6 +102,8 @@ def require_room(
     """
     if clusters.cluster_for(session, row) is not None:
         return
+    _require_possible_here(asked)
+    replicas, memory, cpu = asked.replicas, asked.memory_bytes, asked.cpu
     total, claimed = memory_bytes(), claimed_memory(session, but=but)
     if cpu > cpus():
         raise InvalidInput(f"{cpu:g} CPUs are asked for, and this machine has {cpus()}", action="Ask for fewer")
@@ -115,6 +123,21 @@ def require_room(
             f"{replicas} × {_gib(memory)} of memory are asked for, and {_gib(beside)} serve until the new replicas "
             f"answer; this machine has {_gib(total)}, of which other deployments have {_gib(claimed)}",
             action="Stop the deployment first, whose callers then wait for the new replicas; or ask for less",
+        )
+
+
+def _require_possible_here(asked: Asked) -> None:
+    """Raises InvalidInput for what only clusters do."""
+    elsewhere = "or have the environment's deployments run in a Ray cluster: `registry-tui environments set-backend`"
+    if asked.autoscaling:
+        raise InvalidInput(
+            "On the registry's machine a deployment has a fixed number of replicas, and is not scaled by its requests",
+            action=f"Give the number: `registry-tui deployments scale`, `--replicas`; {elsewhere}",
+        )
+    if asked.gpus:
+        raise InvalidInput(
+            "On the registry's machine no replica is given GPUs of its own: each sees all that there are",
+            action=f"Ask for none: `--gpus 0`; {elsewhere}",
         )
 
 

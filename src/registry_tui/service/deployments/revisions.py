@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.canaries import Rollout
 from registry_tui.schemas.deployments import Batching, EnvironmentVariable
 from registry_tui.schemas.models import ModelVersion, VersionStatus
+from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange, KeptAutoscaling
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
+from registry_tui.service.deployments.machine import Asked
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
@@ -23,12 +27,16 @@ _RESERVED = ("REGISTRY_TUI_", "MLFLOW_SERVER_", "_MLFLOW_", "SUPERVISOR_", "LD_"
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a revision; a change of any but `replicas`, `memory_bytes` and `alias` needs new replicas."""
+    """The settings of a revision; a change of any but `replicas`, `autoscaling`, `memory_bytes` and `alias` needs new
+    replicas. With autoscaling, `replicas` is the least.
+    """
 
     version: ModelVersion
     alias: str | None
     follow_alias: bool
     replicas: int
+    autoscaling: Autoscaling | None
+    gpus: int
     cpu: float
     memory_bytes: int
     environment: tuple[EnvironmentVariable, ...]
@@ -116,6 +124,8 @@ def revision_row(
         alias=settings.alias,
         follow_alias=settings.follow_alias,
         replicas=settings.replicas,
+        autoscaling=None if settings.autoscaling is None else settings.autoscaling.model_dump(mode="json"),
+        gpus=settings.gpus,
         cpu=settings.cpu,
         memory_bytes=settings.memory_bytes,
         environment=[variable.model_dump() for variable in settings.environment],
@@ -144,11 +154,24 @@ def settings_of(service: Service, principal: Principal, row: DeploymentRow, revi
         alias=revision.alias,
         follow_alias=revision.follow_alias,
         replicas=revision.replicas,
+        autoscaling=autoscaling_of(revision),
+        gpus=revision.gpus,
         cpu=revision.cpu,
         memory_bytes=revision.memory_bytes,
         environment=tuple(EnvironmentVariable(**variable) for variable in revision.environment),
         batching=Batching(revision.batching),
         strict_json=revision.strict_json,
+    )
+
+
+def room_for(asked: Settings | RevisionRow) -> Asked:
+    """What the replicas of these settings ask a machine for."""
+    return Asked(
+        replicas=asked.replicas,
+        memory_bytes=asked.memory_bytes,
+        cpu=asked.cpu,
+        gpus=asked.gpus,
+        autoscaling=asked.autoscaling is not None,
     )
 
 
@@ -158,10 +181,27 @@ def same_replicas(active: RevisionRow, settings: Settings) -> bool:
     return (
         active.version_id == settings.version.id
         and active.cpu == settings.cpu
+        and active.gpus == settings.gpus
         and active.batching == settings.batching.value
         and active.strict_json == settings.strict_json
         and active.environment == environment
     )
+
+
+def autoscaling_of(revision: RevisionRow) -> KeptAutoscaling | None:
+    """How a cluster finds the number of a revision's replicas; None where it is fixed."""
+    return None if revision.autoscaling is None else KeptAutoscaling.model_validate(revision.autoscaling)
+
+
+def changed_autoscaling(before: Autoscaling | None, change: AutoscalingChange) -> Autoscaling:
+    """What a change leads to. Raises InvalidInput."""
+    wanted = {**(before.model_dump() if before is not None else {}), **change.model_dump(exclude_none=True)}
+    if "max_replicas" not in wanted:
+        raise wrong_field("autoscaling", "max_replicas: say how many replicas there may be")
+    try:
+        return Autoscaling.model_validate(wanted)
+    except ValidationError as error:
+        raise wrong_field("autoscaling", error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def wrong_field(field: str, message: str) -> InvalidInput:

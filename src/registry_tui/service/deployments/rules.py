@@ -34,10 +34,12 @@ from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.deployments.finding import find_for, resource_of
 from registry_tui.service.deployments.revisions import (
     Settings,
+    changed_autoscaling,
     checked_environment,
     kept_rollout,
     require_followed,
     revision_row,
+    room_for,
     same_replicas,
     settings_now,
     settings_of,
@@ -72,7 +74,9 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         version=version,
         alias=request.alias,
         follow_alias=request.follow_alias,
-        replicas=request.replicas,
+        replicas=request.replicas if request.autoscaling is None else request.autoscaling.min_replicas,
+        autoscaling=request.autoscaling,
+        gpus=request.gpus,
         cpu=request.cpu,
         memory_bytes=request.memory_bytes or machine.suggested_memory(version.archive_bytes or 0),
         environment=checked_environment(request.environment, ()),
@@ -99,7 +103,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     )
 
     def prepare(session: Session, workflow_id: str) -> None:
-        machine.require_room(session, row, settings.replicas, settings.memory_bytes, settings.cpu)
+        machine.require_room(session, row, room_for(settings))
         taken = select(DeploymentRow).where(DeploymentRow.project_id == project.id, DeploymentRow.name == request.name)
         if session.scalars(taken).first() is not None:
             raise AlreadyThere(
@@ -175,11 +179,19 @@ def update_deployment(
     environment = now_.environment
     if request.environment is not None:
         environment = checked_environment(request.environment, environment)
+    replicas, autoscaling = now_.replicas, now_.autoscaling
+    if request.replicas is not None:
+        replicas, autoscaling = request.replicas, None
+    elif request.autoscaling is not None:
+        autoscaling = changed_autoscaling(autoscaling, request.autoscaling)
+        replicas = autoscaling.min_replicas
     wanted = Settings(
         version=version,
         alias=alias,
         follow_alias=follow,
-        replicas=request.replicas if request.replicas is not None else now_.replicas,
+        replicas=replicas,
+        autoscaling=autoscaling,
+        gpus=request.gpus if request.gpus is not None else now_.gpus,
         cpu=request.cpu if request.cpu is not None else now_.cpu,
         memory_bytes=request.memory_bytes if request.memory_bytes is not None else now_.memory_bytes,
         environment=environment,
@@ -224,14 +236,16 @@ def roll_back(
         target = known[revision]
     settings = settings_of(service, principal, row, target)
     _require_admitted(service, principal, settings.version, row)
-    replicas = settings.replicas if revision is not None else settings_now(service, principal, row).replicas
-    wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False, "replicas": replicas})
+    wanted = replace(settings, alias=None, follow_alias=False)
+    if revision is None:
+        present = settings_now(service, principal, row)
+        wanted = replace(wanted, replicas=present.replicas, autoscaling=present.autoscaling)
     return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
 
 
 def serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
     """Whether two revisions differ in nothing that callers or replicas notice."""
-    fields = ("version_id", "environment", "cpu", "batching", "strict_json")
+    fields = ("version_id", "environment", "cpu", "gpus", "batching", "strict_json")
     return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
@@ -264,9 +278,7 @@ def roll_out(
         generation = active.generation if active is not None and same else number
         # A rollback from a failing version must be possible however full the machine is.
         beside = machine.claimed_beside(present, generation) if instead_of is None else 0
-        machine.require_room(
-            session, row, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id, beside=beside
-        )
+        machine.require_room(session, row, room_for(settings), but=row.id, beside=beside)
         present.workflow_id, present.updated_at = workflow_id, now()
         new = revision_row(present, settings, number, generation, principal, workflow_id, comment)
         for each in present.revisions:

@@ -76,9 +76,11 @@ def _start_in_place(
     elif missing:
         spec = replace(_spec(context, row, revision, local, missing[0]), name=missing[0].program.rpartition("-")[0])
         carried = in_cluster.carried(service, cluster, row, revision, spec, key)
-        resources = Resources(revision.cpu, revision.memory_bytes)
+        resources = Resources(revision.cpu, revision.memory_bytes, revision.gpus)
         context.log(f"in the Ray cluster at {cluster.address}")
-        service.backends.clusters.start(cluster, missing, carried, resources)
+        service.backends.clusters.start(cluster, missing, carried, resources, in_cluster.scaling_of(revision))
+    else:
+        in_cluster.set_number(service, row, revision)
 
 
 def _spec(

@@ -18,9 +18,9 @@ from registry_tui.gateway import paths
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.deployments import DeploymentSuggestion, SuggestedRequest, TestAnswer, TestRequest
 from registry_tui.service.backends.base import ReplicaName
-from registry_tui.service.core import ml_model
+from registry_tui.service.core import clusters, ml_model
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.database.tables import DeploymentRow, EnvironmentBackendRow
 from registry_tui.service.deployments import machine, model_requirements
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.deployments.finding import find_for
@@ -77,10 +77,12 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
             warnings.append("It has no signature: the columns and types of requests are not checked")
     with service.database.reading() as session:
         free = machine.memory_bytes() - machine.claimed_memory(session)
+        backend = clusters.shown(session.get(EnvironmentBackendRow, place.environment_id))
     return DeploymentSuggestion(
         name=_name_of(found.name),
         description=found.description,
         memory_bytes=machine.suggested_memory(known.archive_bytes or 0),
+        backend=backend.kind,
         machine_memory_bytes=machine.memory_bytes(),
         free_memory_bytes=max(0, free),
         machine_cpus=machine.cpus(),

@@ -41,6 +41,7 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.deployments import canaries
 from registry_tui.service.deployments.finding import find_for
+from registry_tui.service.deployments.revisions import autoscaling_of
 from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
 
@@ -220,8 +221,10 @@ def to_schema(
         state=DeploymentState(row.state),
         reason=_reason(row, own),
         revision=revision.number,
-        replicas_wanted=revision.replicas,
+        replicas_wanted=revision.replicas if revision.autoscaling is None else max(revision.replicas, len(own)),
         replicas_ready=sum(process.ready for process in own),
+        autoscaling=autoscaling_of(revision),
+        gpus=revision.gpus,
         cpu=revision.cpu,
         memory_bytes=revision.memory_bytes,
         memory_used_bytes=sum(process.memory_bytes or 0 for process in processes),
@@ -263,6 +266,8 @@ def to_revision(row: RevisionRow) -> Revision:
         version=row.version,
         alias=row.alias,
         replicas=row.replicas,
+        autoscaling=autoscaling_of(row),
+        gpus=row.gpus,
         cpu=row.cpu,
         memory_bytes=row.memory_bytes,
         environment=[each.model_copy(update={"value": None}) if each.secret else each for each in environment],

@@ -101,8 +101,7 @@ class Minder:
                 limits[active.generation] = active.memory_bytes
             names = names_of[row.id]
             if active is not None and row.state == DeploymentState.DEPLOYED.value:
-                wanted = set(gateway_link.replica_names(row, active))
-                self._take_away(row, [name for name in names if name not in wanted])
+                self._take_away(row, [name for name in names if not gateway_link.is_of(name, active)])
             for name in names:
                 info = known.get(name.program)
                 if info is None:

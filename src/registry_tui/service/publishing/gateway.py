@@ -79,6 +79,12 @@ def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName
     return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
 
 
+def is_of(name: ReplicaName, revision: RevisionRow) -> bool:
+    """Whether a replica is one of a revision's, of which a cluster may run more than the least."""
+    more = revision.autoscaling is not None
+    return name.generation == revision.generation and (more or name.index < revision.replicas)
+
+
 def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
     """Whether all replicas of a revision are configured to run, independent of the rows."""
     replicas = service.backends.replicas

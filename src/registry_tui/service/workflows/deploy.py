@@ -16,12 +16,14 @@ from registry_tui.service.core import served
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
     canary_steps,
+    in_cluster,
     input_example,
     machine,
     preparing,
     shared_files,
     starting,
 )
+from registry_tui.service.deployments.revisions import room_for
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, WrongState
@@ -141,8 +143,8 @@ def _take_old_away(context: StepContext) -> None:
     """Ends the old replicas once they have answered the requests under way."""
     service, row = context.service, preparing.row_of(context)
     local = service.backends.replicas
-    kept = set(replica_names(row, preparing.revision_of(context, row)))
-    gone = [name for name in local.names(row.id) if name not in kept]
+    revision = preparing.revision_of(context, row)
+    gone = [name for name in local.names(row.id) if not gateway_link.is_of(name, revision)]
     if gone:
         time.sleep(SETTLE)
         local.remove(gone)
@@ -159,8 +161,11 @@ def _remove_new(context: StepContext) -> None:
         if _reached(row, revision):
             return
         old = _old(context, row)
-        kept = set() if old is None else set(replica_names(row, old))
-        local.remove([name for name in replica_names(row, revision) if name not in kept])
+        if old is not None and in_cluster.set_number(service, row, old):
+            return
+        local.remove(
+            [name for name in replica_names(row, revision) if old is None or not gateway_link.is_of(name, old)]
+        )
 
 
 def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
@@ -222,9 +227,7 @@ def _admit(context: StepContext) -> None:
     with context.service.database.reading() as session:
         try:
             beside = machine.claimed_beside(row, revision.generation) if not context.arguments.get("reason") else 0
-            machine.require_room(
-                session, row, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id, beside=beside
-            )
+            machine.require_room(session, row, room_for(revision), but=row.id, beside=beside)
         except InvalidInput as error:
             raise WrongState(error.detail, action=error.action) from error
 

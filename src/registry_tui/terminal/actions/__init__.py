@@ -54,6 +54,7 @@ OPEN_FORMS = frozenset(
         "source",
         "import_models",
         "change_store",
+        "change_backend",
         "store_key",
         "decide",
         "stage",

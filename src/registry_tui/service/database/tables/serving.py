@@ -71,7 +71,11 @@ class RevisionRow(Base):
     version_id: Mapped[str]
     alias: Mapped[str | None]
     follow_alias: Mapped[bool] = mapped_column(default=False)
+    #: With autoscaling the least.
     replicas: Mapped[int]
+    #: A `schemas.scaling.Autoscaling`.
+    autoscaling: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    gpus: Mapped[int] = mapped_column(default=0)
     cpu: Mapped[float]
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     #: [{"name", "value", "secret"}]

@@ -1,0 +1,122 @@
+"""What is known of replicas in Ray clusters: a file for each generation, and how its replicas are asked."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from registry_tui.contracts.carried import SECRET_HEADER
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import write_private
+from registry_tui.service.backends.base import Scaling
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation of replicas: its cluster's environment, and how it is reached."""
+
+    environment: str
+    address: str
+    application: str
+    secret: str
+    http_port: int
+    indexes: tuple[int, ...] = ()
+    #: How the cluster finds their number; None where it is that of `indexes`.
+    scaling: Scaling | None = None
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Generation:
+        """From JSON's values."""
+        scaling = values.get("scaling")
+        return cls(
+            **{
+                **values,
+                "indexes": tuple(values["indexes"]),
+                "scaling": None if scaling is None else Scaling(**scaling),
+            }
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it answers calls."""
+        host = urlsplit(self.address).hostname or ""
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}/{self.application}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "",
+        timeout: float = 60.0,
+        *,
+        trial: bool = False,
+    ) -> tuple[int, bytes]:
+        """The answer of one of its replicas, whichever Serve chooses. Raises OSError, HTTPException."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+        headers = {SECRET_HEADER: self.secret}
+        if content_type:
+            headers["Content-Type"] = content_type
+        if trial:
+            headers["X-Trial"] = "yes"
+        try:
+            connection.request(method, f"{parts.path}{path}", body or None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+class Generations:
+    """The files, one for each generation that a cluster has or is to take away."""
+
+    def __init__(self, home: Home) -> None:
+        self._root = home.serving / "clusters"
+
+    def _file(self, deployment: str, generation: int) -> Path:
+        return self._root / deployment / f"{generation}.json"
+
+    def known(self, deployment: str, generation: int) -> Generation | None:
+        """A generation; None where no cluster has it."""
+        try:
+            return Generation.from_values(json.loads(self._file(deployment, generation).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def note(self, deployment: str, generation: int, known: Generation) -> None:
+        """Keeps what is known of a generation. Raises OSError."""
+        path = self._file(deployment, generation)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, json.dumps(asdict(known)))
+
+    def drop(self, deployment: str, generation: int) -> None:
+        """Forgets a generation."""
+        path = self._file(deployment, generation)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # other generations are there
+            path.parent.rmdir()
+
+    def of(self, deployment: str) -> Iterator[tuple[int, Generation]]:
+        """The generations of a deployment, by their numbers."""
+        for path in (self._root / deployment).glob("*.json"):
+            if (known := self.known(deployment, int(path.stem))) is not None:
+                yield int(path.stem), known
+
+    def all(self) -> Iterator[tuple[str, int, Generation]]:
+        """All generations, each after its deployment and its number."""
+        for path in self._root.glob("*/*.json"):
+            if (known := self.known(path.parent.name, int(path.stem))) is not None:
+                yield path.parent.name, int(path.stem), known
+
+    def secret(self, deployment: str, generation: int) -> str:
+        """What callers of a generation show."""
+        known = self.known(deployment, generation)
+        return secrets.token_urlsafe(32) if known is None else known.secret
