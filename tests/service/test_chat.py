@@ -209,12 +209,12 @@ def test_models_are_listed(clients: dict[str, OpenAI], deployments: dict[str, De
     ("fields", "code", "words"),
     [
         ({"model": "another"}, "model_not_found", "There is no model 'another' here; it is called"),
-        ({"messages": []}, "bad-request", "no list of messages"),
+        ({"messages": []}, "bad-request", "not a list of messages"),
         ({"seed": 7}, "unknown_parameter", "does not take the field `seed`; it takes custom_inputs, "),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "bad-request",
-            "parts that are no text",
+            "parts that are not text",
         ),
     ],
     ids=["another model", "no messages", "another field", "a picture"],

@@ -216,7 +216,7 @@ def test_callers_notice_nothing_of_the_end_of_a_node(platform: Platform, ray: Ra
     ("fields", "said"),
     [
         ({"address": "ftp://127.0.0.1"}, "not the address"),
-        ({"address": "http://169.254.169.254"}, "no machine of a cluster"),
+        ({"address": "http://169.254.169.254"}, "not a machine of a cluster"),
         ({"address": "http://8.8.8.8:8265"}, "readable"),
         ({"address": "http://127.0.0.1:8265", "token": "a b"}, "one line"),
         ({"address": "http://127.0.0.1:8265", "token": ""}, "token"),

@@ -79,7 +79,7 @@ def test_a_table_in_arrow_is_answered_as_the_same_one_in_json(ask: Ask) -> None:
     assert told["by arrow"] == told["json"] and len(told["json"]["predictions"]) == 3
     assert told["stream"] == ("application/vnd.apache.arrow.stream", told["json"])
     for what in ("half", "nothing"):
-        assert told[what].status == 400 and b"no stream of Arrow" in told[what].body
+        assert told[what].status == 400 and b"not an Arrow stream" in told[what].body
     assert told["a column too few"].status == 400 and b"missing inputs ['a']" in told["a column too few"].body
 
 
