@@ -78,22 +78,23 @@ class Canaries:
         chosen = chance(canary, affinity) < canary.share
         if chosen and not canary.shadow:
             return await self._by_new(route, canary, stats, ask, path, body, headers)
-        answered = await self._by_old(route, canary, stats, ask)
+        answered = await self._by_old(route, canary, stats, ask, len(body))
         if chosen and answered.status == 200:
             self._copy(stats, answered, _Copy(route, canary, path, body, headers, answered.body))
         return answered
 
-    async def _by_old(self, route: Route, canary: Canary, stats: CanaryStats, ask: Asking) -> Answered:
+    async def _by_old(self, route: Route, canary: Canary, stats: CanaryStats, ask: Asking, size: int) -> Answered:
         began = time.perf_counter()
         try:
             answered = await ask(route.replicas)
-        except NoReplica:
+        except (NoReplica, ReplicasDied) as error:
             stats.old.count(time.perf_counter() - began, error=True)
-            if canary.shadow:
+            # A large request may be why they died.
+            if canary.shadow or (isinstance(error, ReplicasDied) and size > LARGEST_TRIED_AGAIN):
                 raise
             # One healthy replica answers, whichever version it serves.
             return await ask(canary.replicas)
-        except (ReplicasDied, TookTooLong):
+        except TookTooLong:
             stats.old.count(time.perf_counter() - began, error=True)
             raise
         stats.old.count(time.perf_counter() - began, error=answered.status >= 500)
