@@ -46,6 +46,7 @@ class AttachedScreen(ListScreen):
             "n attaches one: its experiments, runs and models appear as a project here.",
             "In a script: registry-tui attach NAME URL",
         ),
+        action="create",
     )
 
     def compose_content(self) -> Iterable[Widget]:
