@@ -68,7 +68,7 @@ async def test_builds_history_and_settings(open_program: Open, changed: Deployme
     async with open_program(size=(110, 34)) as driver:
         await go(driver, changed)
         assert driver.screen.reason("open") is not None
-        await driver.press("tab", "tab", "tab")
+        await driver.press(*["tab"] * 5)
         await driver.shows("● built", "platform")
         await driver.press("enter")
         await driver.at("workflow")
