@@ -64,7 +64,6 @@ class ChangeBackend(Form["Environment"]):
             parent = self.query_one(f"#{id_}").parent
             assert isinstance(parent, Widget)
             parent.display = self._kind == _RAY
-        self.SENDING = "Trying the cluster" if self._kind == _RAY else type(self).SENDING
         self.check()
         self.fit()
 
