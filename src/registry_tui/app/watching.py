@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.stream import Change
     from registry_tui.terminal.preferences import Preferences
 
-#: Seconds between two health checks while there is no stream: normally, and while the service does not respond.
+#: Seconds between health checks while the stream is closed: normally, and while the service does not respond.
 AT_REST, IN_TROUBLE = 5.0, 1.0
 #: Seconds between two counts of the approvals that wait for the user.
 APPROVALS_EVERY = 20.0
@@ -57,7 +57,7 @@ class Watching(Switching):
         #: How many approvals wait for the user; other users' questions are in no stream of theirs.
         self.approvals_waiting = 0
         self._following = False
-        #: Whether the stream of changes is open: while it is, there is no other polling for the service's return.
+        #: Whether the stream of changes is open. The program polls the service's health only while it is closed.
         self._streaming = False
         self._ticking = False
         #: Whether a requested health check is in flight, and whether another one is wanted.

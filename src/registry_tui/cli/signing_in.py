@@ -79,7 +79,7 @@ def login(
     if name == LOCAL or not contexts.NAME.fullmatch(name):
         raise typer.BadParameter(f"1 to 64 letters, digits and . _ : -, and not {LOCAL}", param_hint="--name")
     trusted, pinned = _trust(url, fingerprint, authority) if parts.scheme == "https" else ("", "")
-    # With a given token there are no questions; if it is to be typed, the certificate is confirmed first.
+    # A token on the command line is used without questions. Before one is typed, the certificate is confirmed.
     typed = not (oidc or token_stdin or TOKEN_VARIABLE in os.environ)
     token = "" if oidc or typed else _token(token_stdin)
     if pinned:

@@ -69,7 +69,7 @@ class Route:
     replicas: tuple[Replica, ...]
     #: A port of 127.0.0.1 of its own, for clients that know a host and a port only.
     port: int | None = None
-    #: Why it does not respond, when there are no replicas.
+    #: The deployment's state: the reason that callers get while no replica is there.
     state: str = "deployed"
     body_bytes: int = 64 * 1024 * 1024
     #: How to allow larger requests, for callers whose request was too large.

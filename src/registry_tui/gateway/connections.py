@@ -57,7 +57,7 @@ class Door:
         self._of: Counter[str] = Counter()
 
     def enter(self, source: str) -> str:
-        """Counts a connection; or, without counting it, returns a sentence why there is no room for it.
+        """Counts a connection. If there is no room for it, counts nothing and returns the reason as a sentence.
 
         So a caller who keeps connecting after a refusal takes nobody's room.
         """

@@ -38,7 +38,7 @@ class Waiting:
             self._changed.notify_all()
 
     def until_stored(self, look: Callable[[], ModelVersion]) -> ModelVersion:
-        """The version once it is no longer pending, or still pending at the timeout (seconds).
+        """Waits until a version is no longer pending, and returns it. After the timeout, returns it as it is then.
 
         Raises MlflowException when too many requests wait, and the errors of `look`.
         """

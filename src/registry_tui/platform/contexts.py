@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"[^a-z0-9._-]")
 
 
 class NoContext(PlatformError):
-    """There is no such context, or it has no token."""
+    """The context does not exist, or it has no token."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -61,7 +61,7 @@ _PASSED: Any = ("passed", None)
 _PASSES_ON = frozenset({"numpy._core.multiarray scalar", "numpy.core.multiarray scalar"})
 #: An instance of a class that is made without a call: it is not a text.
 _MODEL: Any = ("model", None)
-#: An instance that one of `_MAKERS` made: its class is known, and it is no dtype.
+#: An instance that one of `_MAKERS` made: its class is known, and is not a dtype.
 _SEALED: Any = ("sealed", None)
 _PASSIVE = frozenset({"constant", "text", "dictionary", "list", "set", "tuple", "array", "dtype"})
 _RECONSTRUCTS = frozenset({"numpy._core.multiarray _reconstruct", "numpy.core.multiarray _reconstruct"})
