@@ -139,6 +139,7 @@ def test_callers_are_answered_by_a_version_that_is_promoted_while_the_other_one_
     deployment = deploy(platform, two, version=1)
     with Load(deployment, CALLERS, PAUSE) as load:
         work = begin(platform, deployment, 2, strategy="canary", steps=[20], step_seconds=6000)
+        wait_for(lambda: load.predictions[23.0], what="requests of the new version")
         [old] = [each.pid for each in replicas(platform, deployment) if each.version == 1]
         assert old is not None
         os.kill(old, signal.SIGKILL)

@@ -73,9 +73,12 @@ def watch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> No
 def withdraw(context: StepContext, row: DeploymentRow, revision: RevisionRow, settle: float) -> None:
     """Sends no more requests to a version whose rollout comes to nothing, before its replicas go."""
     canary = _read(context, row, revision)
-    if canary is None or canary.state == CanaryState.PROMOTED.value:
+    if canary is None:
         return
-    if canary.state in OPEN:
+    promoted = canary.state == CanaryState.PROMOTED.value
+    if promoted and row.revision == revision.number:
+        return  # all callers reach it already
+    if promoted or canary.state in OPEN:
         counted_ = canaries.counted_of(gateway_link.stats(context.service), canary)
         aborted = canary.decision == Decision.ABORT.value
         why = f"aborted by {canary.decided_by}" if aborted else context.error or "the rollout was cancelled"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.gateway_routes import Canary, Key, Replica, RequestLog, Route, Routes
 from registry_tui.gateway import counts, limits
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
-from registry_tui.schemas.canaries import ON_TRIAL, Rollout, Strategy
+from registry_tui.schemas.canaries import ON_TRIAL, CanaryState, Rollout, Strategy
 from registry_tui.schemas.deployments import GIB, MIB, DeploymentState, KeyLimits, RevisionState, Traffic
 from registry_tui.schemas.request_log import RequestLogRules
 from registry_tui.service.backends.base import ReplicaName
@@ -47,8 +47,7 @@ def publish(service: Service) -> None:
         )
         keys = session.scalars(select(ApiKeyRow))
         suspended = identity.suspended(session)
-        tried = session.scalars(select(CanaryRow).where(CanaryRow.state.in_(ON_TRIAL)))
-        canaries = {canary.deployment_id: canary for canary in tried}
+        canaries = _tried(session)
         routes = Routes(
             deployments=tuple(_route(service, row, canaries.get(row.id)) for row in rows),
             keys=tuple(_key(row, suspended=row.user in suspended) for row in keys),
@@ -96,6 +95,24 @@ def serves(row: DeploymentRow) -> bool:
     revision = active_revision(row)
     stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
     return revision is not None and revision.state == RevisionState.ACTIVE.value and not stopped
+
+
+def _tried(session: Session) -> Mapping[str, CanaryRow]:
+    """The canaries whose versions get requests, by deployment.
+
+    A promoted one goes on until its rollout has switched all callers over: the old version may not respond any more.
+    """
+    query = (
+        select(CanaryRow)
+        .join(
+            RevisionRow,
+            and_(RevisionRow.deployment_id == CanaryRow.deployment_id, RevisionRow.number == CanaryRow.revision),
+        )
+        .where(RevisionRow.state == RevisionState.PENDING.value)
+        .order_by(CanaryRow.created_at, CanaryRow.id)
+    )
+    newest = {canary.deployment_id: canary for canary in session.scalars(query)}
+    return {id_: each for id_, each in newest.items() if each.state in (*ON_TRIAL, CanaryState.PROMOTED.value)}
 
 
 def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Route:
