@@ -46,8 +46,8 @@ class Copying(App[None]):
             tell("copied" if around is Inside.NOTHING else f"copied, where {around.value} passes it on")
 
     async def _copy_in_tmux(self, text: str, tell: Callable[[str], None]) -> None:
-        """Copies with tmux's own command, whatever its settings; where that fails (another user, an old tmux), by
-        sequences."""
+        """Copies with tmux's own command, which works with all settings; where that fails (another user, an old tmux),
+        by sequences."""
         if await load_buffer(text):
             tell("copied to tmux's buffer, and the terminal around it")
         else:

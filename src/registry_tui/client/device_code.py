@@ -142,7 +142,7 @@ class DeviceSignIn:
         return await _answered(code, ask, note, self._sleep, self._clock)
 
     async def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> httpx.Response:
-        """A response of the issuer. Raises ServiceUnavailable when there is none, and for status 429 and 5xx."""
+        """A response of the issuer. Raises ServiceUnavailable without a response, and for status 429 and 5xx."""
         try:
             async with self._http.stream(method, url, data=form) as answer:
                 body = bytearray()

@@ -51,7 +51,7 @@ class ModelFolder:
 
 
 def read_folder(folder: Path) -> ModelFolder:
-    """The model in a folder. Raises RegistryError when there is none, or it is incomplete; OSError."""
+    """The model in a folder. Raises RegistryError if it is missing or incomplete; OSError."""
     files = dict(_walk(folder))
     if found := file_paths.conflict(files):
         raise _unusable(folder, f"has a file {found[0]!r}, and needs a folder of that name")

@@ -48,7 +48,7 @@ class Training:
             self._gathered[name].add(values)
 
     def profiled(self, target: str | None) -> ProfileChange:
-        """The profile; `target` is what the model predicts. Raises UnknownColumn, RegistryError."""
+        """The profile; `target` is the column that the model predicts. Raises UnknownColumn, RegistryError."""
         for name in [*self._categorical, *([target] if target else [])]:
             if name not in self._gathered:
                 raise UnknownColumn(f"{self.source} has no column {name!r}; it has {', '.join(self._gathered)}")
@@ -66,7 +66,7 @@ class Training:
 
 
 async def apart(work: Callable[[], Made]) -> Made:
-    """What work gives that takes a while, in a thread that does not hold up the end of the program."""
+    """Runs slow work in a thread that does not delay the end of the program, and returns its result."""
     loop = asyncio.get_running_loop()
     made: asyncio.Future[Made] = loop.create_future()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: The column with a text, and the fields that it comes from: who leaves one of those out means the text.
+#: The column with a text, and the fields that it comes from: a rule that leaves one of those out is about the text.
 TEXT = "content"
 REQUEST_FIELDS, ANSWER_FIELDS = ("messages", "input"), ("choices", "output", "message", "messages")
 #: Settings of a request that are numbers.

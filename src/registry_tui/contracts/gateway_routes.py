@@ -44,9 +44,9 @@ class Canary:
 
 @dataclass(frozen=True)
 class RequestLog:
-    """What is kept of a deployment's requests: a `share` (0 to 1) of them, for so many seconds, in so many bytes.
+    """The request log of a deployment: it keeps a `share` (0 to 1) of the requests, for `seconds`, in `max_bytes`.
 
-    Columns of `leave_out` are not kept at all, of those of `mask` only that they were there.
+    Columns of `leave_out` are not kept at all; values of columns of `mask` are replaced.
     """
 
     share: float
@@ -76,7 +76,7 @@ class Route:
     larger: str = "Send fewer rows at once"
     seconds: float = 60.0
     canary: Canary | None = None
-    #: What is kept of its requests; None for nothing.
+    #: The log of its requests; None if none are kept.
     request_log: RequestLog | None = None
 
 

@@ -115,7 +115,7 @@ Ways = tuple[frozenset[Holder], ...]
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may do an action: the administrator, and anybody who holds all of one of the ways."""
+    """The people who may do an action: the administrator, and everybody who holds all of one of the ways."""
 
     action: Action
     scope: Scope
@@ -124,7 +124,7 @@ class Rule:
     ways: Ways
 
     def allows(self, held: Iterable[Holder]) -> bool:
-        """Whether somebody who holds all these may do it."""
+        """Whether a person with all these holders may do it."""
         whole = with_implied(held)
         return any(way <= whole for way in self.ways)
 

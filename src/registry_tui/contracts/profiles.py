@@ -25,7 +25,7 @@ POINTS = 1_001
 CATEGORIES = 50
 #: Numbers of a column that are kept while its profile is made, and names of categories that are counted.
 SAMPLE, NAMES = 100_000, 10_000
-#: What stands for the share of an empty bin, whose logarithm would be infinite.
+#: The share of an empty bin in computations; the logarithm of 0 would be infinite.
 EPSILON = 1e-4
 #: Share of numbers from which on a column of a file is numeric.
 _MOSTLY = 0.95
@@ -120,7 +120,7 @@ class Gathering:
     """
 
     def __init__(self, *, numeric: bool | None = None) -> None:
-        """It is numeric where nearly all values are numbers, of the first `SAMPLE` at least, unless told otherwise."""
+        """By default it is numeric if nearly all values, of the first `SAMPLE` at least, are numbers."""
         self._numeric = numeric
         self.present = self.missing = self.numbers = 0
         self._other_kind = False
@@ -192,7 +192,7 @@ class Gathering:
 def profile(name: str, values: Iterable[Any], *, numeric: bool | None = None) -> ColumnProfile | None:
     """The profile of a column; None where it has no value, or values of another kind (lists, objects).
 
-    It is numeric where nearly all values are numbers, unless told otherwise.
+    By default it is numeric if nearly all values are numbers.
     """
     gathered = Gathering(numeric=numeric)
     gathered.add(values)
@@ -277,7 +277,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 def _edges(ordered: Sequence[float]) -> list[float]:
     """The inner ends of bins: deciles, each once; a value that is repeated has a bin to itself that way."""
     edges = sorted({quantile(ordered, number / BINS) for number in range(1, BINS)})
-    # A bin behind the largest value would be empty; of one value alone, what is below is another bin.
+    # A bin above the largest value would be empty. With a single value, smaller ones get a bin of their own.
     return [each for each in edges if each < ordered[-1]] or [math.nextafter(edges[0], -math.inf), edges[0]]
 
 

@@ -1,4 +1,4 @@
-"""The columns of requests and answers, for the request log: only what is understood, and only what may be kept."""
+"""The columns of requests and answers for the request log: only parsed ones that may be kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_tui.contracts import binary_columns, chat_columns
 
-#: What stands for a value that may not be kept.
+#: Replaces a value that may not be kept.
 MASK = "•••"
 #: Rows of one request that are kept, and characters of one text.
 ROWS, TEXT = 1_000, 1_000
@@ -56,7 +56,7 @@ class Kept:
         return cls(frozenset(map(_same, leave_out)), frozenset(map(_same, mask)))
 
     def of_columns(self, found: Columns) -> dict[str, list[Any]]:
-        """The columns that may be kept. Raises NotKept where nobody can tell."""
+        """The columns that may be kept. Raises NotKept if that is unknown."""
         if not found.named and (self.leave_out or self.mask):
             raise NotKept("its columns have no names, and some may not be kept")
         allowed = {name: each for name, each in found.values.items() if not self._in(found, name, self.leave_out)}
@@ -72,7 +72,7 @@ class Kept:
         return any(_same(each) in fields for each in found.fields.get(name, ()))
 
     def _cleaned(self, value: Any, depth: int) -> Any:
-        """A value without what may not be kept, also inside of columns that hold objects."""
+        """A value without the fields that may not be kept, also inside columns that hold objects."""
         if depth > 20:
             raise NotKept("it is nested too deeply")
         if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ MOST_RUNS = 1000
 
 
 class OriginRow(NamedTuple):
-    """A run, and what it read and logged."""
+    """A run with the data sets that it read, and the models that it read and logged."""
 
     id: str
     name: str

@@ -1,10 +1,10 @@
-"""Types of the messages that webhooks get, for forms and the command line; the service says when each is sent."""
+"""Types of the messages that webhooks get, for forms and the command line; the service decides when to send them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: By what they are about. A webhook may ask for one (`version.ready`), for all of a noun (`version.*`), or for `*`.
+#: Grouped by noun. A webhook may subscribe to one (`version.ready`), to all of a noun (`version.*`), or to `*`.
 NAMES: tuple[str, ...] = (
     *("version.registered", "version.ready", "version.failed", "version.promoted", "version.deleted"),
     *("version.alias_set", "version.alias_removed", "version.stage_changed"),
@@ -18,7 +18,7 @@ NOUNS: tuple[str, ...] = tuple(dict.fromkeys(name.partition(".")[0] for name in 
 
 
 def offered(typed: str) -> Sequence[str]:
-    """What the last of some patterns, separated by commas, may become: nouns, and the types of one that is named."""
+    """Completions of the last of some patterns, separated by commas: nouns, or the types of a typed noun."""
     last = typed.rpartition(",")[2].strip().removesuffix("*")
     found = [name for name in NAMES if last and name.startswith(last)]
     if len({name.partition(".")[0] for name in found}) == 1:

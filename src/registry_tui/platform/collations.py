@@ -1,4 +1,4 @@
-"""Texts in PostgreSQL compared and sorted by their bytes, as in SQLite, whatever a database's language."""
+"""Texts in PostgreSQL compared and sorted by their bytes, as in SQLite, for every language of a database."""
 
 from __future__ import annotations
 

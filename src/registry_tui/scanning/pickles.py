@@ -34,7 +34,7 @@ _MAKES_CODE = frozenset(f"cloudpickle.cloudpickle {name}" for name in ("_make_fu
 #: NumPy looks for the `__array…__` on instances too.
 _HOOK = re.compile(r"__(setstate|class|dict|reduce|reduce_ex|getattr|getattribute|call|new|init|array|array_\w+)__")
 #: Functions of Cython modules that make an instance without a call of its class, and the classes that they are known
-#: for. `newObj` makes one of anything, and the others take a state: only what the libraries write is known.
+#: for. `newObj` makes one of anything, and the others take a state: only classes that the libraries write are known.
 _TREES = ("KDTree", "KDTree64", "KDTree32"), ("BallTree", "BallTree64", "BallTree32")
 _DISTANCES = tuple(
     f"{each}Distance{bits}" for each in ("Euclidean", "Manhattan", "Chebyshev", "Minkowski") for bits in (64, 32)

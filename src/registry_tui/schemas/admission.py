@@ -117,7 +117,7 @@ class ApprovalRule(_Rule):
     requires: Literal["approval"]
     #: Default: the first of `purposes` except `alias`, else `deploy`.
     purpose: str | None = Field(default=None, min_length=1, max_length=64)
-    #: Whether the approval counts only when given by somebody other than its requester, whatever the registry allows.
+    #: Whether the approval counts only when given by somebody other than its requester, even if the registry allows it.
     four_eyes: bool = False
 
     @property
@@ -167,7 +167,7 @@ class RuleSet(Schema):
 
 
 class RulesChange(RequestSchema):
-    """New rules of an environment, in place of those of before."""
+    """New rules of an environment; they replace the current ones."""
 
     #: A YAML document with `rules`.
     text: str = Field(max_length=MAX_TEXT)

@@ -17,15 +17,15 @@ class AttachedServer(Schema):
     id: str
     name: str
     url: str
-    #: Who reads there; None with a token, or where nobody has to sign in.
+    #: The user of the requests; None with a token, or where nobody has to sign in.
     user: str | None = None
     #: Whether a bearer token is sent, which is never shown.
     has_token: bool = False
     #: Whether certificates of its own are trusted instead of the usual authorities.
     has_certificate: bool = False
-    #: MLflow's version there; empty when the server does not say it.
+    #: MLflow's version there; empty if the server does not report it.
     version: str = ""
-    #: What the server cannot do that the newest can, a sentence each.
+    #: Features of the newest MLflow that the server lacks, a sentence each.
     limits: list[str] = []
     proxy: str | None = None
     aws_profile: str | None = None
@@ -41,7 +41,7 @@ class AttachedServer(Schema):
 
 
 class AttachedServerCreate(RequestSchema):
-    """What to attach. With a user the secret is the user's password, without one it is a token."""
+    """A server to attach. With a user the secret is the user's password, without one it is a token."""
 
     name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
     #: Name or ID.
@@ -61,17 +61,17 @@ class AttachedServerCreate(RequestSchema):
 
 
 class AttachedServerChange(RequestSchema):
-    """Where an attached server is now, and how it is reached. What is not named stays as it was."""
+    """The new address of an attached server, and how it is reached. Omitted fields stay unchanged."""
 
     url: str = Field(max_length=2000)
-    #: Credentials in the place of those of before: a user's password, a token, or an AWS profile.
+    #: New credentials, which replace the current ones: a user's password, a token, or an AWS profile.
     user: str | None = Field(default=None, min_length=1, max_length=200)
     secret: str | None = Field(default=None, min_length=1, max_length=20_000, repr=False)
     certificate: str | None = Field(default=None, max_length=200_000)
     proxy: str | None = Field(default=None, max_length=2000)
     aws_profile: str | None = Field(default=None, min_length=1, max_length=200)
     aws_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,64}$")
-    #: What the server is reached without from now on.
+    #: The parts to drop: the server is reached without them from now on.
     without: list[Literal["credentials", "certificate", "proxy"]] = Field(default=[], max_length=3)
     #: Sends the credentials to another machine without TLS.
     allow_http: bool = False

@@ -95,13 +95,13 @@ class KeptRollout(Rollout):
 
 
 class CanaryDecision(RequestSchema):
-    """What somebody decides about a canary."""
+    """A person's decision about a canary."""
 
     decision: Decision
 
 
 class Generation(Schema):
-    """One side of a canary: its share of the requests in percent, what it answered since the canary began; p99 in
+    """One side of a canary: its share of the requests in percent, and its responses since the canary began; p99 in
     seconds. Errors of the new version are requests that it failed and the old one answered."""
 
     revision: int

@@ -339,7 +339,7 @@ class DeploymentSuggestion(Schema):
     name: str
     description: str
     memory_bytes: int
-    #: Where it would run: in a cluster, what this machine has says nothing.
+    #: Where it would run: for a cluster, this machine's memory does not count.
     backend: BackendKind = BackendKind.LOCAL
     #: Bytes of memory that this machine has, and that deployments may still claim.
     machine_memory_bytes: int

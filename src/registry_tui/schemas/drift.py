@@ -69,7 +69,7 @@ class VersionProfile(Schema):
 
 
 class DriftRules(RequestSchema):
-    """Which requests are compared, from which distance on a column drifts, and whether that is told."""
+    """Which requests are compared, from which distance on a column drifts, and whether drift is reported."""
 
     max_psi: float | None = Field(default=0.25, gt=0, le=100, description="None: PSI is shown, and decides nothing")
     max_ks: float | None = Field(default=None, gt=0, le=1, description="None: KS is shown, and decides nothing")
@@ -118,14 +118,14 @@ class NotCompared(Schema):
 
 
 class Drift(Schema):
-    """A deployment's requests and answers beside the training data of the version that serves."""
+    """A deployment's requests and answers, compared with the training data of the version that serves."""
 
     deployment_id: str
     deployment_name: str
     model_name: str
     version: int
     rules: DriftRules
-    #: What the profile was made from; None where the version has none.
+    #: The data that the profile was made from; None if the version has no profile.
     profile_source: str | None = None
     #: The compared requests with content, their rows, and when the first and last one came.
     requests: int = 0

@@ -75,7 +75,7 @@ class UserChange(RequestSchema):
     full_name: FullName | None = None
     email: Email | None = None
     state: UserState | None = None
-    #: True: the next person with the user's name at the issuer may sign in, whoever signed in before.
+    #: True: the next person with the user's name at the issuer may sign in, even if somebody else signed in before.
     forget_sign_in: bool | None = None
 
 

@@ -148,7 +148,7 @@ class ModelRegistry(Schema):
     #: The address of its archives, ending with `/`, and the endpoint there, when its environment brought a store along.
     archives_uri: str = ""
     archives_endpoint: str = ""
-    #: Who has access there, in words.
+    #: The access to that address, in words.
     archives_access: str = ""
     #: That store: how the service signs in there, and the result of the last check.
     store: EnvironmentStore | None = None

@@ -1,4 +1,4 @@
-"""The sampled request log of a deployment: what is kept, and what was."""
+"""The sampled request log of a deployment: its rules and its entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Columns = Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], 
 
 
 class RequestLogRules(RequestSchema):
-    """What is kept of a deployment's requests from now on. Headers and API keys never are."""
+    """The parts of a deployment's requests to keep from now on. Headers and API keys are never kept."""
 
     share: float = Field(ge=0, le=1, description="Of the requests, chosen by chance; 0 keeps none")
     days: float = Field(default=7.0, gt=0, le=366, description="How long requests are kept at most")
@@ -24,20 +24,20 @@ class RequestLogRules(RequestSchema):
 
 
 class RequestLog(Schema):
-    """A deployment's rules, and what its log holds."""
+    """A deployment's rules, and the size of its log."""
 
     deployment_id: str
     deployment_name: str
     rules: RequestLogRules
-    #: Since the deployment was made: requests that were kept, and that found no room to wait until they were.
+    #: Since the deployment was made: requests that were kept, and that were dropped because the queue was full.
     kept: int
     dropped: int
-    #: What is there now.
+    #: The current size.
     bytes: int
 
 
 class LoggedRequest(Schema):
-    """A request that was kept, with its columns where it was understood; `note` says why it was not."""
+    """A logged request, with its columns if it could be parsed; otherwise `note` has the reason."""
 
     id: str
     at: datetime

@@ -12,7 +12,7 @@ from registry_tui.schemas.base import RequestSchema
 MAX_REPLICAS = 32
 #: GPUs of one replica at most.
 MAX_GPUS = 64
-#: Requests under way in each replica, where nobody says otherwise: Ray Serve's own default is 2, for slow models.
+#: Default of the requests under way in each replica. Ray Serve's own default is 2, for slow models.
 TARGET_REQUESTS = 8.0
 #: Requests under way in a replica at most: more would wait, which no replica more could help.
 _MAX_TARGET = 256.0

@@ -61,9 +61,9 @@ class Terminal:
     plain: bool = False
     #: Frames a second at most; 0: 60, and 15 over SSH.
     frame_rate: int = 0
-    #: Whether the mouse is asked for; without, the terminal's own selection works.
+    #: Whether mouse reports are enabled; without them the terminal's own selection works.
     mouse: bool = True
-    #: Images: `auto` as the terminal's name tells, `kitty`'s protocol, `sixel`, or half `blocks`.
+    #: Images: `auto` (by the terminal's name), `kitty`'s protocol, `sixel`, or half `blocks`.
     images: str = "auto"
     #: The place to start at, as after `:`, when none is remembered.
     start: str = "registries"

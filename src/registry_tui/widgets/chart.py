@@ -80,7 +80,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
     def __init__(self, *, axis: Axis = "number", id: str | None = None) -> None:
         super().__init__(id=id)
         self.axis: Axis = axis
-        #: What the legend calls x, where it is not obvious.
+        #: The name of x in the legend, where it is not obvious.
         self.x_name = ""
         self._series: tuple[Series, ...] = ()
         self._smoothed: tuple[Series, ...] = ()
@@ -90,7 +90,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         #: Finer points of a part of x, and that part.
         self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
-        #: Shown until the first series, or the response that there are none, is here; then None.
+        #: Shown until the first series, or an empty response, has arrived; then None.
         self._waiting: str | None = LOADING
         #: The lines as dots, the window they show, and the visible part of the series, until one of them changes.
         self._canvas: Canvas | None = None

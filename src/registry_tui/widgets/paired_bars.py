@@ -1,4 +1,4 @@
-"""Two distributions over the same bins as bars, a line for each bin: what both have, and what only one has."""
+"""Two distributions over the same bins as bars, a line for each bin: the shared part, and the excess of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def paired_bars(
     """Texts with their styles, for `Content.assemble`.
 
     Bars are full where both distributions reach; behind that, `▀` is the first's alone and `▄` the second's, so that
-    they are told apart without colours. The longest bar fills the room.
+    they differ without colours. The longest bar fills the room.
     """
     shown = [shortened(safe(each, 60), _LABEL) for each in labels]
     width = max(map(cell_len, shown), default=0)

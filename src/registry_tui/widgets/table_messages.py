@@ -22,7 +22,7 @@ class Empty:
 
     title: str
     lines: tuple[str, ...] = ()
-    #: The ID of the action that the lines tell of; for whom may not run it, the reason stands in their place.
+    #: The ID of the action that the lines explain; for a person without the permission the reason is shown instead.
     action: str = ""
 
 

@@ -81,7 +81,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self.marked: dict[str, Row] = {}
         self._sorted_by: tuple[Sort, ...] = ()
         self.empty = empty or Empty("Nothing here")
-        #: Shown in place of rows until the first of them, or the response that there are none, is here.
+        #: Shown in place of rows until the first of them, or an empty response, has arrived.
         self.waiting = LOADING
         self.message: Empty | None = None
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def signed_in(server: AttachedServer) -> str:
-    """Who reads there; empty where nobody has to sign in."""
+    """The user, profile or token of the requests; empty where nobody has to sign in."""
     if server.user is not None:
         return server.user
     if server.aws_profile is not None:
@@ -20,7 +20,7 @@ def signed_in(server: AttachedServer) -> str:
 
 
 def facts(server: AttachedServer) -> list[str]:
-    """What is known of a server, a line each: where it is, how it is reached, what it cannot do."""
+    """The known facts of a server, a line each: its address, how it is reached, its limits."""
     lines = [f"{safe(server.url, 200)} · MLflow {safe(server.version, 40) or 'does not say its version'}"]
     reader = safe(signed_in(server), 100)
     way = [f"reads as {reader}" if reader else "reads without signing in"]

@@ -37,7 +37,7 @@ def _import(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def remark(body: Body) -> str:
-    """What somebody has to do before the command."""
+    """Steps that are needed before the command."""
     needed = [
         f"put the {'password' if body['user'] is not None else 'token'} into the file {SECRET_FILE} first"
         if body["secret"] is not None

@@ -35,7 +35,7 @@ def _judged(rules: DriftRules) -> str:
 
 
 def verdict(found: Drift) -> Cell:
-    """Whether anything drifts, or why nobody can tell."""
+    """Whether any column drifts, or why that is unknown."""
     if found.problem:
         return Cell(f"○ {found.problem}", "warn")
     many = counted(len(found.columns), "column")
@@ -45,7 +45,7 @@ def verdict(found: Drift) -> Cell:
 
 
 def compared(found: Drift) -> str:
-    """How much is compared with what."""
+    """The number of compared rows and requests, and the profile that they are compared with."""
     beside = "" if found.profile_source is None else f" beside {found.profile_source}"
     return f"{counted(found.rows, 'row')} of {counted(found.requests, 'request')}{beside}"
 
@@ -78,7 +78,7 @@ def state(column: ColumnDrift) -> Cell:
 
 
 def headline(found: Drift) -> str:
-    """Which requests are compared with what."""
+    """Which requests are compared with which profile."""
     requests = f"{counted(found.requests, 'request')} with {counted(found.rows, 'row')}"
     source = "no profile" if found.profile_source is None else found.profile_source
     told = f"{requests} beside {source} of {found.model_name} v{found.version}"
@@ -101,7 +101,7 @@ def _profile(names: Names, query: Body, body: Body) -> list[Line]:
     raise NoCommand("a profile is made from its data: `registry-tui models profile NAME VERSION --file DATA.csv`")
 
 
-#: Method, address and what makes the command.
+#: Method, address and the function that builds the command.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", "deployments/*/drift", _rules),
     ("PUT", "registries/*/models/*/versions/*/profile", _profile),

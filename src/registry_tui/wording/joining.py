@@ -1,4 +1,4 @@
-"""Lines that are made of the parts about which there is something to say."""
+"""Lines joined from their non-empty parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 def joined(*parts: str | None, between: str = "; ", nothing: str = "") -> str:
-    """The parts that say anything, in one line; `nothing` where none does."""
+    """The non-empty parts in one line; `nothing` without any."""
     return between.join(part for part in parts if part) or nothing
 
 

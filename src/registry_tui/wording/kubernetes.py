@@ -1,5 +1,5 @@
 """A deployment as manifests for Kubernetes: KServe's InferenceService, or a plain Deployment with a Service and an
-autoscaler. Plain functions; what a manifest cannot say is told beside it.
+autoscaler. Plain functions; settings that a manifest cannot express are listed separately.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from registry_tui.wording import text
 
 #: The port on which images of `mlflow models build-docker` answer.
 PORT = 8080
-#: What Kubernetes calls a GPU; the plug-ins of other makers have other names.
+#: Kubernetes' resource name of a GPU (NVIDIA); the plug-ins of other makers have other names.
 GPU = "nvidia.com/gpu"
 #: Percent of the processor that replicas ask for, over which the autoscaler adds one.
 BUSY_PERCENT = 80
 
 
 class Kind(StrEnum):
-    """What a cluster runs the model with."""
+    """The resource that runs the model in a cluster."""
 
     KSERVE = "kserve"
     PLAIN = "plain"
@@ -34,20 +34,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the registry cannot know about a cluster."""
+    """Facts about a cluster that the registry cannot know."""
 
     kind: Kind = Kind.KSERVE
     namespace: str = ""
     #: The model's files, as the cluster reaches them; empty: the archive's own address.
     storage_uri: str = ""
-    #: The image of the plain Deployment; empty: a name that says what has to be built.
+    #: The image of the plain Deployment; empty: a placeholder with the name of the image to build.
     image: str = ""
     most_replicas: int | None = None
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Documents, and sentences on what is not in them."""
+    """Documents, and sentences on the settings that are not in them."""
 
     documents: tuple[Mapping[str, Any], ...]
     left_out: tuple[str, ...]
@@ -58,7 +58,7 @@ class Manifest:
 
 
 def manifest(deployment: Deployment, revision: Revision, version: ModelVersion, wanted: Wanted) -> Manifest:
-    """The manifest of what a deployment serves."""
+    """The manifest of a deployment's serving revision."""
     if wanted.kind is Kind.KSERVE:
         return _kserve(deployment, revision, version, wanted)
     return _plain(deployment, revision, version, wanted)

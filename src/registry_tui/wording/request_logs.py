@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rules_told(rules: RequestLogRules) -> str:
-    """What is kept, in one line."""
+    """The rules in one line."""
     if not rules.share:
         return "no requests are kept"
     most = f"{counted(rules.days, 'day')} and {size(rules.max_bytes)} at most"
@@ -35,7 +35,7 @@ def counts_told(found: RequestLog) -> str:
 
 
 def content(found: LoggedRequest, *, outputs: bool = False) -> str:
-    """The first values of a request's columns in one line; why there are none."""
+    """The first values of a request's columns in one line, or why it has no columns."""
     columns = found.outputs if outputs else found.inputs
     if columns is None:
         return "" if outputs and found.inputs is None else found.note
@@ -65,7 +65,7 @@ def _keep(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("deployments requests keep", names, options)]
 
 
-#: Method, address and what makes the command.
+#: Method, address and the function that builds the command.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", "deployments/*/request-log", _keep),
     ("DELETE", "deployments/*/requests", simple("deployments requests delete", YES)),

@@ -54,7 +54,7 @@ def canary_state(state: str) -> Cell:
 
 
 def step(found: Canary) -> str:
-    """How far a canary is, and what its step still waits for."""
+    """A canary's current step, and the time and requests left in it."""
     copies = "copies of " if found.strategy == "shadow" else ""
     if not found.step:
         return "waits for its replicas"
@@ -72,7 +72,7 @@ def step(found: Canary) -> str:
 
 
 def bounds(found: Canary) -> str:
-    """What must not be exceeded; empty where nothing is watched."""
+    """The bounds that must not be exceeded; empty without any."""
     return joined(
         said(found.max_error_rate, lambda most: f"errors {percent(most)}"),
         said(found.max_p99_seconds, lambda most: f"p99 {milliseconds(most)}"),
@@ -82,13 +82,13 @@ def bounds(found: Canary) -> str:
 
 
 def typed(kept: Rollout) -> dict[str, str]:
-    """A rollout as people type it, by the options' names without hyphens in front; without what is usual."""
+    """A rollout as people type it, by the options' names without leading hyphens; defaults are left out."""
     fields = _details(kept.model_dump(mode="json"))
     return {name.removeprefix("--"): str(value) for name, value in fields if value is not None}
 
 
 def followed(kept: Rollout | None) -> str:
-    """How versions come that an alias moves to, behind its name; empty where all at once."""
+    """The rollout of versions that an alias moves to, to follow its name; empty when all requests move at once."""
     if kept is None or not kept.tries:
         return ""
     shares = ", ".join(map(str, kept.shares))
@@ -126,7 +126,7 @@ def in_one_line(rollout: dict[str, Any] | None, kept: dict[str, Any] | None) -> 
 
 
 def _details(rollout: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The options that are not what they are without being given."""
+    """The options that differ from their defaults."""
     steps = rollout["steps"]
     return [
         ("--steps", ",".join(map(str, steps)) if steps else None),
@@ -150,5 +150,5 @@ def _decide(names: Names, query: Body, body: Body) -> list[Line]:
     return [line(f"deployments canary {body['decision']}", names)]
 
 
-#: Method, address and what makes the command.
+#: Method, address and the function that builds the command.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (("POST", "deployments/*/canary", _decide),)

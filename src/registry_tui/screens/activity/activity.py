@@ -118,7 +118,7 @@ class ActivityScreen(ListScreen):
 
     @property
     def nothing(self) -> Empty:
-        """Whoever is not the administrator sees their own work only."""
+        """The text of the empty list; people other than the administrator see their own work only."""
         me = self.program.me
         return self.EMPTY if me is None or me.administrator else replace(self.EMPTY, title="You have done nothing yet")
 

@@ -403,7 +403,9 @@ class Form(Dialog[Result]):
         self.complain("\n".join(line for line in lines if line))
 
     def elsewhere(self, error: Exception) -> Iterable[tuple[str, str]]:
-        """The fields that an error is about, with what is wrong there, which the form does not say beside them."""
+        """The fields of an error's problem with their messages; the form itself shows none of them next to its
+        fields.
+        """
         problem = getattr(error, "problem", None)
         return [] if problem is None else [(each.field, each.message) for each in problem.errors]
 

@@ -1,4 +1,4 @@
-"""The version that is tried on callers' requests, beside the one that serves: live figures, and what decides."""
+"""The panel of a canary: the tried and the serving version with live figures, and the bounds that decide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MUTED = "$foreground-muted"
 
 
 def panel(found: Canary) -> Content:
-    """Six lines, one more for what was compared, and one where it stands still for a reason."""
+    """Six lines, one more for compared answers, and one for the reason if the canary stands still."""
     copies = found.strategy == "shadow"
     parts: list[tuple[str, str]] = [
         (f"{found.strategy.value.capitalize()} ", "bold"),

@@ -1,4 +1,4 @@
-"""The form that changes a deployment: what is typed otherwise is rolled out, the rest stays."""
+"""The form that changes a deployment: changed fields are rolled out, the rest stays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ChangeForm(ServingForm):
         yield row("Description", Lines(found.description, id="description"))
         authentication = Tick("callers need an API key", found.authentication, id="authentication")
         yield row("Authentication", authentication)
-        # What cannot be typed on a line stays as it is: nothing is sent unless something was typed.
+        # Values that do not fit on one line stay unchanged: the variables are sent only if the text was edited.
         self.plain = "\n".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
         yield from self.serving_rows(
             self._replicas,
@@ -102,13 +102,13 @@ class ChangeForm(ServingForm):
         return self.serving_problem() or rollout_rows.problem(self) or self._untried()
 
     def _untried(self) -> str | None:
-        """Why the strategy has nothing to try; None where it has, or is none."""
+        """Why the strategy has nothing to try; None if it has, or if the strategy tries nothing."""
         if rollout_rows.chosen(self, "strategy") not in rollout_rows.tries(self) or self._needs_new_replicas():
             return None
         return "nothing to try: change the version, the CPU, the environment, or how requests are answered"
 
     def _needs_new_replicas(self) -> bool:
-        """Whether what is typed makes callers reach other replicas."""
+        """Whether the typed changes need new replicas."""
         found, typed = self.deployment, self.text("version")
         return (
             typed not in (str(found.version), found.alias if found.follow_alias else None)
@@ -134,7 +134,7 @@ class ChangeForm(ServingForm):
         self.check()
 
     def _variables_typed(self) -> bool:
-        """Whether what was typed changes the variables; a secret one that is typed or removed always does."""
+        """Whether the typed text changes the variables; a typed or removed secret one always does."""
         return bool(self.text("secrets")) or bool(self._removed()) or self.text("variables") != self.plain.strip()
 
     def _follow_rollout(self) -> Rollout | None:

@@ -1,4 +1,4 @@
-"""Rows of forms about what only clusters do: finding the number of replicas, and giving them GPUs."""
+"""Rows of forms for features of clusters only: autoscaling, and GPUs for replicas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST, _GPUS = 32, 64
 
 
 def rows(autoscaling: Autoscaling | None = None, gpus: int = 0) -> Iterable[Widget]:
-    """The rows, filled in with what there is."""
+    """The rows, filled in with the current values."""
     most = "" if autoscaling is None else str(autoscaling.max_replicas)
     requests = "" if autoscaling is None else f"{autoscaling.target_requests:g}"
     hint = "as many; more: the cluster chooses by requests"
@@ -38,7 +38,7 @@ def show_rows(form: Screen[Any], *, cluster: bool) -> None:
 
 
 def problem(form: Screen[Any]) -> str | None:
-    """What is wrong with what is typed in these rows; None when nothing is, or nothing counts."""
+    """The problem with the text typed in these rows; None if there is none, or if the rows have no effect."""
     least, most = whole(_text(form, "replicas")) or 0, _shown(form, "most")
     if most and not least <= (whole(most) or 0) <= _MOST:
         return f"replicas at most: a number from {least} to {_MOST}"
@@ -69,7 +69,7 @@ def gpus(form: Screen[Any]) -> int:
 
 
 def _shown(form: Screen[Any], id_: str) -> str:
-    """What is typed in a row that has an effect."""
+    """The text typed in a row; empty if the row has no effect."""
     return _text(form, id_) if _row_of(form, id_).display else ""
 
 

@@ -193,7 +193,7 @@ class DeployForm(ServingForm):
 
     @contextmanager
     def _loading(self, what: str) -> Iterator[None]:
-        """Says that an answer is under way, until it is here or cannot be had."""
+        """Shows that a response is being loaded, until it arrives or fails."""
         about = self.query_one("#about", Static)
         about.update(loading(f"{what}{LOADING}"))
         try:
@@ -219,7 +219,7 @@ class DeployForm(ServingForm):
         return [] if model is None else await version_choices(self.program.client, model.registry_id, model.name)
 
     async def _suggest(self) -> None:
-        """Fills in what the version says, where nothing was typed."""
+        """Fills in the version's suggestions where nothing was typed."""
         model, number = self.chosen_model, self.chosen_version
         about = self.query_one("#about", Static)
         self.suggestion = None

@@ -1,4 +1,4 @@
-"""One deployment: what serves, live charts, replicas; trying it; logs; builds, history and settings."""
+"""One deployment: the serving version, live charts, replicas; trying it; logs; builds, history and settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at replicas and traffic, and at a log that is followed.
 EVERY, LOG_EVERY = 1.0, 0.7
-#: What has the focus in each tab.
+#: The widget with the focus in each tab.
 _FOCUS = {
     "overview": "#replicas",
     "test": "#request",
@@ -229,7 +229,7 @@ class DeploymentScreen(Watching, DeploymentActions):
     def _show_canary(self, found: Deployment) -> None:
         shown = self.query_one("#canary", Static)
         shown.display = found.canary is not None
-        # Where there is not room for both, what is being decided comes first.
+        # Where there is not room for both, the canary's panel comes first.
         self.query_one("#overview").set_class(found.canary is not None, "-tries")
         if found.canary is not None:
             shown.update(panel(found.canary))
@@ -358,7 +358,7 @@ class DeploymentScreen(Watching, DeploymentActions):
 
     @on(TabbedContent.TabActivated, "#tabs")
     def _turned(self) -> None:
-        # What the tab shows is asked for now, not at the next look.
+        # The tab's content is fetched now, not at the next look.
         self._looking.now()
         self._reading.now()
         self.watch_now()
@@ -412,5 +412,5 @@ class DeploymentScreen(Watching, DeploymentActions):
 
 
 def _trial(found: Deployment) -> str:
-    """What decides which actions a version on trial has."""
+    """The state of the canary, which decides its actions; empty without one."""
     return "" if found.canary is None else found.canary.state.value

@@ -18,7 +18,7 @@ _BUSY = ("deploying", "stopping", "pending")
 
 
 class DeploymentActions(FrameScreen):
-    """Subclasses say which deployment is meant in `deployment`."""
+    """Actions on the deployment that subclasses return from `deployment`."""
 
     @property
     def deployment(self) -> Deployment | None:

@@ -1,4 +1,4 @@
-"""Deployments: of all projects, of one, or of one model version; with what each replica set does now."""
+"""Deployments: of all projects, of one, or of one model version; with the current state of their replicas."""
 
 from __future__ import annotations
 

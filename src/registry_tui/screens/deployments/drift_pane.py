@@ -41,7 +41,7 @@ _NO_PROFILE = (
 
 
 class DriftPane(Vertical):
-    """One deployment's drift. The screen says when to look again: measuring it takes up to a second."""
+    """One deployment's drift. The screen decides when to refresh it: measuring takes up to a second."""
 
     def __init__(self, deployment: str) -> None:
         super().__init__()

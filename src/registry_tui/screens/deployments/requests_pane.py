@@ -42,7 +42,7 @@ _NONE_YET = Empty("No request was kept yet", ("T sends one; W changes which shar
 
 
 class RequestsPane(Vertical):
-    """One deployment's request log. The screen says when to look again."""
+    """One deployment's request log. The screen decides when to refresh it."""
 
     def __init__(self, deployment: str) -> None:
         super().__init__()

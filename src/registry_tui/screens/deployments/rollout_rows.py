@@ -1,4 +1,4 @@
-"""Rows of forms that say how callers come to a new version: the strategy, and what counts for one that tries it."""
+"""Rows of forms for rollouts: the strategy, and the steps and bounds of one that tries the version."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def strategy_row(label: str, id_: str, strategy: str) -> Widget:
 
 
 def detail_rows(before: Rollout | None) -> Iterable[Widget]:
-    """The rows about a version that is tried, filled in with what was kept `before`."""
+    """The rows about a version that is tried, filled in with the rollout kept `before`."""
     typed = rollouts.typed(before) if before is not None else {}
     for id_, label, placeholder in _DETAILS:
         yield row(label, Input(typed.get(id_, ""), compact=True, id=id_, placeholder=placeholder))
@@ -55,7 +55,7 @@ def show_rows(form: Screen[Any], *, following: bool, strategy: bool = False) -> 
     tried = tries(form)
     for id_, _, _ in _DETAILS:
         _row_of(form, id_).display = bool(tried)
-    # Answers of a canary are compared only where a bound says so.
+    # Answers of a canary are compared only if there is a bound for their disagreement.
     compared = "shadow" in tried or bool(_text(form, "max-disagreement"))
     _row_of(form, "tolerance").display = bool(tried) and compared
     form.query_one("#steps", Input).placeholder = "5,25,50,100" if "canary" in tried else "100"
@@ -73,12 +73,12 @@ def chosen(form: Screen[Any], id_: str) -> str:
 
 
 def tried(rollout: Rollout | None) -> Rollout | None:
-    """What is chosen where it tries a version, else None."""
+    """The rollout if it tries a version, else None."""
     return rollout if rollout is not None and rollout.tries else None
 
 
 def problem(form: Screen[Any]) -> str | None:
-    """What is wrong with what is typed in these rows; None when nothing is, or nothing counts."""
+    """The problem with the text typed in these rows; None if there is none, or if the rows have no effect."""
     try:
         for strategy in sorted(tries(form)):
             _check(strategy, _read(form))
@@ -88,7 +88,7 @@ def problem(form: Screen[Any]) -> str | None:
 
 
 def rollout(form: Screen[Any], id_: str) -> Rollout | None:
-    """What is chosen and typed; None where the choice has no effect. Call it where `problem` has none."""
+    """The chosen rollout; None where the choice has no effect. Call it only if `problem` returns None."""
     from registry_tui.schemas.canaries import Rollout, Strategy
 
     if not _row_of(form, id_).display:
@@ -98,7 +98,7 @@ def rollout(form: Screen[Any], id_: str) -> Rollout | None:
 
 
 def _read(form: Screen[Any]) -> dict[str, Any]:
-    """The fields of a rollout, of what is typed. Raises ValueError."""
+    """The typed fields of a rollout. Raises ValueError."""
 
     def errors(text: str) -> float | None:
         return None if text == "off" else rollouts.parse_share(text)
@@ -145,7 +145,7 @@ def _check(strategy: str, fields: dict[str, Any]) -> None:
 
 
 def _choices(form: Screen[Any]) -> list[str]:
-    """The choices of a strategy that a form has: what is deployed for the first time is tried beside nothing."""
+    """The choices of a strategy that a form has: a first deployment has no older version to be tried against."""
     return [id_ for id_ in ("strategy", "follow-strategy") if form.query(f"#{id_}")]
 
 

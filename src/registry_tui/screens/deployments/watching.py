@@ -1,4 +1,4 @@
-"""Watching what a deployment serves, from its page: the requests that are kept, and drift."""
+"""Watching a deployment from its page: the logged requests, and drift."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Watching(FrameScreen):
         raise NotImplementedError
 
     def begin_watching(self) -> None:
-        """Looks again and again at what is in view."""
+        """Refreshes the visible tab periodically."""
         self._requests.begin()
         self._drift.begin()
 
     def watch_now(self) -> None:
-        """Looks at once, where one of the two tabs is in view."""
+        """Refreshes at once if one of the two tabs is visible."""
         self._requests.now()
         self._drift.now()
 

@@ -1,4 +1,4 @@
-"""The forms of what is kept of a deployment's requests, and of how its drift is judged."""
+"""The forms for the rules of a deployment's request log, and of its drift."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.drift import Drift, DriftRules
     from registry_tui.schemas.request_log import RequestLog, RequestLogRules
 
-#: The share that is offered where none is kept, and what may be typed for the sizes of a log.
+#: The share that is offered where none is kept, and the limits of a log's size in bytes.
 _OFFERED, _LEAST_BYTES, _MOST_BYTES = "5%", 1 << 20, 1 << 40
 
 

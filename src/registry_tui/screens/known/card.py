@@ -65,7 +65,7 @@ class CardScreen(FrameScreen):
         changed, self.card = card != self.card, card
         self.show_crumbs()
         if changed:
-            # A long card takes a moment to draw: until then the page says that it loads.
+            # A long card takes a moment to draw: until then the page shows that it is loading.
             await self.query_one(Markdown).update(safe_lines(card.text[:_DRAWN]))
             self.call_after_refresh(self._scroll_back)
         may = change_problem(self.program.me, self.model, version) is None

@@ -29,7 +29,7 @@ _SOURCES = (
 
 
 class ProfileForm(Form["VersionProfile"]):
-    """From which data a profile is made, and which of its columns is what the model predicts."""
+    """The form for a profile: the data that it is made from, and the data's column that the model predicts."""
 
     OK = "Make it"
     WORK = "The profile"

@@ -45,7 +45,7 @@ _TRUST = (("the usual authorities", "usual"), ("those of a PEM file on this mach
 
 
 class _ServerForm(Form["AttachedServer"]):
-    """The rows that attaching and changing have in common; what is wrong is said at its field."""
+    """The rows that attaching and changing have in common; problems are shown at their fields."""
 
     # The first field would complain before anybody typed.
     AUTO_FOCUS = ""
@@ -53,7 +53,7 @@ class _ServerForm(Form["AttachedServer"]):
     server: AttachedServer | None = None
 
     def way_rows(self) -> Widget:
-        """The rows that say where a server is and how it is reached, close together: 24 lines are few."""
+        """The rows for a server's address and how it is reached, close together: 24 lines are few."""
         return Vertical(*self._way_rows(), classes="close")
 
     def _way_rows(self) -> Iterable[Widget]:
@@ -100,7 +100,7 @@ class _ServerForm(Form["AttachedServer"]):
         return widget
 
     def _field(self, name: str, label: str, field: Widget) -> Iterable[Widget]:
-        """A row, and below it what is wrong with it."""
+        """A row, with its problem below."""
         wrong = Static("", id=f"wrong-{name}", classes="hint -bad", markup=False)
         wrong.display = False
         yield self._named(name, Vertical(row(label, field), wrong, classes="named"))
@@ -109,10 +109,10 @@ class _ServerForm(Form["AttachedServer"]):
         self._show_fields()
         self.query_one("#url" if self.server is not None else "#name").focus()
 
-    # -- what is typed --------------------------------------------------------------------------------
+    # -- typed values ---------------------------------------------------------------------------------
 
     def typed(self, name: str) -> str:
-        """What is in a field."""
+        """The text of a field."""
         return self.query_one(f"#{name}", Input).value.strip()
 
     def _chosen(self, name: str) -> str:
@@ -147,7 +147,7 @@ class _ServerForm(Form["AttachedServer"]):
         return next((_MISSING[each] for each in self._needed() if not self.query_one(f"#{each}", Input).value), None)
 
     async def reached(self) -> dict[str, Any]:
-        """The fields of a request that say where the server is and how it is reached. Raises RegistryError."""
+        """The fields of a request for the server's address and how it is reached. Raises RegistryError."""
         way, shown = self.way, self._shown()
         secret = self.query_one("#password", Input).value if way == "user" else None
         return {
@@ -172,10 +172,10 @@ class _ServerForm(Form["AttachedServer"]):
             self._wrong("certificate", f"{file} cannot be read: {why}")
             raise RegistryError(f"The certificates cannot be read: {why}", action="Type where they are here") from error
 
-    # -- what is wrong --------------------------------------------------------------------------------
+    # -- problems -------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """What is said at a field does not stay once something else is typed."""
+        """Removes the problems at fields once something else is typed."""
         super().check()
         if self.query_one("#problem").display and not self.complaint_holds():
             self._forget()
@@ -189,13 +189,13 @@ class _ServerForm(Form["AttachedServer"]):
             each.display = False
 
     def _wrong(self, name: str, words: str) -> None:
-        """Says at a field what is wrong with it."""
+        """Shows a problem at its field."""
         line = self.query_one(f"#wrong-{name}", Static)
         line.update(safe(words, 300))
         line.display = True
 
     def failed(self, error: Exception) -> None:
-        """Besides what every form says: at the fields what is wrong there; the first of them gets the keys."""
+        """Like every form; also shows problems at their fields, and focuses the first of these."""
         from pydantic import ValidationError
 
         if isinstance(error, ValidationError):
@@ -212,7 +212,7 @@ class _ServerForm(Form["AttachedServer"]):
         return [(field, words) for field, words in found if self._field_of(field) not in self._said_at()]
 
     def _said_at(self) -> set[str]:
-        """The rows that are shown and can say what is wrong with them."""
+        """The visible rows that can show a problem."""
         return {each for each in (*self._shown(), "way") if self.query(f"#wrong-{each}")}
 
     def _field_of(self, name: str) -> str:

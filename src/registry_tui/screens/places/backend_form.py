@@ -1,4 +1,4 @@
-"""The form that says where the deployments of an environment run: on the registry's machine, or in a Ray cluster."""
+"""The form that sets where the deployments of an environment run: on the registry's machine, or in a Ray cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The kinds of `schemas.places.BackendKind`.
 _LOCAL, _RAY = "local", "ray"
 _KINDS = (("on the registry's machine", _LOCAL), ("in a Ray cluster", _RAY))
-#: What only a cluster has.
+#: The fields of clusters only.
 _OF_CLUSTER = ("address", "token", "http-port")
 
 

@@ -3,8 +3,8 @@
 A key means the same on every page: actions with the same key have the same verb (`terminal/keys.py` lists them).
 The pages' own actions are in the modules of this package, by section.
 
-A screen names its actions in `ACTIONS`, has a method `do_<id>` for each, and says in `why_not(id)` why one is not
-possible now; such an action stays visible, dimmed, and says the reason when it is asked for.
+A screen names its actions in `ACTIONS`, and has a method `do_<id>` for each. `why_not(id)` returns why one is not
+possible now; such an action stays visible, dimmed, and its key shows the reason.
 """
 
 from __future__ import annotations
