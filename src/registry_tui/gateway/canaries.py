@@ -1,6 +1,6 @@
-"""Requests of deployments that try a new version: who answers which, and what both versions say to the same one.
+"""Requests of deployments that try a new version: the version that answers each, and comparing both answers.
 
-No caller gets an error of the new version that the old one would not give, or waits for a comparison.
+Callers get no error of the new version that the old one would not give, and never wait for a comparison.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Canaries:
         body: bytes,
         headers: Mapping[str, str],
     ) -> Answered:
-        """The new version's answer; the old one's where that is none, or a refusal."""
+        """The new version's answer; the old one's if that fails or is a refusal."""
         began = time.perf_counter()
         given: Answered | None = None
         try:
@@ -134,7 +134,7 @@ class Canaries:
             if given is not None:
                 return given
             raise
-        # What the old version refuses too is the request's fault.
+        # If the old version refuses too, the request is at fault.
         stats.new.count(took, error=instead.status < 400)
         return instead
 
@@ -199,7 +199,7 @@ class Canaries:
         return present is not None and present.canary is not None and present.canary.id == copy.canary.id
 
     def close(self) -> None:
-        """Forgets what waits."""
+        """Drops the waiting copies."""
         self._waiting.clear()
         for worker in self._workers:
             worker.cancel()

@@ -1,4 +1,4 @@
-"""The gateway's counts of canaries: what the old and the new version answered, and how often they disagree."""
+"""The gateway's counts of canaries: the answers of the old and the new version, and how often they disagree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SideStats:
         return {"requests": self.requests, "errors": self.errors, "latencies": latencies}
 
     def add(self, dumped: Mapping[str, Any], sign: int = 1) -> None:
-        """Adds what another one counted; with `sign` -1 takes it away."""
+        """Adds the counts of another one; with `sign` -1 subtracts them."""
         self.requests += sign * dumped["requests"]
         self.errors += sign * dumped["errors"]
         for class_, count in dumped["latencies"]:
@@ -62,7 +62,7 @@ class CanaryStats:
         }
 
     def add(self, dumped: Mapping[str, Any], sign: int = 1) -> None:
-        """Adds what another process counted of the same canary; with `sign` -1 takes it away."""
+        """Adds another process's counts of the same canary; with `sign` -1 subtracts them."""
         if not dumped:
             return
         self.old.add(dumped["old"], sign)
@@ -73,7 +73,7 @@ class CanaryStats:
 
     @classmethod
     def of(cls, dumped: Mapping[str, Any], since: Mapping[str, Any] | None = None) -> CanaryStats:
-        """What was counted, without what had been counted before."""
+        """The counts, minus those of `since`."""
         stats = cls()
         stats.add(dumped)
         stats.add(since or {}, -1)

@@ -1,8 +1,8 @@
 """The sampled request log: some requests of the deployments that keep any, with the columns that may be kept.
 
-Callers wait for nothing of it: what is to be kept goes to a thread through a bounded queue, and what finds no room
-there is counted. API keys and headers never come here. A file holds a line of JSON for each request and belongs to one
-process of the gateway; files are the unit that goes by age and size.
+Callers never wait for it: requests to keep go to a thread through a bounded queue; those that find it full are dropped
+and counted. API keys and headers never come here. A file holds a line of JSON for each request and belongs to one
+process of the gateway; whole files are deleted by age and size.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Noted:
     request_id: str
     path: str
     content_type: str
-    #: The header of requests and answers with binary tensors that says how long their JSON is.
+    #: The header of requests and answers with binary tensors for the length of their JSON.
     json_length: str
     body: bytes
     status: int
@@ -92,7 +92,7 @@ class RequestLog:
         request_id: str,
         json_length: str = "",
     ) -> None:
-        """Keeps a request by chance, for the share that the rules say. Never raises."""
+        """Keeps a request at random, by the share in the rules. Never raises."""
         if random.random() >= rules.share:
             return
         large = len(body) > LARGEST or len(answered.body) > LARGEST
@@ -129,13 +129,13 @@ class RequestLog:
             self._news.set()
 
     def flush(self) -> None:
-        """Writes what waits, in the thread that asks."""
+        """Writes the queued requests, in the caller's thread."""
         with self._writing:
             while batch := self._taken():
                 self._write(batch)
 
     def close(self) -> None:
-        """Writes what waits, and ends."""
+        """Writes the queued requests, and ends."""
         self._ended = True
         self._news.set()
         self.flush()
@@ -234,7 +234,7 @@ def _content(noted: _Noted) -> dict[str, Any]:
     if noted.answer_type == "too large":
         return {"note": "request and answer are too large to be kept"}
     if noted.status != 200:
-        # The words of a refusal may quote what was sent.
+        # The words of a refusal may quote the request.
         return {"note": "only requests that were answered with 200 are kept with their content"}
     found: dict[str, Any] = {}
     try:

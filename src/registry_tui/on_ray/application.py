@@ -23,7 +23,7 @@ from registry_tui.on_ray.process import ReplicaProcess
 DEPLOYMENT = "replica"
 #: Headers that are about one connection only.
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"})
-#: What is not passed on: those, and what only this side says.
+#: Headers that are not passed on: those, and those that only this side sets.
 _OWN = _HOP | {SECRET_HEADER.lower(), REPLICA_HEADER.lower()}
 #: Seconds between looks whether a process that was started again answers.
 _LOOK_EVERY = 0.05
@@ -44,7 +44,7 @@ class Replica:
         self._session: aiohttp.ClientSession | None = None
 
     async def reconfigure(self, values: Mapping[str, Any]) -> None:
-        """Gets what to serve; later newer addresses of the same. Raises CannotServe."""
+        """Gets the model to serve; later calls bring newer addresses of its files. Raises CannotServe."""
         carried = Carried.from_values(values)
         if self._process is not None:
             await asyncio.to_thread(self._process.renew, carried)
@@ -57,7 +57,7 @@ class Replica:
             await asyncio.to_thread(process.stop)
             raise CannotServe(str(error), lines[-200:]) from None
         self._process = process
-        # As many as come: how many may be under way is Serve's to say.
+        # No limit here: Serve limits the requests under way.
         connector = aiohttp.UnixConnector(path=process.socket, limit=0, keepalive_timeout=60.0)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 

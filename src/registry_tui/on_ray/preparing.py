@@ -27,7 +27,7 @@ from registry_tui.contracts.replica_spec import ReplicaSpec
 
 #: Where a node keeps copies; the variable names another folder.
 CACHE_VARIABLE = "REGISTRY_TUI_NODE_CACHE"
-#: Seconds after which a copy that no replica used is removed. Replicas that run say every few minutes that they do.
+#: Seconds after which an unused copy is removed. Running replicas touch their copies every few minutes.
 KEPT_SECONDS = 7 * 86400.0
 #: Seconds without a byte after which a download counts as broken off, and those that making an environment may take.
 _SILENT_SECONDS, _BUILD_SECONDS = 60.0, 1800.0
@@ -43,7 +43,7 @@ class CannotPrepare(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a replica's process is started with."""
+    """The files that a replica's process is started with."""
 
     python: Path
     spec: ReplicaSpec
@@ -92,7 +92,7 @@ def still_used(carried: Carried) -> None:
 
 
 def drop_unused(place: Path) -> None:
-    """Removes copies that no replica has used for days, and what broke off."""
+    """Removes copies that no replica has used for days, also incomplete ones."""
     for each in [*(place / "models").glob("*"), *(place / "environments").glob("*")]:
         if each.is_dir() and time.time() - each.stat().st_mtime > KEPT_SECONDS:
             with _alone(place, each.name):
@@ -167,7 +167,7 @@ def _download(url: str, target: Path, path: str) -> None:
 
 def _environment_folder(place: Path, carried: Carried) -> Path:
     made_of = [carried.python, carried.requirements, carried.constraints, carried.indexes]
-    # Archives beside the model are a part of what it is made of.
+    # Archives next to the model are a part of its requirements.
     made_of += [carried.manifest_sha256] if carried.folders else []
     text = json.dumps([*made_of, sys.platform], sort_keys=True)
     return place / "environments" / hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -22,14 +22,14 @@ from registry_tui.contracts.replica_spec import Limits, batching_file, calls_fil
 from registry_tui.on_ray import preparing
 from registry_tui.serving.calls import Calls
 
-#: Runs our replica from this package's own folder, whatever the model's environment holds.
+#: Runs our replica from this package's own folder, also if the model's environment has another copy.
 _RUN = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('registry_tui.serving', run_name='__main__')"
 )
 #: Lines of a log that are kept until the service has fetched them.
 _LINES = 5000
-#: Seconds between looks, and those that a process gets beyond a request's own time to answer what is under way.
+#: Seconds between looks, and those that a process gets beyond a request's own time to answer the requests under way.
 _LOOK_EVERY, _STOP_SECONDS = 0.5, 10.0
 #: Ends one after the other, each within so many seconds of its start, after which a replica gives up.
 _ENDS, _EARLY_SECONDS = 4, 15.0
@@ -165,7 +165,7 @@ class ReplicaProcess:
         return words[-1] if words else ""
 
     def stop(self) -> None:
-        """Ends the process once it has answered what is under way."""
+        """Ends the process once it has answered the requests under way."""
         self._stopping = True
         process = self._process
         if process is not None and process.poll() is None:
@@ -183,7 +183,7 @@ class ReplicaProcess:
             return
         process.wait()
 
-    # -- telling --------------------------------------------------------------------------------------
+    # -- reports --------------------------------------------------------------------------------------
 
     def status(self, behind: int) -> dict[str, Any]:
         """How it is now, with the lines of its log behind number `behind`."""

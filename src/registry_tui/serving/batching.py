@@ -92,7 +92,7 @@ def _plain(column: Any, wanted: str) -> bool:
     if isinstance(column.dtype, numpy.dtype) and column.dtype.kind in "biufM":
         return True
     if column.dtype == object or isinstance(column.dtype, pandas.StringDtype):
-        # Texts that MLflow has yet to convert (to dates, say) would all be converted by the first one's format.
+        # Texts that MLflow has yet to convert (to dates, for example) would all be converted by the first one's format.
         return wanted == "string" and all(type(value) is str for value in column)
     return False
 

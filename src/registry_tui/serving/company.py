@@ -76,7 +76,7 @@ def _trial(model: PyFuncModel, example: bytes | None, shortcuts: Shortcuts | Non
         answer = score_alone(request, "application/json", model, shortcuts)
         return answer.body if answer.status == 200 else None
 
-    # Rows that the model refuses (an unknown category, say) cannot be compared.
+    # Rows that the model refuses (an unknown category, for example) cannot be compared.
     good = [row for row in rows if time.monotonic() < until and alone(body([row])) is not None]
     if len({json.dumps(row) for row in good}) < FEWEST:
         return "too few different rows could be made up to try it with"

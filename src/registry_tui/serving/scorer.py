@@ -38,9 +38,9 @@ class _Waiting:
     accept: str
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
-    #: Whether how it ends says something about the model: not when the platform tries it.
+    #: Whether the outcome counts among the model's calls; False when the platform tries it.
     counted: bool = True
-    #: What answers it instead of MLflow's function, by its body.
+    #: The function that answers it instead of MLflow's, by its body.
     by: Ask | None = None
     parsed: Parsed | None = None
 
@@ -55,7 +55,7 @@ class QueueFull(Exception):
 
 
 class Scorer:
-    """Predicts in the order of arrival; what waited while the model worked goes into one call where it can."""
+    """Predicts in the order of arrival; requests that waited while the model worked share a call if possible."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Scorer:
     async def score(
         self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True, by: Ask | None = None
     ) -> Answer:
-        """The answer to one request; `accept` says which formats the caller takes. Raises QueueFull.
+        """The answer to one request; `accept` has the formats that the caller takes. Raises QueueFull.
 
         `by` answers it on a thread of the model's instead of MLflow's function, given body, model and shortcuts.
         """
@@ -127,7 +127,7 @@ class Scorer:
         return await waiting.future
 
     def close(self) -> None:
-        """Answers what waits, then stops."""
+        """Answers the waiting requests, then stops."""
         for _ in self._threads:
             self._queue.put(None)
         for thread in [*self._threads, *self._streaming]:
@@ -138,7 +138,7 @@ class Scorer:
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             requests = [first]
-            # Without batching each thread takes one at a time: what it took could not be given to another thread.
+            # Without batching each thread takes one at a time: a taken request could not be given to another thread.
             while self.batch:
                 try:
                     following = self._queue.get_nowait()
@@ -187,7 +187,7 @@ class Scorer:
         request.loop.call_soon_threadsafe(_deliver, request.future, answer)
 
     def _answer_aside(self, request: _Waiting) -> None:
-        """Answers on a thread of its own what may be an answer in pieces: others have their turns in between."""
+        """Answers a request that may be streamed on a thread of its own: others have their turns in between."""
         if len(self._streaming) >= STREAMS:
             why = f"This replica makes {counted(STREAMS, 'answer')} in pieces already; try again in a moment"
             full = problem(503, "too-many-streams", "RESOURCE_EXHAUSTED", why)
@@ -236,7 +236,7 @@ class Scorer:
             self._began[thread] = time.monotonic()
 
     def _groups(self, requests: Sequence[_Waiting]) -> list[list[_Waiting]]:
-        """What waits, in the order of arrival, with those together whose tables can be put together."""
+        """The waiting requests in the order of arrival, grouped by tables that can be concatenated."""
         groups: dict[Any, list[_Waiting]] = {}
         for request in requests:
             key: Any = id(request)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """A semaphore that is fair: who gives a turn back and wants another one waits behind all who waited before."""
+    """A fair semaphore: a thread that gives a turn back and wants another one waits behind all earlier ones."""
 
     def __init__(self, at_once: int) -> None:
         self._guard = threading.Lock()
@@ -27,7 +27,7 @@ class Turns:
         mine.wait()
 
     def give(self) -> None:
-        """Gives a turn to who has waited longest."""
+        """Gives the turn back, to the thread that has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().set()
@@ -36,7 +36,7 @@ class Turns:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Around what needs a turn."""
+        """Holds a turn during the block."""
         self.take()
         try:
             yield
@@ -45,7 +45,7 @@ class Turns:
 
     @contextmanager
     def given(self) -> Iterator[None]:
-        """Around what needs none, within what has one: others have theirs meanwhile."""
+        """Gives the turn back during the block, so that others can take it."""
         self.give()
         try:
             yield

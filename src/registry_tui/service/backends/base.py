@@ -63,10 +63,10 @@ class Backend(Protocol):
         """Starts replicas, each with its spec and the Python to run it with; does not wait. Raises OSError too."""
 
     def remove(self, names: Iterable[ReplicaName]) -> None:
-        """Stops replicas once they have answered what is under way, and forgets them; their logs stay."""
+        """Stops replicas once they have answered the requests under way, and forgets them; their logs stay."""
 
     def kill(self, name: ReplicaName, pid: int, why: str) -> None:
-        """Ends a replica's process at once; it is started again. Its log says why."""
+        """Kills a replica's process; it is restarted. `why` goes to its log."""
 
     def names(self, deployment: str) -> list[ReplicaName]:
         """The replicas that a deployment has now."""
@@ -99,7 +99,7 @@ class Backend(Protocol):
     ) -> tuple[int, bytes]:
         """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException.
 
-        `trial`: how the call ends says nothing about the calls of real callers.
+        `trial`: the outcome does not count among the calls of real callers.
         """
 
 
@@ -127,7 +127,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one replica asks a cluster for."""
+    """The resources that one replica requests of a cluster."""
 
     cpu: float
     memory_bytes: int
@@ -172,16 +172,18 @@ class Clusters(Protocol):
         """Gives the replicas of a generation newer addresses of the same files, by their paths."""
 
     def clean_up(self) -> bool:
-        """Takes away what clusters kept that did not answer when it was to go. Whether any of ours is in one."""
+        """Removes applications that clusters kept because they did not answer at the time. Whether a cluster has any of
+        ours.
+        """
 
     def secret(self, deployment: str, generation: int) -> str:
-        """What callers of a generation show, which is made where there is none yet."""
+        """The secret that callers of a generation send; created if missing."""
 
     def has(self, name: ReplicaName) -> bool:
         """Whether a replica runs, or is to run, in a cluster."""
 
     def reached(self, names: Iterable[ReplicaName]) -> list[Replica]:
-        """Where the gateway reaches the replicas of these that run in clusters."""
+        """The addresses at which the gateway reaches those of these replicas that run in clusters."""
 
 
 class NoClusters:

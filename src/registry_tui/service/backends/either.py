@@ -12,7 +12,7 @@ from registry_tui.serving.calls import Calls
 
 
 class Elsewhere(Clusters, Protocol):
-    """Clusters, and what they have in common with `Backend`."""
+    """Clusters, with the methods that they have in common with `Backend`."""
 
     def names(self, deployment: str) -> list[ReplicaName]: ...
     def remove(self, names: Iterable[ReplicaName]) -> None: ...

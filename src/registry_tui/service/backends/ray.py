@@ -1,7 +1,7 @@
 """Deployments in Ray clusters: one Serve application for each generation of replicas, changed by REST only.
 
-A file of this machine says of each generation in which cluster it runs. What its replicas wrote is fetched into the
-logs of this machine, which outlive them.
+A file on this machine records for each generation the cluster that runs it. The output of its replicas is fetched
+into the logs of this machine, which outlive them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 #: The Serve application and the name of its one deployment.
 _IMPORT, _DEPLOYMENT = "registry_tui.on_ray.application:application", "replica"
-#: Seconds for which what a cluster said is kept, and for which what its replicas said is.
+#: Seconds for which the state of a cluster is cached, and for which the states of its replicas are.
 _KEPT, _TOLD_KEPT = 0.5, 1.5
 #: Seconds for one replica's answer about itself.
 _STATUS_SECONDS = 3.0
 #: Requests under way that one replica gets beyond those that its queue takes.
 _BEYOND = 32
-#: Seconds beyond a request's own time that a replica gets to answer what is under way when it is stopped.
+#: Seconds beyond a request's own time that a stopping replica gets to answer the requests under way.
 _STOP_SECONDS = 10
 #: Serve's states of replicas that answer; the second is of those that get newer addresses just now.
 _READY = ("RUNNING", "UPDATING")
@@ -62,13 +62,13 @@ class RayReplicas:
         self._told: dict[str, dict[str, Told]] = {}
         self._asked: dict[str, float] = {}
         self._failed: dict[str, str] = {}
-        #: By application: how many replicas Serve said last that it runs.
+        #: By application: the number of running replicas that Serve reported last.
         self._counts: dict[str, int] = {}
 
-    # -- what is known -------------------------------------------------------------------------------------
+    # -- known replicas ------------------------------------------------------------------------------------
 
     def names(self, deployment: str) -> list[ReplicaName]:
-        """The replicas that a deployment has in a cluster: of a number that Serve finds, as it said last."""
+        """The replicas that a deployment has in a cluster; with autoscaling, as many as Serve reported last."""
         return sorted(
             ReplicaName(deployment, number, index)
             for number, known in self._generations.of(deployment)
@@ -177,7 +177,8 @@ class RayReplicas:
         known = self._generations.known(deployment, generation)
         if known is None:
             return
-        # More than before never without knowing: whoever fails in between finds what was asked for.
+        # The number is stored before it is requested: after a failure in between, the stored number is the requested
+        # one.
         known = replace(known, indexes=tuple(range(replicas)), scaling=scaling)
         self._generations.note(deployment, generation, known)
 
@@ -193,7 +194,7 @@ class RayReplicas:
         if known is None:
             return
         ray = self._of(known)
-        # Whoever starts again on another node needs it, also after the cluster dropped what nobody used.
+        # A replica that restarts on another node needs it, also after the cluster dropped unused packages.
         ray.ensure_package(package())
 
         def change(applications: dict[str, dict[str, Any]]) -> None:
@@ -203,7 +204,7 @@ class RayReplicas:
         ray.change(change)
 
     def remove(self, names: Iterable[ReplicaName]) -> None:
-        """Has Serve stop replicas once they have answered what is under way; their logs stay."""
+        """Has Serve stop replicas once they have answered the requests under way; their logs stay."""
         by_generation: dict[tuple[str, int], set[int]] = {}
         for name in names:
             by_generation.setdefault((name.deployment, name.generation), set()).add(name.index)
@@ -287,7 +288,7 @@ class RayReplicas:
         said = {id_: each for id_, each in self._told.get(known.application, {}).items() if id_ in running}
         by_index: dict[int, tuple[str, Told | None]] = {each.index: (id_, each) for id_, each in said.items()}
         there = {name.index for name in names}
-        # Those that said nothing yet, and those that Serve has not numbered again since others went.
+        # Replicas that have not reported yet, and those that Serve has not renumbered since others went.
         spare: list[tuple[str, Told | None]] = [by_index[index] for index in sorted(by_index.keys() - there)]
         spare += [(id_, None) for id_ in sorted(running.keys() - said.keys())]
         for name in names:
@@ -312,7 +313,7 @@ class RayReplicas:
         ]
 
     def calls(self, name: ReplicaName) -> Calls:
-        """How the calls of a replica's model ended, as it said last."""
+        """The outcomes of the calls of a replica's model, as it reported last."""
         known = self._generations.known(name.deployment, name.generation)
         for told in [] if known is None else self._told.get(known.application, {}).values():
             if told.index == name.index:
@@ -320,7 +321,7 @@ class RayReplicas:
         return Calls()
 
     def _seen(self, known: Generation) -> Mapping[str, Any]:
-        """What the cluster says, asked at most twice a second."""
+        """The details of the cluster, requested at most twice a second."""
         with self._lock:
             at, found = self._details.get(known.address, (0.0, {}))
             if time.monotonic() - at > _KEPT:
@@ -329,7 +330,9 @@ class RayReplicas:
             return found
 
     def _collect(self, known: Generation, deployment: str, generation: int, *, at_once: bool = False) -> None:
-        """Asks replicas how they are. Serve chooses who answers, so that it is asked a few times for all of them."""
+        """Requests the states of replicas. Serve chooses the replica that answers, so this takes a few requests for
+        all.
+        """
         moment = time.monotonic()
         with self._lock:
             if not at_once and moment - self._asked.get(known.application, 0.0) < _TOLD_KEPT:

@@ -1,7 +1,8 @@
 """A Ray cluster's REST API: the Serve applications of a cluster, and the packages that they are made of.
 
-Facts of Ray 2.60: `PUT /api/serve/applications/` removes every application that it does not list; what Serve's proxy
-listens on cannot be changed while it runs; the token is one secret that lets run anything in the cluster.
+Facts of Ray 2.60: `PUT /api/serve/applications/` removes every application that it does not list; the addresses of
+Serve's proxy cannot be changed while it runs; the token is a single secret that permits running any code in the
+cluster.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import httpx
 from registry_tui.service.backends.base import Cluster
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 
-#: What the names of registries' applications begin with.
+#: The prefix of the names of registries' applications.
 PREFIX = "rt--"
 _APPLICATIONS = "/api/serve/applications/"
 #: Seconds for one answer; the first one after the cluster's start takes long.
@@ -34,10 +35,10 @@ _KEPT_SECONDS = 75
 
 
 def host_of(address: str) -> str:
-    """The host of a cluster's address. Raises InvalidInput for an address that is none, or is not to be trusted.
+    """The host of a cluster's address. Raises InvalidInput for an invalid or untrusted address.
 
-    Over plain HTTP, the token is sent to loopback and private addresses only; link-local ones, where clouds tell
-    machines their secrets, are never asked.
+    Over plain HTTP, the token is sent to loopback and private addresses only; link-local ones, where clouds serve
+    machines' secrets, never get a request.
     """
     try:
         parts = urlsplit(address)
@@ -97,7 +98,7 @@ class RayCluster:
         return version
 
     def details(self) -> Mapping[str, Any]:
-        """Serve as it is now: applications with their replicas, and what its proxies listen on."""
+        """The current state of Serve: applications with their replicas, and the addresses of its proxies."""
         return self._json("GET", _APPLICATIONS)
 
     def change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:

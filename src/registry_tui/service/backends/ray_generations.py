@@ -1,4 +1,4 @@
-"""What is known of replicas in Ray clusters: a file for each generation, and how its replicas are asked."""
+"""Known facts about replicas in Ray clusters: a file for each generation, and requests to its replicas."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Generations:
             return None
 
     def note(self, deployment: str, generation: int, known: Generation) -> None:
-        """Keeps what is known of a generation. Raises OSError."""
+        """Stores the known facts about a generation. Raises OSError."""
         path = self._file(deployment, generation)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, json.dumps(asdict(known)))
@@ -117,6 +117,6 @@ class Generations:
                 yield path.parent.name, int(path.stem), known
 
     def secret(self, deployment: str, generation: int) -> str:
-        """What callers of a generation show."""
+        """The secret that callers of a generation send; a new one for an unknown generation."""
         known = self.known(deployment, generation)
         return secrets.token_urlsafe(32) if known is None else known.secret

@@ -1,4 +1,4 @@
-"""What nodes of a Ray cluster get of this program."""
+"""The package of this program for the nodes of a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Serve and its replicas say of themselves, as replicas of ours."""
+"""Reports of Serve and its replicas, as states of our replicas."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.serving.calls import Calls
 
-#: How a replica that cannot serve says why, in Serve's own message.
+#: The reason of a replica that cannot serve, inside Serve's own message.
 _REASON = re.compile(r"registry-tui:(\{.*?\}):registry-tui", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a replica said about itself, and when."""
+    """The last report of a replica, and its time."""
 
     index: int
     values: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Told:
 def process_of(
     name: ReplicaName, found: tuple[str, Told | None] | None, calls: Calls, reason: str, *, failed: bool, waits: str
 ) -> ReplicaProcess:
-    """A replica, of which Serve's ID is known once it runs, and what it said once it did."""
+    """The state of a replica. `found` is Serve's ID, once it runs, with its last report, once there is one."""
     values: Mapping[str, Any] = {} if found is None or found[1] is None else found[1].values
     return ReplicaProcess(
         name=name,
@@ -51,7 +51,7 @@ def missing(name: ReplicaName) -> ReplicaProcess:
 
 
 def reason_of(message: str) -> tuple[str, list[tuple[int, str]]]:
-    """What a replica said that could not serve, and the lines of its log."""
+    """The reason that a replica gave for not serving, and the lines of its log."""
     for found in reversed(_REASON.findall(message)):
         with suppress(ValueError, KeyError, TypeError):
             said = json.loads(found)

@@ -35,7 +35,7 @@ from registry_tui.serving.calls import Calls
 PART = "replica"
 #: Seconds within which a process that ends counts as one that did not start.
 START_SECONDS = 15
-#: Seconds beyond a request's own time that a replica gets to answer what is under way when it is stopped.
+#: Seconds beyond a request's own time that a stopping replica gets to answer the requests under way.
 STOP_SECONDS = 10
 _PING_SECONDS = 2.0
 #: Replicas that are asked at a time.
@@ -45,7 +45,7 @@ LOG_CHUNK = 256 * 1024
 
 
 class LocalReplicas:
-    """Starts and stops replicas, and tells how they are. Every method may raise PartUnavailable."""
+    """Starts and stops replicas, and reports their states. Every method may raise PartUnavailable."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -114,7 +114,7 @@ class LocalReplicas:
                 self._call(supervisor.start_part, name.program)
 
     def remove(self, names: Iterable[ReplicaName]) -> None:
-        """Stops replicas once they have answered what is under way, and forgets them; their logs stay."""
+        """Stops replicas once they have answered the requests under way, and forgets them; their logs stay."""
         gone = [name for name in names if self._configuration(name).exists() or self.spec(name).exists()]
         for name in gone:
             self._configuration(name).unlink(missing_ok=True)
@@ -125,7 +125,7 @@ class LocalReplicas:
                 file.unlink(missing_ok=True)
 
     def kill(self, name: ReplicaName, pid: int, why: str) -> None:
-        """Ends a replica's process at once; supervisord starts it again. Its log says why."""
+        """Kills a replica's process; supervisord restarts it. `why` goes to its log."""
         if processes.part_of(pid, self._home) != PART:
             return
         with self.log(name).open("a", encoding="utf-8") as log:
@@ -196,7 +196,7 @@ class LocalReplicas:
     ) -> tuple[int, bytes]:
         """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException.
 
-        `trial`: how the call ends says nothing about the calls of real callers.
+        `trial`: the outcome does not count among the calls of real callers.
         """
         connection = supervisor.UnixConnection(str(self.socket(name)), timeout)
         try:

@@ -1,6 +1,6 @@
-"""Canaries as people ask for them: what may begin, what somebody decides, and how one is shown.
+"""Requests for canaries: the checks before one begins, people's decisions, and the views.
 
-What moves a canary on is in `canary_steps.py`, a part of the workflow that rolls a deployment out.
+`canary_steps.py` moves a canary on, as a part of the workflow that rolls a deployment out.
 """
 
 from __future__ import annotations
@@ -159,13 +159,13 @@ def _shown(service: Service, row: DeploymentRow) -> Canary:
 
 
 def counted_of(told: Mapping[str, Any], canary: CanaryRow) -> Mapping[str, Any]:
-    """What the gateway counted of a canary, in an answer of `gateway_link.stats`; of one that ended, what it had."""
+    """The gateway's counts of a canary, from a response of `gateway_link.stats`; of an ended one, its final counts."""
     found: Mapping[str, Any] = told.get("canaries", {}).get(canary.id, {})
     return found if canary.state in OPEN else canary.figures
 
 
 def to_schema(row: DeploymentRow, canary: CanaryRow, told: Mapping[str, Any]) -> Canary:
-    """A canary with what was counted of it."""
+    """A canary with its counts."""
     rollout = Rollout.model_validate(canary.rollout)
     its = counted_of(told, canary)
     stats, in_step = CanaryStats.of(its), CanaryStats.of(its, canary.baseline)

@@ -26,7 +26,7 @@ LOOK_EVERY = 0.3
 
 
 def begin_again(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> None:
-    """A rollout that is tried again tries its version again, from the first step, beside what serves now."""
+    """Starts a new canary for a retried rollout, from the first step, next to the serving revision."""
     with context.service.database.session() as session:
         last = canaries.newest(session, row.id, revision.number)
         if last is None or last.state in OPEN or row.revision in (0, revision.number):
@@ -35,9 +35,9 @@ def begin_again(context: StepContext, row: DeploymentRow, revision: RevisionRow)
 
 
 def watch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> None:
-    """Returns once callers may be switched over: at once, where there is no canary.
+    """Returns once callers may be switched over: at once without a canary.
 
-    Raises Cancelled when somebody aborts it, WrongState when a bound is broken.
+    Raises Cancelled when a person aborts it, WrongState when a bound is exceeded.
     """
     canary = _read(context, row, revision)
     if canary is None:

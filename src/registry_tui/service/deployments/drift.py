@@ -1,6 +1,6 @@
-"""Drift of deployments: the requests that were kept beside the profile of the version that serves.
+"""Drift of deployments: the logged requests, compared with the profile of the version that serves.
 
-Columns that may not be kept are not compared, as nobody has them. `watch` tells when drift begins and ends.
+Columns that may not be kept are not compared: they are not in the log. `watch` reports when drift begins and ends.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 ROWS = 50_000
 #: Parts of a window at most, as many as a narrow chart has dots for; reasons that are counted at most.
 SLICES, REASONS = 24, 5
-#: What of the rules a question may ask otherwise.
+#: The rules that a request may override.
 OVERRIDES = ("max_psi", "max_ks", "hours", "requests", "min_rows")
 
 
@@ -62,7 +62,7 @@ def get_drift(
 
 
 def set_rules(service: Service, principal: Principal, deployment: str, rules: DriftRules) -> Drift:
-    """Sets how drift is judged from now on, and whether it is told. Raises Missing, InvalidInput, NotPermitted."""
+    """Sets how drift is judged from now on, and whether it is reported. Raises Missing, InvalidInput, NotPermitted."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
     with events.recording(service, principal, "deployment.drift-rules", resource_of(row)) as told:
         told.detail = rules_told(rules)
@@ -115,7 +115,7 @@ def measure(service: Service, row: DeploymentRow, rules: DriftRules) -> Drift:
 
 
 def watch(service: Service) -> bool:
-    """Looks at the drift of all deployments that want it, and tells where it began or ended; whether any wants it."""
+    """Measures the drift of all watched deployments, and reports where it began or ended. Whether any is watched."""
     with service.database.reading() as session:
         rows = [
             row

@@ -82,7 +82,7 @@ def claimed_beside(row: DeploymentRow, generation: int) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a deployment's replicas ask for: memory, processors and GPUs of each."""
+    """The resources that a deployment's replicas request: memory, processors and GPUs of each."""
 
     replicas: int
     memory_bytes: int
@@ -98,7 +98,7 @@ def require_room(
     """Raises InvalidInput when a deployment requests more than this machine has, WrongState when others use it.
 
     `but`: the deployment itself, whose own claim is not another's; `beside`: memory that its earlier replicas still
-    use. A cluster has its own scheduler, which reports what it waits for.
+    use. A cluster has its own scheduler, which reports the missing resources.
     """
     if clusters.cluster_for(session, row) is not None:
         return
@@ -127,7 +127,7 @@ def require_room(
 
 
 def _require_possible_here(asked: Asked) -> None:
-    """Raises InvalidInput for what only clusters do."""
+    """Raises InvalidInput for features of clusters only."""
     elsewhere = "or have the environment's deployments run in a Ray cluster: `registry-tui environments set-backend`"
     if asked.autoscaling:
         raise InvalidInput(

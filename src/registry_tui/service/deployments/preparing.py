@@ -1,4 +1,4 @@
-"""What a rollout has before its replicas start: its rows, the files of its version, and their environment."""
+"""The preparation of a rollout before its replicas start: its rows, the files of its version, their environment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The sampled request logs of deployments: who chooses what is kept, reads and deletes it, and what goes by rule.
+"""The sampled request logs of deployments: setting their rules, reading, deleting and cleaning them up.
 
-The gateway writes them (`gateway/request_log.py`), by the rules that its routes have.
+The gateway writes them (`gateway/request_log.py`), by the rules in its routes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from registry_tui.wording.request_logs import rules_told
 
 
 def get_request_log(service: Service, principal: Principal, deployment: str) -> RequestLog:
-    """What is kept of a deployment's requests, and how many were. Raises Missing, InvalidInput, NotPermitted."""
+    """The rules of a deployment's request log, and its counts. Raises Missing, InvalidInput, NotPermitted."""
     return _shown(service, find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS))
 
 
 def set_request_log(service: Service, principal: Principal, deployment: str, rules: RequestLogRules) -> RequestLog:
-    """Chooses what is kept from now on; what was kept before stays until it is too old or too much.
+    """Sets the rules from now on; logged requests stay until the log is too old or too large.
 
     Raises Missing, InvalidInput, NotPermitted, PartUnavailable.
     """
@@ -70,7 +70,7 @@ def list_requests(
     last: Mapping[str, Any] = {}
     for record in files.records(folder_of(service, row.id), oldest=_oldest(row), before=before):
         if len(found) == page_size:
-            # Its time as it was written: what is shown has whole microseconds.
+            # Its time as it was written: the displayed time is rounded to microseconds.
             return Page(items=found, next_page_token=paging.encode_token(scope, last["at"], last["id"]))
         found.append(to_schema(record))
         last = record
@@ -91,7 +91,7 @@ def delete_requests(service: Service, principal: Principal, deployment: str) -> 
 
 
 def clean_up(service: Service) -> None:
-    """Deletes what is too old by its rules, and what is left of deployments that are gone."""
+    """Deletes the requests that their rules no longer keep, and the logs of deleted deployments."""
     root = service.home.request_logs
     folders = [each for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
     if not folders:
@@ -108,7 +108,7 @@ def clean_up(service: Service) -> None:
 
 
 def rules_of(row: DeploymentRow) -> RequestLogRules:
-    """What is kept of a deployment's requests; at first nothing."""
+    """The rules of a deployment's request log; by default nothing is kept."""
     return RequestLogRules.model_validate({"share": 0.0, **row.request_log})
 
 

@@ -165,7 +165,7 @@ def settings_of(service: Service, principal: Principal, row: DeploymentRow, revi
 
 
 def room_for(asked: Settings | RevisionRow) -> Asked:
-    """What the replicas of these settings ask a machine for."""
+    """The resources that replicas with these settings request of a machine."""
     return Asked(
         replicas=asked.replicas,
         memory_bytes=asked.memory_bytes,
@@ -194,7 +194,7 @@ def autoscaling_of(revision: RevisionRow) -> KeptAutoscaling | None:
 
 
 def changed_autoscaling(before: Autoscaling | None, change: AutoscalingChange) -> Autoscaling:
-    """What a change leads to. Raises InvalidInput."""
+    """The changed autoscaling. Raises InvalidInput."""
     wanted = {**(before.model_dump() if before is not None else {}), **change.model_dump(exclude_none=True)}
     if "max_replicas" not in wanted:
         raise wrong_field("autoscaling", "max_replicas: say how many replicas there may be")

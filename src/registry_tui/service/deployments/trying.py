@@ -99,7 +99,7 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
 def example_for(service: Service, principal: Principal, deployment: str) -> DeploymentSuggestion:
     """The same for a deployment's own version. Raises Missing, NotPermitted, PartUnavailable."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
-    # People who may use the project may call the deployment, also when the model itself is somebody's own.
+    # People who may use the project may call the deployment, also if the model itself is private.
     found = suggest(service, replace(principal, administrator=True), row.registry_id, row.model_id, row.version)
     return found.model_copy(update={"requests": _requests(service, row, found.example)})
 

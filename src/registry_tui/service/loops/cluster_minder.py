@@ -72,7 +72,7 @@ class ClusterMinder:
 
     def _look(self, row: DeploymentRow) -> None:
         replicas = self._service.backends.replicas
-        # What replicas wrote is fetched by looking at them.
+        # Looking at replicas also fetches their output.
         for process in replicas.look(replicas.names(row.id)):
             before = self._reported.setdefault(process.name, 1)
             if process.over_memory and process.starts > before:

@@ -19,7 +19,7 @@ class Resting:
         self.wanted = True
 
     def written(self, rows: Sequence[object]) -> None:
-        """Ends a rest when a commit wrote what may want the loop (`Database.committed`)."""
+        """Ends a rest when a commit wrote rows that may need the loop (`Database.committed`)."""
         if any(isinstance(row, self._tables) for row in rows):
             self._woken.set()
 
@@ -33,6 +33,6 @@ class Resting:
             self._woken.wait()
         if stopping.wait(self._seconds):
             return False
-        # Before the look: what is written meanwhile may be too late for it.
+        # Before the look: rows that are written during it may be too late for it.
         self._woken.clear()
         return True

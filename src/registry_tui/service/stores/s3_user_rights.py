@@ -1,4 +1,4 @@
-"""Trying what an environment's credentials may do with users of AWS IAM: a user is made and deleted again."""
+"""Tests the rights of an environment's credentials on users of AWS IAM: creates a user and deletes it again."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NO_KEY = "AKIAIOSFODNN7EXAMPLE"
 def try_rights(users: S3Users) -> list[StoreProblem]:
     """Which of `CALLS` are missing for users of registries; nothing where the store has no IAM. None is fatal.
 
-    AWS looks at a user's path for each right, so that only a user who is there shows what is permitted.
+    AWS checks a user's path for each right, so only an existing user shows the rights.
     """
     name = f"registry-tui-probe-{token_hex(4)}"
     try:
         missing = _missing(users, name)
     except (ClientError, BotoCoreError, ResponseParserError, ValueError, OSError):
-        # No IAM, or none that answers so: granting says that, and a key can be given.
+        # No IAM, or an incompatible one: granting reports that, and a key can be given instead.
         return []
     found = []
     if missing:

@@ -173,7 +173,7 @@ class S3Users:
 
 
 def code_of(error: ClientError) -> str:
-    """The word of IAM for what went wrong; empty when it says none."""
+    """IAM's error code; empty if the response has none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
