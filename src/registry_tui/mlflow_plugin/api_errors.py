@@ -46,7 +46,7 @@ _LONGEST = 1 << 20
 #: Headers that MLflow decodes as UTF-8 before anything else.
 _DECODED = ("host", "origin")
 #: Below it, `Authorization` may hold the key of a language model's provider.
-#: All that MLflow's auth app says when it refuses.
+#: The whole text of a refusal by MLflow's auth app.
 _BARE_REFUSAL = "Permission denied"
 _MODEL_GATEWAY = "/gateway/"
 
@@ -71,8 +71,8 @@ class ApiErrors:
 
     It waits for so many `seconds` for the next piece of a body, and `unread` for a client to take one of a response.
 
-    `explain` returns the error that a 403 stands for, or None when that says what is wrong; it is told whether the
-    answer gives no reason. It runs in a thread.
+    `explain` returns the error that a 403 stands for, or None if the response has the reason itself; its second
+    argument is whether the response gives no reason. It runs in a thread.
     `hosts` returns names under which this machine is known besides its own.
     """
 

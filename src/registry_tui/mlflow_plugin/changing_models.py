@@ -1,7 +1,7 @@
-"""Whoever may read a model reaches the rules about changing it, as at the service's own doors.
+"""Lets everybody who may read a model reach the rules about changing it, as in the service's own API.
 
-MLflow's auth app lets only contributors of the project ask. A viewer may own a model, be an MLAdmin, or be named by a
-protected alias: the store decides (`ownership.py`), and by the service's table where that is about more than owners.
+MLflow's auth app lets only contributors of the project send such requests. A viewer may own a model, be an MLAdmin, or
+be named by a protected alias: the store decides (`ownership.py`), with the service's table for rights beyond ownership.
 """
 
 from __future__ import annotations

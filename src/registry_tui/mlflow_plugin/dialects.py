@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 
 class by_bytes(ColumnElement[str]):
-    """A text whose comparisons go by its bytes, whatever the database's collation."""
+    """A text that is compared by its bytes, independently of the database's collation."""
 
     inherit_cache = True
     type = String()

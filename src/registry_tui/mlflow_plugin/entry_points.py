@@ -41,7 +41,7 @@ def open_artifacts(
 ) -> EnvironmentArtifactRepository | ArchiveRepository:
     """The artifact repository of the platform's server; everywhere else the archives of a platform.
 
-    The platform's server connects to nothing else, whatever the address: people choose addresses there.
+    The platform's server connects to nothing else, for any address: people choose addresses there.
     """
     if _is_platform() or artifact_uri.startswith("registry-tui://artifacts"):
         from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository

@@ -51,7 +51,7 @@ class Membership:
         return self._missing_role(request) if bare and request.names_project else None
 
     def _missing_role(self, request: Asked) -> MlflowException | None:
-        """Says the same of a project where the user does not work and of one that is not there."""
+        """Returns the same error for a project where the user does not work and for a missing one."""
         assert request.user is not None
         routes = load_routes(self._routes)
         if request.user.username in routes.administrators:

@@ -43,7 +43,7 @@ class Settings(BaseModel):
     mlflow_database_url: str = ""
     #: Where archives are kept; `seaweedfs` is the store that the platform starts.
     store: str = "seaweedfs"
-    #: What runs the replicas of deployments; `supervisord` runs them on this machine.
+    #: The backend that runs the replicas of deployments; `supervisord` runs them on this machine.
     backend: str = "supervisord"
     #: Workflows that run at the same time; more wait.
     workflow_threads: int = Field(default=8, ge=1, le=64)
@@ -94,12 +94,12 @@ class Settings(BaseModel):
     webhook_hosts: tuple[str, ...] = ()
     #: Hosts that webhooks may be sent to also at private addresses, this machine's own among them.
     webhook_private_hosts: tuple[str, ...] = ()
-    #: A file in PEM with whom receivers' certificates are checked by; empty: the usual authorities.
+    #: A PEM file of the authorities for receivers' certificates; empty: the usual authorities.
     webhook_ca: str = ""
 
 
 def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:
-    """This home's settings. Raises ValueError, whose text says which setting is wrong and where; OSError."""
+    """This home's settings. Raises ValueError with the wrong setting and its place in the text; OSError."""
     values: dict[str, Any] = {}
     try:
         values = dict(tomllib.loads(home.config_file.read_text(encoding="utf-8")).get("service", {}))

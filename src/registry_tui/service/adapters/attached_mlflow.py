@@ -50,7 +50,7 @@ class CredentialsRefused(WrongState):
 
 
 class ServerFault(PartUnavailable):
-    """An attached server answered that it failed: that may be about what it was asked for alone, e.g. its storage."""
+    """An attached server answered that it failed: that may concern the requested thing alone, e.g. its storage."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class ServerAddress:
 
     @property
     def known_as(self) -> str:
-        """The URL that what was imported from there remembers, wherever the server is now."""
+        """The URL that is recorded with imports from there; it stays the same when the server moves."""
         return self.first_url or self.url
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server can do that not every version can; `limits` says what is missing, for people."""
+    """Features of a server that not every version has; `limits` lists the missing ones for people."""
 
     #: Models of MLflow 3, which do not belong to their run's artifacts.
     logged_models: bool = True
@@ -148,8 +148,9 @@ def check_address(address: ServerAddress, *, plain: bool = False) -> None:
 class AttachedMlflow:
     """Calls of one MLflow server as its user. Threads may share it.
 
-    Every method may raise a ServiceError: Missing, InvalidInput or NotPermitted as the server says, CredentialsRefused,
-    NotMlflow, PartUnavailable when it does not answer. Nothing is redirected: the credentials are for this address.
+    Every method may raise a ServiceError: Missing, InvalidInput or NotPermitted by the server's response,
+    CredentialsRefused, NotMlflow, PartUnavailable without a response. Redirects are not followed: the credentials are
+    for this address.
     """
 
     def __init__(self, address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> None:
@@ -204,7 +205,7 @@ class AttachedMlflow:
             yield response
 
     def said_version(self) -> str:
-        """The server's version, as it says, or 3.0 when it has a call of MLflow 3; else an empty text."""
+        """The version that the server reports, or 3.0 when it has a call of MLflow 3; else an empty text."""
         # MLflow 2 has this address at the server's root, also with a static prefix.
         for place in dict.fromkeys((f"{self._path}/version", "/version")):
             url = httpx.URL(self.address.url).copy_with(path=place, query=None)
@@ -307,7 +308,7 @@ def _auth_of(address: ServerAddress) -> httpx.Auth | None:
 
 
 def check_server(address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> tuple[ServerAddress, str]:
-    """Asks a server: its address with the place of its REST API, and its version, empty when it does not say it.
+    """Asks a server: its address with the place of its REST API, and its version, empty if it does not report one.
 
     Raises WrongState for one that is too old, and as every call of `AttachedMlflow`.
     """
@@ -328,7 +329,7 @@ def check_server(address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> t
 
 
 def _unsendable(address: ServerAddress) -> Iterator[FieldProblem]:
-    """What no header can hold; the credentials themselves are never repeated."""
+    """Problems of credentials that no header can hold; the credentials themselves are never repeated."""
     if address.user is None:
         if address.secret and not _TOKEN.fullmatch(address.secret):
             yield FieldProblem(field="secret", message="is a token: it has neither spaces nor letters beyond ASCII")

@@ -117,7 +117,7 @@ class VersionFacts:
             return approvals.approved(session, self.version.id, purpose, self.target.id, by_another=by_another)
 
     def rejected_there(self) -> bool:
-        """Whether the newest decision in the target is no."""
+        """Whether the newest decision in the target is a rejection."""
         if self.target is None:
             return False
         with self.service.database.reading() as session:

@@ -1,4 +1,6 @@
-"""The parts of a backup. Its manifest is written last: pieces without one are no backup; the next one reuses them."""
+"""The parts of a backup. Its manifest is written last: pieces without one are incomplete; the next backup reuses
+them.
+"""
 
 from __future__ import annotations
 

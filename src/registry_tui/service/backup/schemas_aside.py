@@ -332,7 +332,7 @@ def _counts(connection: _Connection) -> dict[str, int]:
 
 
 def _comment(connection: _Connection, schema: str) -> str | None:
-    """A schema's comment, empty without one; None if there is no such schema."""
+    """A schema's comment, empty without one; None if the schema is missing."""
     query = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
     found = connection.execute(query, (schema,)).fetchone()
     return None if found is None else str(found[0])

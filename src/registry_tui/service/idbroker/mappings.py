@@ -93,7 +93,7 @@ def require_change(service: Service, principal: Principal, action: str, environm
 
 
 def map_to_data_access(service: Service, environment_id: str, accessor_crn: str) -> None:
-    """Maps somebody to the Data Access Role of an environment. Repeated, it changes nothing."""
+    """Maps an accessor to the Data Access Role of an environment. Idempotent."""
     with service.database.session() as session:
         row = session.get_one(EnvironmentRow, environment_id)
         before = kept(session, row)

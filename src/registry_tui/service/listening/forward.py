@@ -78,7 +78,7 @@ async def forward(
     largest: int | None = None,
     whole: bytes | None = None,
 ) -> web.StreamResponse:
-    """Forwards a request with `headers` of our own, and its response, which is reported to `heard`. Raises Refusal.
+    """Forwards a request with our own `headers`, and its response, which is reported to `heard`. Raises Refusal.
 
     `largest`: bytes of a body; a larger one is refused. `whole`: the body, where it was read before.
     """

@@ -260,7 +260,7 @@ class Front:
 
 def _endpoint_page() -> web.Response:
     answer = description.page(needs_key=True)
-    # As every answer to somebody who shows no token.
+    # As every response to a request without a token.
     answer.force_close()
     return answer
 

@@ -145,7 +145,7 @@ def _run(service: Service, version: ModelVersion) -> dict[str, Any]:
     if origin.run_id is None or origin.project_id is None:
         return {}
     try:
-        # The materials of a version are for everybody who may read the version, whatever their rights in its project.
+        # The materials of a version are for everybody who may read the version, even without a role in its project.
         project = enter_project(service, identity.owner_principal(service), origin.project_id)
         return fetch_run(service, project, origin.run_id)
     except (Missing, NotPermitted):

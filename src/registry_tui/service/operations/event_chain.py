@@ -48,7 +48,7 @@ def _verify(session: Session, chain: EventChainRow, after: int) -> ChainCheck:
         if looked is None:
             return answer(0, None, after, f"event {after} is gone")
         last, before = after, looked.chain
-    # Events removed at the front are noticed as well: there are none before the start.
+    # Events removed at the front are noticed as well: the chain begins with the first event.
     first = 0 if last == chain.start_id else last
     # Plain rows: objects would take most of the time of a long chain.
     columns = [getattr(EventRow, name) for name in (*FIELDS, "chain")]

@@ -40,8 +40,8 @@ from registry_tui.service.publishing import mlflow as routing
 def attach_server(service: Service, principal: Principal, request: AttachedServerCreate) -> AttachedServer:
     """Makes a workspace with one project that shows an MLflow server; the server is asked first.
 
-    Who attaches it is the project's first administrator; everybody in the project reads with the credentials given
-    here. Raises NotPermitted, Missing for the environment, InvalidInput, AlreadyThere, and what the server refuses.
+    The acting user becomes the project's first administrator; everybody in the project reads with the credentials
+    given here. Raises NotPermitted, Missing for the environment, InvalidInput, AlreadyThere, and the server's refusals.
     """
     workspace_id, project_id = new_id(), new_id()
     with events.recording(
@@ -78,7 +78,7 @@ def change_server(service: Service, principal: Principal, server: str, request: 
     """Reads an attached server at another address, or with other credentials; it is asked there first.
 
     It has to be the same server: runs and versions are known by their IDs there. Raises Missing, NotPermitted,
-    InvalidInput, and what the server refuses.
+    InvalidInput, and the server's refusals.
     """
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
@@ -184,7 +184,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
         session.flush()
         session.delete(row.workspace)
     if registers:
-        # What stays behind when MLflow does not answer is an empty workspace that nobody may enter.
+        # If MLflow does not answer, only an empty workspace stays behind, which nobody may enter.
         routing.publish(service)
         for each in mlflow_workspaces:
             service.mlflow.delete_workspace(each, cascade=True)
@@ -212,7 +212,7 @@ def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
 
 
 def _asked(address: ServerAddress) -> tuple[ServerAddress, str]:
-    """As `check_server`; what is refused names the field of the request that it is about."""
+    """As `check_server`; refusals name the field of the request that they are about."""
     try:
         return attached_mlflow.check_server(address)
     except attached_mlflow.CredentialsRefused as error:
@@ -231,7 +231,7 @@ def _asked(address: ServerAddress) -> tuple[ServerAddress, str]:
 
 
 def _columns(address: ServerAddress) -> dict[str, str | None]:
-    """The columns of a server's row that say how it is reached."""
+    """The columns of a server's row for its address and credentials."""
     return {
         "url": address.url,
         "user": address.user,
@@ -245,7 +245,7 @@ def _columns(address: ServerAddress) -> dict[str, str | None]:
 
 
 def _changed(known: ServerAddress, request: AttachedServerChange) -> ServerAddress:
-    """Where a server is now; what the request does not name is as it was. Raises InvalidInput."""
+    """The changed address of a server; fields that the request does not name stay unchanged. Raises InvalidInput."""
     named = {
         "credentials": request.user or request.secret or request.aws_profile or request.aws_region,
         "certificate": request.certificate,
@@ -321,7 +321,7 @@ def _rows(
             id=project_id,
             name=name,
             workspace_id=workspace_id,
-            # Kept free for what is registered from there; MLflow's server here makes it then.
+            # Reserved for models that are registered from there; MLflow's server here creates the workspace then.
             mlflow_workspace=projects.free_mlflow_workspace(session, name, project_id),
             state="ready",
             collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],

@@ -70,7 +70,7 @@ def _found(service: Service, environment_id: str) -> list[StoreProblem]:
 
 
 def _rights(store: Store) -> list[StoreProblem]:
-    """What is missing for registries' own users, where a store has IAM."""
+    """The missing rights for registries' own users, if a store has IAM."""
     return try_rights(open_users(store.address, store.credentials)) if isinstance(store, S3Store) else []
 
 

@@ -51,7 +51,7 @@ def approved(
 
 
 def rejected(session: Session, version_id: str, purpose: str, target_id: str) -> bool:
-    """Whether the newest decision on a version and a purpose, made in a registry, is no."""
+    """Whether the newest decision on a version and a purpose, made in a registry, is a rejection."""
     newest = _newest_answer(session, version_id, purpose, target_id)
     return newest is not None and newest.state == ApprovalState.REJECTED.value
 

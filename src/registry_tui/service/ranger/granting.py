@@ -86,7 +86,7 @@ def _invalid(problems: Sequence[FieldProblem]) -> InvalidInput:
 def _require_admin(
     service: Service, principal: Principal, request: RoleGrant, role: RangerRole, there: Sequence[RangerRole]
 ) -> None:
-    """Raises NotPermitted where the grantor is somebody who may not give the role."""
+    """Raises NotPermitted if the request names a grantor who may not grant the role."""
     grantor = request.grantor
     if grantor is None or grantor in (principal.name, identity.owner_name(service)):
         return

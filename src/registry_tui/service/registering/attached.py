@@ -19,7 +19,7 @@ from registry_tui.service.tracking.server import server_of
 
 
 def find_source(service: Service, place: ProjectPlace, request: RegisterModel) -> tuple[AttachedSource, str] | None:
-    """The model that a request means, and its run's ID (empty without one); None when there is none.
+    """The model that a request means, and its run's ID (empty without one); None without a model.
 
     Raises Missing, InvalidInput, NotPermitted, PartUnavailable.
     """
@@ -78,7 +78,7 @@ def prepare(service: Service, place: ProjectPlace) -> None:
         if place.attached is not None:
             row = session.get(AttachedServerRow, place.attached.id)
             if row is None:
-                # What stays behind in MLflow is an empty workspace that nobody may enter.
+                # Only an empty workspace stays behind in MLflow, which nobody may enter.
                 raise Missing(f"Project {place.name} is gone: its MLflow server was detached meanwhile")
             row.registers = True
     routing.publish(service)

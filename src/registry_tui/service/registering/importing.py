@@ -246,7 +246,7 @@ def mark(url: str, name: str, number: int) -> str:
 
 
 def imported_from(service: Service, workspace: str, name: str) -> str | None:
-    """The server that a model here was imported from; empty if not imported, None if there is no such model."""
+    """The server that a model here was imported from; empty if not imported, None if the model is missing."""
     with suppress(Missing):
         found = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
         return pairs(found["registered_model"].get("tags", ())).get(mlflow_tags.IMPORTED, "")

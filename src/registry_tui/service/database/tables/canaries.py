@@ -26,17 +26,17 @@ class CanaryRow(Base):
     rollout: Mapped[dict[str, Any]] = mapped_column(JSON)
     #: A `schemas.canaries.CanaryState`.
     state: Mapped[str] = mapped_column(default="pending", index=True)
-    #: Index of the step, when it began, and what had been counted by then.
+    #: Index of the step, when it began, and the counts at its beginning.
     step: Mapped[int] = mapped_column(default=0)
     step_began_at: Mapped[datetime | None]
     baseline: Mapped[dict[str, Any]] = mapped_column(JSON)
     paused_at: Mapped[datetime | None]
     #: Whether it stood still after the step that asks for a decision.
     pause_done: Mapped[bool] = mapped_column(default=False)
-    #: `promote` or `abort`, once somebody decided, and who.
+    #: `promote` or `abort`, once a person decided, and that person's name.
     decision: Mapped[str] = mapped_column(default="")
     decided_by: Mapped[str] = mapped_column(default="")
-    #: Why it ended or stands still, and what had been counted at its end.
+    #: Why it ended or stands still, and the counts at its end.
     reason: Mapped[str] = mapped_column(default="")
     figures: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -42,7 +42,7 @@ def attach_server(service: ServiceIn, principal: Acting, request: AttachedServer
 
 @router.get("/attached-servers/{workspace}")
 def get_attached_server(service: ServiceIn, principal: Acting, workspace: str) -> AttachedServer:
-    """One attached server, by its workspace; it is asked, so that `problem` says why it cannot be read now."""
+    """One attached server, by its workspace; it is asked, so that `problem` has the reason if it cannot be read now."""
     return attached_servers.get_attached_server(service, principal, workspace)
 
 
@@ -90,6 +90,6 @@ def import_attached_models(
 ) -> Accepted[Project]:
     """Brings registered models of the project's MLflow server into its Model Registry, with all their versions.
 
-    What is there already stays as it is, so that it can be done again for what is new.
+    Models and versions that were imported before stay as they are; a repeated request imports the new ones.
     """
     return importing.import_models(service, principal, project, request)

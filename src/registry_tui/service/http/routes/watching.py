@@ -1,4 +1,4 @@
-"""Watching what deployments serve: the sampled request log, drift, and the profiles that it is measured by."""
+"""Watching deployments: the sampled request log, drift, and the profiles that drift is measured by."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ONE = "/deployments/{deployment}"
 
 @router.get(f"{_ONE}/request-log")
 def get_request_log(service: ServiceIn, principal: Acting, deployment: str) -> RequestLog:
-    """What is kept of the requests of a deployment, and how many were."""
+    """The rules of a deployment's request log, and the number of logged requests."""
     return request_logs.get_request_log(service, principal, deployment)
 
 
 @router.put(f"{_ONE}/request-log")
 def set_request_log(service: ServiceIn, principal: Acting, deployment: str, request: RequestLogRules) -> RequestLog:
-    """Chooses what is kept of the requests from now on; headers and API keys never are."""
+    """Sets the rules of the request log from now on; headers and API keys are never kept."""
     return request_logs.set_request_log(service, principal, deployment, request)
 
 
@@ -78,5 +78,5 @@ def get_profile(service: ServiceIn, principal: Acting, registry: str, model: str
 def set_profile(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: ProfileChange
 ) -> VersionProfile:
-    """Keeps a profile that you made; for who registered the version and the model's owner."""
+    """Keeps a profile that you made; for the person who registered the version and the model's owner."""
     return profiles.set_profile(service, principal, registry, model, version, request)

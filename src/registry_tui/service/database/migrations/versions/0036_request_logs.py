@@ -1,4 +1,4 @@
-"""What is kept of the requests of deployments."""
+"""The rules of deployments' request logs."""
 
 import sqlalchemy as sa
 from alembic import op
