@@ -187,7 +187,7 @@ def test_a_synchronization_that_failed_says_why_in_the_form_and_is_tried_again_t
         screen.shows("machineUser")
         supervisor.stop_part(own_platform.home, "object-store")
         screen.press("enter")
-        # Whatever the message, the buttons stay in view.
+        # The buttons stay in view with every message.
         screen.shows("The mappings are saved", "FAILED", "object store", "Save and Sync again", "Cancel")
         status = own_platform.ask(lambda client: client.idbroker_sync_status(project.name))
         assert status.global_status is SyncStatus.FAILED and status.sync_needed

@@ -300,8 +300,9 @@ def wants_token(way: str, address: str, status: int | str, text: str) -> bool:
 def said_no(way: str, address: str, status: int | str, text: str) -> bool:
     """Whether the object store revealed no more than that it runs and that a key is missing.
 
-    It has no check of its own, lets every page read its responses (`Access-Control-Allow-Origin: *`, whatever its
-    option), and a page has no key for it.
+    It has no check of its own, lets every page read its responses (`Access-Control-Allow-Origin: *`, with every value
+    of
+    its option), and a page has no key for it.
     """
     if way == "form" or status != 200:
         return not text or "<Error>" in text

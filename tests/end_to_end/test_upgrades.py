@@ -1,4 +1,4 @@
-"""A home of an earlier version is upgraded to this one, or stays as it was, whatever fails or is killed in between.
+"""A home of an earlier version is upgraded to this one, or stays as it was if anything fails or is killed in between.
 
 `support/homes/database-0011.tar.xz` is the home of a platform that ran with the code of eleven migrations: the model
 `ElasticnetWineModel` with its alias `champion`, made by `examples/train_elasticnet.py`, the user `ada` with a token,

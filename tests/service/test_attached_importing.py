@@ -99,7 +99,7 @@ async def test_models_are_imported_with_all_that_they_have_and_once(stage: Stage
         assert "Skipped empty v2: the server's API reaches no model at s3://somewhere/else" in log
         assert f"{len(expected)} new versions, 0 here before, 2 left out" in log
 
-        # Again: only what is new comes, and what was moved or deleted here stays so.
+        # Again: only new versions come; aliases and versions that were moved or deleted here stay so.
         moved = await http.put(f"/registries/{REGISTRY}/models/churn/aliases/champion", params={"version": 1})
         moved.raise_for_status()
         gone = f"/registries/{REGISTRY}/models/churn/versions/5"

@@ -119,7 +119,7 @@ async def test_a_model_of_an_attached_run_gets_a_verified_archive_here(stage: St
         assert [(each["model_name"], each["version"]) for each in run["registered_as"]] == [("churn", 1)]
         workflow = (await http.get(f"/workflows/{made['workflow']['id']}")).raise_for_status().json()
         assert workflow["status"] == WorkflowStatus.SUCCEEDED
-        # What was registered stays when the server is detached.
+        # Registered versions stay when the server is detached.
         assert (await http.delete("/attached-servers/theirs")).status_code == 204
         assert (await http.get(path)).raise_for_status().json()["status"] == "READY"
         checked = (await http.post(f"{path}/verify")).raise_for_status().json()

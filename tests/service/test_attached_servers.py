@@ -401,7 +401,7 @@ async def test_a_server_that_moved_is_read_at_its_new_address_with_what_was_give
         assert "secret" not in {each["name"] for each in await every(http, "/projects/theirs/experiments", 100)}
         events = (await http.get("/events")).raise_for_status().text
         assert "attached-server.change" in events and secret not in events and stock.auth[1] not in events
-        # What is refused changes nothing.
+        # A refused change has no effect.
         nobody = f"http://127.0.0.1:{free_port()}"
         for sent, status, words in (
             ({"url": moved, "without": ["credentials"]}, 409, "lets nobody in without credentials"),

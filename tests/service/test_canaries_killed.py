@@ -72,7 +72,7 @@ def kill_supervisor(platform: Platform) -> None:
 
 
 def standing(found: Canary) -> dict[str, Any]:
-    """What a kill must not change."""
+    """The facts that a kill must not change."""
     kept = {"id", "state", "step", "steps", "strategy", "reason", "decided_by", "pause_after"}
     return {**found.model_dump(include=kept), "versions": (found.old.version, found.new.version)}
 
@@ -92,7 +92,7 @@ def kill_everything(platform: Platform, deployment: Deployment, load: Load) -> N
         assert standing(after) == standing(before), what
         assert after.old.requests >= before.old.requests and after.new.requests >= before.new.requests, what
         lost = load.failed() - failed
-        # What a process of the gateway was answering ends with its connections, one of each caller at most.
+        # Requests under way in a killed process of the gateway fail: at most one of each caller.
         assert lost.total() <= (CALLERS if what in GATEWAYS else 0), (what, lost)
         assert not any(isinstance(each, int) for each in lost), (what, lost)
         seen = after.new.requests

@@ -489,7 +489,7 @@ def test_a_person_opens_the_page_of_an_endpoint_in_a_browser(team: Team) -> None
     page = f"/endpoints/{deployment.access_key}/docs"
     with http(team) as nobody:
         shown = nobody.get(page)
-        # The same page for each endpoint, and for none: it tells nobody which there are, or anything of them.
+        # The same page for existing and missing endpoints: it reveals nothing about them.
         assert shown.status_code == 200 and shown.text == nobody.get("/endpoints/unknown/docs").text
         assert deployment.name not in shown.text and shown.headers["Connection"] == "close"
         assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
@@ -530,7 +530,7 @@ def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> N
         assert page.headers["content-security-policy"].startswith("default-src 'none'") and "openapi.json" in page.text
         described = caller.get(address.replace("invocations", "openapi.json")).json()
         assert described["info"]["title"] == deployment.name and described["servers"] == [{"url": "."}]
-        # A browser opens the page, which asks for a key; what it shows of the endpoint needs that key.
+        # A browser opens the page without a key; the page asks for one, and needs it for the endpoint's description.
         asked = [nobody.get(address.replace("invocations", path)) for path in ("docs", "openapi.json")]
         assert [each.status_code for each in asked] == [200, 401]
         assert deployment.name not in asked[0].text

@@ -176,7 +176,7 @@ def test_a_mapping_of_a_group_counts_for_the_machine_users_in_it(mapped: Place) 
     set_mappings()
     mapped.call(RegistryClient.add_member, mapped.group, mapped.machine_user)
     assert mapped.can_put()
-    # A user with a mapping of their own has that role, whatever the groups have.
+    # A user with a mapping of their own has that role, also if the groups have others.
     other = before.data_access_role.replace("-data-access", "-other")
     set_mappings(mapping, IdBrokerMapping(accessor_crn=mapped.registry.machine_user_crn or "", role=other))
     mapped.call(RegistryClient.sync_idbroker_mappings, environment)

@@ -21,7 +21,7 @@ from support.platforms import PATIENCE, Platform, temporary_folder
 SHADOWS = ("supervisor", "token", "json", "logging", "uvicorn", "mlflow", "dbos", "aiohttp", "registry_tui", "boto3")
 SCRIPTS = Path(sys.executable).parent
 
-#: Possible variables of somebody's shell who works with another cloud, behind a proxy.
+#: Possible variables in the shell of a person who works with another cloud, behind a proxy.
 FOREIGN = {
     "AWS_PROFILE": "a-profile-that-does-not-exist",
     "AWS_DEFAULT_PROFILE": "another-one",

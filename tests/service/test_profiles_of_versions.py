@@ -30,7 +30,7 @@ def profile(platform: Platform, served: Served, *options: str, check: bool = Tru
 
 
 def log_input(platform: Platform, served: Served, source: str, content: bytes | None = None) -> None:
-    """What `mlflow.log_input` sends, about a data set at `source`, or in the run's artifacts there."""
+    """Sends the requests of `mlflow.log_input`, for a data set at `source`, or in the run's artifacts there."""
     origin = served.version.origin
     assert origin.run_id is not None
     credentials = platform.ask(lambda client: client.credentials(served.project.id))

@@ -88,7 +88,7 @@ def test_a_deployment_is_made_called_changed_and_deleted_and_others_stay(
     deployment = deploy(platform, two, version=1)
     assert deployment.backend is BackendKind.RAY and deployment.replicas_ready == 1
     assert answer(deployment) == [13.0]
-    # Serve says so a moment after the replica answers.
+    # Serve reports that a moment after the replica answers.
     both = {"shop": "RUNNING", f"rt--{deployment.id}--g1": "RUNNING"}
     wait_for(lambda: applications(ray) == both, what="both applications to run")
     with Load(deployment, threads=4) as load:
@@ -170,7 +170,7 @@ def test_the_cluster_finds_the_number_of_replicas(platform: Platform, ray: RaySe
     assert config(ray, name)["num_replicas"] == 1
     wait_for(lambda: [each for each in replicas(platform, deployment) if each.pid], what="the replica to say how it is")
     assert answer(deployment) == [23.0]
-    # A rollout keeps it; what a step back serves has the numbers of now.
+    # A rollout keeps it; a rollback serves with the current numbers.
     update(platform, deployment, autoscaling=AutoscalingChange(max_replicas=2), version=1)
     back = platform.ask(lambda client: client.roll_back_deployment(deployment.id))
     finish(platform, back.workflow)
@@ -186,7 +186,7 @@ def _numbers(platform: Platform, deployment: Deployment) -> tuple[int, int]:
 
 
 def config(ray: RayServer, application: str) -> dict[str, Any]:
-    """What Serve runs an application's replicas with."""
+    """The configuration of an application's replicas in Serve."""
     found: dict[str, Any] = told(ray)[application]["deployments"]["replica"]["deployment_config"]
     return found
 

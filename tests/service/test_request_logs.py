@@ -1,4 +1,4 @@
-"""The sampled request log on a platform: kept without what may not be, read by few, deleted, counted."""
+"""The sampled request log on a platform: kept without forbidden columns, read by few, deleted, counted."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     assert page.items == [second] and page.next_page_token
     following = platform.ask(lambda c: c.logged_requests(deployment.id, page_size=1, page_token=page.next_page_token))
     assert following.items == [first]
-    # Neither the key nor what may not be kept is on disk.
+    # Neither the key nor the forbidden columns are on disk.
     folder = platform.home.request_logs / deployment.id
     text = "".join(path.read_text() for path in folder.glob("*.jsonl"))
     assert key.rsplit("_", 1)[1] not in text and "31.25" not in text and "51.5" not in text
-    # Contributors change deployments, but do not see what callers send.
+    # Contributors change deployments, but do not see callers' requests.
     for ask in (
         lambda client: client.logged_requests(deployment.id),
         lambda client: client.request_log(deployment.id),

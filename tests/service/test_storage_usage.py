@@ -59,7 +59,7 @@ class Place:
     def measured(self) -> StorageUsage:
         """A measurement that begins from now on.
 
-        One that began before, for another test say, misses the last changes.
+        One that began before, for example for another test, misses the last changes.
         """
         called = datetime.now(UTC)
 

@@ -1,4 +1,6 @@
-"""A platform in PostgreSQL is upgraded to this version, or stays as it was, whatever fails or is killed in between."""
+"""A platform in PostgreSQL is upgraded to this version, or stays as it was if anything fails or is killed in
+between.
+"""
 
 from __future__ import annotations
 

@@ -379,7 +379,7 @@ def test_an_owner_on_a_platform_until_the_model_is_another_persons(platform: Pla
 def test_what_a_message_tells_is_only_for_whom_may_see_it(
     service: Service, bob: Principal, admin: Principal, administrator: Principal, receiver: Receiver, models: Models
 ) -> None:
-    """Whoever administers an environment without a role for models sees that messages went, not what they say."""
+    """An administrator of an environment without a role for models sees deliveries, but not their messages."""
     made = create(service, administrator, receiver.url)
     happens(service, bob)
     send_all(service, made)

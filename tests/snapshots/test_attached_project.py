@@ -1,4 +1,4 @@
-"""A project that shows an MLflow server elsewhere: its page says so, and offers no change of experiments."""
+"""A project that shows an MLflow server elsewhere: its page names the server, and offers no change of experiments."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_models_of_a_server_elsewhere_are_chosen_and_imported(answers: Map
         await see.shows("Another import is under way")
         assert form.chosen == ["churn", "fraud"]
         form.query_one("#ok", Button).press()
-        # It ends where the log says what was left out.
+        # It ends at the log, which lists the skipped versions.
         await see.at("workflow")
         await see.shows(SKIPPED)
         assert [each["models"] for each in service.wanted] == [["churn", "fraud"]] * 2

@@ -122,7 +122,7 @@ async def test_a_server_is_attached_with_a_password_and_what_is_wrong_stands_at_
         await see.until(lambda: form.query_one("#wrong-password", Static).display, "the words at the password")
         assert "does not accept" in str(form.query_one("#wrong-password", Static).content)
         await see.until(lambda: see.app.focused is form.query_one("#password"), "the password's field")
-        # What was said is about what was typed, which another one takes the place of.
+        # The message is about the typed password; it goes when the password changes.
         await see.press("x")
         await see.until(lambda: not form.query_one("#wrong-password", Static).display, "the words to go")
         await see.press("enter")

@@ -73,7 +73,7 @@ def trying(answers: Mapping[str, Answer], **fields: Any) -> dict[str, Answer]:
 
 
 class Asked(Replay):
-    """Notes what was decided."""
+    """Records the decisions."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)

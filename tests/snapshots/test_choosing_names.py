@@ -32,7 +32,7 @@ MODELS = ["WineAlcoholRegressor", "WineCultivarClassifier"]
 
 
 class Slow(Replay):
-    """Responds after a while, once `seconds` is set; there are no models besides the recorded ones."""
+    """Responds after a while, once `seconds` is set; it has the recorded models only."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)

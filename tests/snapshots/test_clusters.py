@@ -1,4 +1,4 @@
-"""Deployments in a Ray cluster in the terminal program: where they run, and what only a cluster does."""
+"""Deployments in a Ray cluster in the terminal program: where they run, and the features of clusters only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cluster(Replay):
         super().__init__(answers)
         self.there = there
         self.asked: list[Any] = []
-        #: What is answered to the next change; nothing lets it happen.
+        #: The refusal of the next change; empty: the change succeeds.
         self.refuses = ""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -79,7 +79,7 @@ def row_of(form: Form[Any], name: str) -> Widget:
 
 
 async def send(see: Driver, service: Cluster, form: Form[Any]) -> Any:
-    """What OK sends."""
+    """Presses OK, and returns the sent request."""
     await see.until(lambda: not form.query_one("#ok", Button).disabled, "the input")
     form.query_one("#ok", Button).press()
     await see.until(lambda: service.asked and not form.busy, "the answer")

@@ -31,7 +31,7 @@ async def _calls(see: Driver) -> None:
     found = (await see.app.client.deployments()).items[0]
     example = (await see.app.client.deployment_example(found.id)).example
     url, headers = f"{found.endpoint_url}/invocations", {"Content-Type": "application/json"}
-    # With recorded answers, there is no gateway; they contain the calls.
+    # The recorded answers contain the calls: no gateway runs here.
     with suppress(httpx.ConnectError):
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             for second in range(12):

@@ -1,8 +1,8 @@
 """The service, which kills itself once it has made something, before it can respond.
 
 `python -m support.killed_service POINT` on the home in `REGISTRY_TUI_HOME`. POINT is a path of MLflow's API,
-`model-versions/create` say, after whose answer the process ends, or a class of rows, `ProjectRow` say, after whose
-first commit it does.
+such as `model-versions/create`, after whose answer the process ends, or a class of rows, such as `ProjectRow`, after
+whose first commit it does.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Load:
                     self.predictions[response.json()["predictions"][0]] += 1
 
     def failed(self) -> Counter[object]:
-        """What was not answered with 200 until now: statuses, and names of errors."""
+        """Counts of the failed requests until now, by status or name of the error."""
         return Counter({status: count for status, count in self.statuses.copy().items() if status != 200})
 
     def __enter__(self) -> Load:

@@ -76,7 +76,7 @@ class RayServer:
         """Starts one more node; the first is the head."""
         address, name = _ADDRESSES[len(self.nodes)], f"node-{len(self.nodes)}"
         command = [str(_RAY), "start", "--block", "--disable-usage-stats", f"--node-ip-address={address}"]
-        # Ray believes what it is told, and tells replicas which of them are theirs.
+        # Ray does not check these numbers, and assigns the GPUs to replicas.
         command += [
             f"--num-cpus={cpus}",
             f"--num-gpus={gpus}",

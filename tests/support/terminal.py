@@ -115,7 +115,7 @@ def terminal(
     kind: str = "xterm-256color",
     pixels: tuple[int, int] | None = None,
 ) -> Iterator[Terminal]:
-    """A terminal that is closed at the end, whatever the program does. It starts where every program starts.
+    """A terminal that is closed at the end even if the program hangs. It starts where every program starts.
 
     `pixels`: of a cell, across and down, in a terminal that reports them.
     """

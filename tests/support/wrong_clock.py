@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def clock_off(shift: str) -> dict[str, str]:
-    """Variables that shift a program's clock, by `+1h` or `-1h`, say; durations stay true."""
+    """Variables that shift a program's clock, for example by `+1h` or `-1h`; durations stay true."""
     found = find_spec("libfaketime")
     assert found is not None and found.origin is not None
     library = Path(found.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"

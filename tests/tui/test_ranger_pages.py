@@ -111,7 +111,7 @@ async def test_the_documented_procedure_by_keys(typed: str, open_program: Open, 
         before = given(see, "users")
         await see.type(whole.rpartition("_")[2] if typed == "the last part" else whole)
         await see.press("enter")
-        # Whatever was typed: the whole name is kept and shown.
+        # In both cases the whole name is kept and shown.
         await see.until(lambda: given(see, "users") == [*before, whole], "the machine user")
         await see.shows(whole)
         await see.press("enter")

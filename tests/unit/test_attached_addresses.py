@@ -1,4 +1,4 @@
-"""What is asked of an attached server, and what its answers mean: versions, prefixes, doors, proxies, certificates."""
+"""Requests to an attached server, and reading its responses: versions, prefixes, doors, proxies, certificates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from support.platforms import PATIENCE
     [
         ({"/version": (200, "2.22.1")}, "2.22.1"),
         ({"/version": (200, "3.17.0rc0\n")}, "3.17.0rc0"),
-        # Nothing says the version: a call of MLflow 3 does.
+        # No address reports the version: a call of MLflow 3 shows it.
         ({LOGGED: (400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "experiment_ids"})}, "3.0"),
         ({}, ""),
         ({"/version": (200, "<html>welcome</html>")}, ""),
@@ -86,7 +86,7 @@ def test_every_refusal_is_reported_as_what_it_is(answer: Answer, kind: type[Serv
         with pytest.raises(ServiceError, match=words) as raised:
             client.call("POST", "experiments/search", json={})
         assert type(raised.value) is kind
-        # Nothing that a page says reaches people.
+        # No text of a page reaches people.
         assert "html" not in raised.value.detail
 
 
@@ -147,7 +147,7 @@ def test_requests_go_through_the_proxy_that_was_given_and_no_other(monkeypatch: 
 
 @pytest.fixture
 def untrusted(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
-    """What a server shows a certificate of its own with, and that certificate."""
+    """The TLS context of a server with a certificate of its own, and that certificate."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     made, private = make(["127.0.0.1"])
     certificate.write_text(made)
@@ -217,7 +217,7 @@ def test_credentials_of_every_usual_kind_are_taken() -> None:
 
 
 def test_an_error_never_shows_what_was_to_be_sent() -> None:
-    # Whatever lets a header through that cannot be sent: HTTPX's error quotes it.
+    # HTTPX's error quotes a header that cannot be sent.
     with serving({SEARCH: (200, {})}) as server:
         headers = {"Authorization": "Bearer SECRET123 "}
         with pytest.raises(httpx.LocalProtocolError, match="SECRET123") as quoted, httpx.Client() as client:

@@ -1,4 +1,4 @@
-"""Sources of versions from attached servers: what is written is read again, and everything else is none."""
+"""Sources of versions from attached servers: written ones are parsed again, and no other text parses as one."""
 
 from __future__ import annotations
 

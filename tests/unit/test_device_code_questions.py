@@ -1,4 +1,4 @@
-"""How often the issuer is polled about a device code for somebody who is not signed in."""
+"""How often the issuer is polled about a device code for a person who is not signed in."""
 
 from __future__ import annotations
 

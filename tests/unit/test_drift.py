@@ -1,4 +1,4 @@
-"""Drift of a deployment: its kept requests beside the profile, windows, and when events and webhooks tell of it."""
+"""Drift of a deployment: its logged requests against the profile, windows, and when events and webhooks report it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_columns_are_compared_and_judged(service: Service, owner: Principal) -> 
     assert (found.problem, found.requests, found.rows, found.unknown) == ("", 400, 400, ["input new"])
     assert by_name(found) == {"input city": True, "input age": False, "output predictions": False}
     city = found.columns[0]
-    # What is masked is no value; all others are oslo.
+    # The masked value does not count; all others are oslo.
     assert (city.count, city.labels, city.actual) == (399, ["oslo", "rome", "(others)"], [1.0, 0.0, 0.0])
     assert city.ks is None and city.psi == pytest.approx(
         profiles.population_stability_index(city.expected, city.actual)

@@ -43,7 +43,7 @@ def test_other_errors_are_shown_as_they_are() -> None:
 
 
 def test_every_pattern_of_a_schema_has_words() -> None:
-    """A regular expression is no help for people."""
+    """A regular expression does not help people."""
     without = {pattern for pattern in _patterns() if pattern not in PATTERNS}
     assert not without, "wording/patterns.py has to say what these ask for"
 

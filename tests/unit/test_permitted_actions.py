@@ -199,7 +199,7 @@ def _schemas() -> list[object]:
 
 
 def test_an_empty_list_that_advises_a_key_names_its_action() -> None:
-    """For whom may not run it, `FrameScreen.told` shows the reason in place of the advice."""
+    """For people who may not run it, `FrameScreen.told` shows the reason in place of the advice."""
     advised, wrong = 0, list[str]()
     for kind, where in SCREENS.items():
         module, name = where.split(":")

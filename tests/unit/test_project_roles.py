@@ -1,4 +1,4 @@
-"""A project's roles in MLflow: one call of the service sets them, whatever the previous ones."""
+"""A project's roles in MLflow: one call of the service replaces the previous ones."""
 
 from __future__ import annotations
 

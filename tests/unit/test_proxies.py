@@ -123,7 +123,7 @@ def test_exports_keep_what_can_be_read_from_the_proxy(
 
 
 class Tunnels:
-    """A proxy that leads to one service, whatever the requested name, and that service, which reads the data."""
+    """A proxy that leads to one service for every requested name, and that service, which reads the data."""
 
     def __init__(self, folder: Path) -> None:
         made, key = server_certificate.make(["models.test"])

@@ -1,4 +1,4 @@
-"""The object store enforces the saved policies, whatever fails while policies or roles change."""
+"""The object store enforces the saved policies, also after failures while policies or roles change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of an attached server: what it refuses is known before anything is sent on, and parts are those asked for."""
+"""Files of an attached server: its refusals come before anything is sent on, and parts are the requested ones."""
 
 from __future__ import annotations
 

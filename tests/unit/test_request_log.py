@@ -1,4 +1,4 @@
-"""The sampled request log in the gateway: which columns are kept, how files go, what finds no room."""
+"""The sampled request log in the gateway: the kept columns, the removal of files, a full queue."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_columns_of_chats(path: str) -> None:
     said = {"choices": [{"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}
     answer = of_answer(path, JSON, json.dumps({**said, "usage": {"completion_tokens": 3}}).encode())
     assert answer.values == {"characters": [5], "content": ["Hello"], "finish_reason": ["stop"], "tokens": [3]}
-    # Who leaves out the field that has the texts means them; lengths stay.
+    # A rule that leaves out the field with the texts leaves out the texts; lengths stay.
     for name in ("messages", "Content"):
         assert set(Kept.of([name], []).of_columns(found)) == {"turns", "characters", "temperature"}
         assert Kept.of([], [name]).of_columns(found)["content"] in (MASK, [MASK])
@@ -157,7 +157,7 @@ def test_columns_that_may_not_be_kept_are_taken_out() -> None:
 
 
 class Told:
-    """What the log said of its requests."""
+    """Collects the counts that the log reports."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -211,7 +211,7 @@ async def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest
     assert told.counts["dropped"] == 7
     await asyncio.to_thread(log.close)
     assert len(list(records(tmp_path / "d"))) == request_log.WAITING
-    # A full disk drops, and says so; callers see nothing of it.
+    # On a full disk requests are dropped and counted; callers do not notice.
     monkeypatch.setattr(request_log, "space_of", lambda folder: Full())
     other = RequestLog(tmp_path / "other", "gateway", told)
     note(other, Rules(1.0, 3600.0, 1 << 30), "x")

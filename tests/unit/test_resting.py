@@ -1,4 +1,4 @@
-"""A loop rests while nothing wants it, until a commit writes what may."""
+"""A loop rests while nothing needs it, until a commit writes rows that may."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_the_service_sets_a_damaged_file_aside_once_and_reports_it(
 
 
 class Users:
-    """MLflow's users, of whom there is one."""
+    """MLflow's users: a single one."""
 
     def __init__(self, password: str) -> None:
         self.password = password

@@ -71,7 +71,7 @@ def add(service: Service, *rows: object) -> None:
 def test_a_workspace_holds_its_projects_and_is_not_deleted_with_them(service: Service, owner: Principal) -> None:
     found = told(service, owner, "workspace", "team")
     assert found == Dependents(lines=["1 project is in it: wine"], refused="It is not deleted before it is empty")
-    # People who may see the environment, and work in another project, see that there is one.
+    # People who may see the environment, and work in another project, learn only that it exists.
     guest = set_roles(service, "guest", "prod", "EnvironmentUser")
     assert told(service, guest, "workspace", "team").lines == ["1 project is in it: none that you may see"]
     with pytest.raises(Missing):
