@@ -155,8 +155,8 @@ def signature(
         if save is not None:
             chosen = key or next((each.fingerprint for each in found.valid), "")
             if not chosen:
-                said = f"{model} version {number} has no signature that counts"
-                raise RegistryError(said, action=_sign_it(model, number))
+                message = f"{model} version {number} has no signature that counts"
+                raise RegistryError(message, action=_sign_it(model, number))
             fetch = partial(client.download_signature, place, model, number, chosen)
             try:
                 await save_one(Remote(save.name, None, fetch), save, lambda _done, _total, _files: None)

@@ -35,16 +35,16 @@ def read_bom(content: bytes, manifest_sha256: str) -> tuple[dict[str, Any], RunF
         if document["bomFormat"] != "CycloneDX":
             raise ValueError
         about = document["metadata"]["component"]
-        said = _properties(about)
+        properties = _properties(about)
         facts = RunFacts(
             metrics=_metrics(about),
-            params={key[6:]: value for key, value in said.items() if key.startswith("param:")},
+            params={key[6:]: value for key, value in properties.items() if key.startswith("param:")},
             tags=_base_models(document),
             datasets=tuple(_datasets(document)),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _broken("is not a CycloneDX document") from error
-    if said.get("manifest-sha256", manifest_sha256) != manifest_sha256:
+    if properties.get("manifest-sha256", manifest_sha256) != manifest_sha256:
         raise _broken("belongs to other files than those of its manifest")
     return document, facts
 

@@ -177,11 +177,11 @@ async def _ask(http: httpx.AsyncClient, method: str, path: str, **options: Any) 
         ) from error
     if answer.is_error:
         try:
-            said = str(answer.json().get("message", ""))
+            message = str(answer.json().get("message", ""))
         except (ValueError, AttributeError):
-            said = ""
+            message = ""
         raise RegistryError(
-            f"The project's MLflow server refuses that: {said[:500] or answer.reason_phrase}",
+            f"The project's MLflow server refuses that: {message[:500] or answer.reason_phrase}",
             action="`registry-tui projects show` prints your role there: who imports needs to register",
         )
     return answer.json() if answer.content else {}

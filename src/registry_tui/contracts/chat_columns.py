@@ -36,9 +36,9 @@ def is_answer(found: Mapping[str, Any]) -> bool:
 
 def of_answer(found: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Characters and text of an answer, why it ended, and how many tokens it took; one row."""
-    said = found["choices"] if "choices" in found else found.get("output")
-    first = said[0] if isinstance(said, list) and said else {}
-    text = "".join(_texts(first.get("message") if isinstance(first, dict) and "message" in first else said))
+    output = found["choices"] if "choices" in found else found.get("output")
+    first = output[0] if isinstance(output, list) and output else {}
+    text = "".join(_texts(first.get("message") if isinstance(first, dict) and "message" in first else output))
     columns: dict[str, list[Any]] = {"characters": [len(text)], TEXT: [text]}
     reason = first.get("finish_reason") if isinstance(first, dict) else found.get("status")
     if isinstance(reason, str):

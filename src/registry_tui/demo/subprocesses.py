@@ -45,14 +45,14 @@ class Training:
         try:
             errors = asyncio.create_task(_read(process.stderr))
             await self._follow(project, process.stdout)
-            code, said = await process.wait(), await errors
+            code, output = await process.wait(), await errors
         finally:
             self._running.pop(project, None)
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
         if code != 0:
-            last = "\n    ".join(said.strip().splitlines()[-TAIL:])
+            last = "\n    ".join(output.strip().splitlines()[-TAIL:])
             raise PlatformError(
                 f"Training of {project} failed with exit code {code}:\n    {last}",
                 action="Run `registry-tui demo` again; see also `registry-tui logs mlflow`",
@@ -72,7 +72,7 @@ class Training:
 
     def _show(self, project: str, text: str) -> None:
         self._running[project] = text
-        line = "   ".join(f"{name}: {said}" for name, said in self._running.items())
+        line = "   ".join(f"{name}: {status}" for name, status in self._running.items())
         self._tell(Progress(line, lasting=False))
 
 

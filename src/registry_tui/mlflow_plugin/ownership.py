@@ -163,8 +163,8 @@ class OwnedStore(SeenStore):
         user, route = current_user(), self._routes().registries.get(self.registry_workspace())
         if user is None or is_administrator() or route is None or tags_.MODEL_ID not in model:
             return
-        told = {"registry_id": route.registry_id, "user": user, "model_id": model[tags_.MODEL_ID], **change}
-        notify(self._service_socket(), "PUT", f"promotion/{what}", told)
+        body = {"registry_id": route.registry_id, "user": user, "model_id": model[tags_.MODEL_ID], **change}
+        notify(self._service_socket(), "PUT", f"promotion/{what}", body)
 
     def _tell_deleted(self, model: dict[str, str], version: dict[str, str] | None = None) -> None:
         """Has the service delete its data on a version, or on all of a model's."""

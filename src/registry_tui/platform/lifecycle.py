@@ -151,16 +151,16 @@ def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
     }
     if not left:
         return
-    until, told = time.monotonic() + patience, ""
+    until, reported = time.monotonic() + patience, ""
     while True:
         known = supervisor.processes(home)
         replicas = [info for name, info in known.items() if name not in supervisor.PROGRAMS and info.state != "FATAL"]
         gateways = [known[name] for name in GATEWAYS]
         waiting = [info for info in (*replicas, *gateways) if not _listens(home, info)]
         text = f"{len(replicas) - len([info for info in replicas if info in waiting])} of {len(replicas)} answer"
-        if text != told:
+        if text != reported:
             yield PartProgress("replicas", PartState.STARTING if waiting else PartState.HEALTHY, text)
-        told = text
+        reported = text
         if not waiting or time.monotonic() > until:
             break
         time.sleep(0.1)
@@ -266,25 +266,25 @@ def _until_healthy(
     # httpx: `down` needs no probes.
     from registry_tui.platform.probes import Probe
 
-    told: dict[str, PartProgress] = {}
+    reported: dict[str, PartProgress] = {}
     probe = Probe(home, ports, secrets)
     until = time.monotonic() + patience
     try:
         while True:
             known = supervisor.processes(home)
             for part in parts:
-                if part in told and told[part].state is PartState.HEALTHY:
+                if part in reported and reported[part].state is PartState.HEALTHY:
                     continue
                 progress = _progress(home, part, supervisor.part_info(known, part), probe)
-                if told.get(part) != progress:
-                    told[part] = progress
+                if reported.get(part) != progress:
+                    reported[part] = progress
                     yield progress
                 if progress.state is PartState.FAILED:
                     raise _failed(home, part, "does not start")
-            if all(progress.state is PartState.HEALTHY for progress in told.values()):
+            if all(progress.state is PartState.HEALTHY for progress in reported.values()):
                 return
             if time.monotonic() > until:
-                slow = next(progress for progress in told.values() if progress.state is not PartState.HEALTHY)
+                slow = next(progress for progress in reported.values() if progress.state is not PartState.HEALTHY)
                 raise _failed(home, slow.part, f"is not healthy after {patience:.0f} s ({slow.detail})")
             time.sleep(0.1)
     finally:

@@ -174,8 +174,8 @@ def start(home: Home) -> None:
     if started.poll() is None:
         started.kill()
         started.wait()
-    said = output.read_text(encoding="utf-8", errors="replace").strip() or tail(home, "supervisor", 10)
-    raise PartFailed(f"supervisord did not start: {said}", action="See `registry-tui logs supervisor`")
+    reason = output.read_text(encoding="utf-8", errors="replace").strip() or tail(home, "supervisor", 10)
+    raise PartFailed(f"supervisord did not start: {reason}", action="See `registry-tui logs supervisor`")
 
 
 def state(home: Home) -> Literal["running", "stopping", "stopped"]:

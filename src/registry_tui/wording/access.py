@@ -12,9 +12,9 @@ def access_said(access: str, tried_at: datetime | None, problem: str | None, nex
     """The found access and when it was tried; without access, how to get it."""
     if access == "not needed":
         return f"{access}: the environment's credentials count"
-    said = access
+    words = access
     if problem is not None:
-        said = f"{access} before; it could not be tried {ago(tried_at)}: {safe(problem, 200)}"
+        words = f"{access} before; it could not be tried {ago(tried_at)}: {safe(problem, 200)}"
     elif tried_at is not None:
-        said = f"{access} (tried {ago(tried_at)})"
-    return said if access == "granted" else f"{said}: {next_step}"
+        words = f"{access} (tried {ago(tried_at)})"
+    return words if access == "granted" else f"{words}: {next_step}"

@@ -52,10 +52,10 @@ def comment_problem(text: str) -> str | None:
 def stage_cell(version: ModelVersion) -> Cell:
     """A version's stage; and its status unless that is the usual one."""
     status = version.stage_status.value if version.stage_status is not None else ""
-    told = "" if status in ("", "InProgress", "Approved") else f" {_SHORT.get(status, status)}"
+    suffix = "" if status in ("", "InProgress", "Approved") else f" {_SHORT.get(status, status)}"
     if version.stage.value == "None":
-        return Cell(told.strip(), "busy") if told else NOTHING
-    return Cell(f"{version.stage.value}{told}", _TONES.get(status, ""))
+        return Cell(suffix.strip(), "busy") if suffix else NOTHING
+    return Cell(f"{version.stage.value}{suffix}", _TONES.get(status, ""))
 
 
 def stage_change(entry: StageEntry) -> str:

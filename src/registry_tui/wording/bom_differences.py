@@ -56,14 +56,16 @@ KINDS = (*_KINDS.values(), "metric")
 
 def bom_parts(document: Mapping[str, Any]) -> list[BomPart]:
     """The entries of a version's CycloneDX document: components in their order, then metrics by name."""
-    return [BomPart(*key, told) for key, found in _content(document).items() for told in found]
+    return [BomPart(*key, value) for key, found in _content(document).items() for value in found]
 
 
 def bom_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[BomLine]:
     """The differences between two versions' CycloneDX documents: components, then metrics, by name."""
     sides = (_content(one), _content(other))
     keys = sorted(set(sides[0]) | set(sides[1]), key=lambda key: (key[0] == "metric", key))
-    lines = [BomLine(*key, *(", ".join(told or "yes" for told in side.get(key, ())) for side in sides)) for key in keys]
+    lines = [
+        BomLine(*key, *(", ".join(value or "yes" for value in side.get(key, ())) for side in sides)) for key in keys
+    ]
     return [line for line in lines if line.one != line.other]
 
 
@@ -71,12 +73,12 @@ def _content(document: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in document.get("components", ()):
         about = {entry["name"]: entry["value"] for entry in each.get("properties", ())}
-        told = about.get("registry-tui:requirement") or each.get("version") or about.get("registry-tui:digest")
-        found[_KINDS.get(each["type"], each["type"]), each["name"]].append(told or "")
+        value = about.get("registry-tui:requirement") or each.get("version") or about.get("registry-tui:digest")
+        found[_KINDS.get(each["type"], each["type"]), each["name"]].append(value or "")
     card = document.get("metadata", {}).get("component", {}).get("modelCard", {})
     for metric in card.get("quantitativeAnalysis", {}).get("performanceMetrics", ()):
         found["metric", metric["type"]].append(metric["value"])
-    return {key: sorted(told) for key, told in found.items()}
+    return {key: sorted(value) for key, value in found.items()}
 
 
 def use_text(each: Component) -> str:

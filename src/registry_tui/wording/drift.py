@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def rules_told(rules: DriftRules) -> str:
     """How drift is judged, in one line."""
     window = f"{counted(rules.requests, 'request')} of {counted(rules.hours, 'hour')} at most"
-    told = "reported by events and webhooks" if rules.watch else "not watched"
-    return f"{_judged(rules)}; {window}, {counted(rules.min_rows, 'row')} at least; {told}"
+    alerts = "reported by events and webhooks" if rules.watch else "not watched"
+    return f"{_judged(rules)}; {window}, {counted(rules.min_rows, 'row')} at least; {alerts}"
 
 
 def rules_in_short(rules: DriftRules) -> str:
@@ -66,8 +66,8 @@ def drift_told(found: Drift) -> str:
 
 def figures(column: ColumnDrift) -> str:
     """PSI, and KS with its probability, as short as a cell."""
-    told = f"PSI {column.psi:.3f}"
-    return told if column.ks is None else f"{told}, KS {column.ks:.3f} (p {column.p_value:.2g})"
+    text = f"PSI {column.psi:.3f}"
+    return text if column.ks is None else f"{text}, KS {column.ks:.3f} (p {column.p_value:.2g})"
 
 
 def state(column: ColumnDrift) -> Cell:
@@ -81,8 +81,8 @@ def headline(found: Drift) -> str:
     """Which requests are compared with which profile."""
     requests = f"{counted(found.requests, 'request')} with {counted(found.rows, 'row')}"
     source = "no profile" if found.profile_source is None else found.profile_source
-    told = f"{requests} beside {source} of {found.model_name} v{found.version}"
-    return f"{told}\n{found.problem}" if found.problem else told
+    text = f"{requests} beside {source} of {found.model_name} v{found.version}"
+    return f"{text}\n{found.problem}" if found.problem else text
 
 
 def _rules(names: Names, query: Body, body: Body) -> list[Line]:

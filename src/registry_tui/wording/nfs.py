@@ -19,10 +19,10 @@ def nfs_said(status: NfsStatus) -> str:
     if status.mounted:
         tried = "not tried yet" if status.tried_at is None else f"tried {ago(status.tried_at)}"
         return f"mounted at {safe(status.folder, 200)} ({tried}); replicas read model files there"
-    said = f"{status.state.label}: {safe(status.detail, 400)}" if status.detail else status.state.label
+    text = f"{status.state.label}: {safe(status.detail, 400)}" if status.detail else status.state.label
     if status.mount_command:
-        said += f". Run there: {safe(status.mount_command, _COMMAND)}"
-    return f"{said}. Until then each host fetches the model files that it serves"
+        text += f". Run there: {safe(status.mount_command, _COMMAND)}"
+    return f"{text}. Until then each host fetches the model files that it serves"
 
 
 def status_with_nfs(label: str, status: NfsStatus | None) -> str:

@@ -16,8 +16,8 @@ def access_word(found: ModelRegistry) -> str:
 
 def registry_access_said(found: ModelRegistry, next_step: str) -> str:
     """Whether a registry may use its storage, and how to grant that; a grant may be for the embedded store alone."""
-    said = access_said(found.storage_access, found.storage_access_tried_at, found.storage_access_problem, next_step)
-    return said if found.grant_counts else f"{AS_THE_STORE}; run artifacts in the embedded store: {said}"
+    words = access_said(found.storage_access, found.storage_access_tried_at, found.storage_access_problem, next_step)
+    return words if found.grant_counts else f"{AS_THE_STORE}; run artifacts in the embedded store: {words}"
 
 
 def still_granted(found: ModelRegistry) -> str | None:

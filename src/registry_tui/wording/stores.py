@@ -19,9 +19,9 @@ KINDS = {"s3": "S3", "azure": "Azure Blob", "google": "Google Cloud Storage", "d
 def checked_said(store: EnvironmentStore) -> str:
     """The result of the last trial of a store, and its age."""
     when = "not tried since the service started" if store.checked_at is None else f"tried {ago(store.checked_at)}"
-    said = "can be used" if store.usable else "cannot be used"
+    words = "can be used" if store.usable else "cannot be used"
     found = "; ".join(safe(each.text, 300) for each in store.notes)
-    return f"{said} ({when}): {found}" if found else f"{said} ({when})"
+    return f"{words} ({when}): {found}" if found else f"{words} ({when})"
 
 
 def store_lines(store: EnvironmentStore) -> list[str]:
