@@ -69,9 +69,9 @@ class StartScreen(Dialog[None]):
         async for line in process.stdout:
             self._line(line.decode(errors="replace").strip())
         code = await process.wait()
-        said = (await errors).decode(errors="replace").strip().splitlines()
+        lines = (await errors).decode(errors="replace").strip().splitlines()
         if self.outcome is None:
-            detail = said[-1] if said else f"`registry-tui up` ended with exit code {code}"
+            detail = lines[-1] if lines else f"`registry-tui up` ended with exit code {code}"
             self._ended({"error": detail, "action": "See `registry-tui status` and `registry-tui logs service`"})
         elif self.outcome.get("healthy"):
             self.program.look_now()
@@ -79,15 +79,15 @@ class StartScreen(Dialog[None]):
 
     def _line(self, line: str) -> None:
         try:
-            said = json.loads(line)
+            message = json.loads(line)
         except ValueError:
             return
-        if not isinstance(said, dict):
+        if not isinstance(message, dict):
             return
-        if said.get("done"):
-            self._ended(said)
-        elif "part" in said:
-            self.parts[str(said["part"])] = (str(said.get("state", "")), str(said.get("detail") or ""))
+        if message.get("done"):
+            self._ended(message)
+        elif "part" in message:
+            self.parts[str(message["part"])] = (str(message.get("state", "")), str(message.get("detail") or ""))
             self._show()
 
     def _ended(self, outcome: dict[str, Any]) -> None:

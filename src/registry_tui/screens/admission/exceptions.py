@@ -63,8 +63,8 @@ class ExceptionsScreen(PanelListScreen):
 
     async def prepare(self) -> None:
         self.registry = found = await self.client.registry(self.place.args["registry"])
-        told = f"What passes in {found.name} although a rule refuses it"
-        self.query_one("#facts", Awaited).update(Content(safe(told, 200)))
+        text = f"What passes in {found.name} although a rule refuses it"
+        self.query_one("#facts", Awaited).update(Content(safe(text, 200)))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, registry = self.client, self.place.args["registry"]

@@ -48,8 +48,8 @@ class SetRules(Form["EnvironmentRules"]):
         )
         why = "" if self.back_to is None else f"back to number {self.back_to.number}"
         yield row("Comment", Input(why, compact=True, id="comment", placeholder="why they change; kept with them"))
-        told = "docs/admission-rules.md lists every kind of rule"
-        yield Static(told, classes="hint", markup=False)
+        hint = "docs/admission-rules.md lists every kind of rule"
+        yield Static(hint, classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#document" if self.back_to is None else "#comment").focus()

@@ -72,11 +72,11 @@ async def copy_what_is_sent(program: Program, send: Coroutine[Any, Any, Any]) ->
 
 
 def _copy(program: Program, request: Outgoing) -> str:
-    told: list[str] = []
+    messages: list[str] = []
     try:
         text = as_typed(command_lines(request))
     except NoCommand as error:
         return f"not copied: {error}"
-    program.copy_text(text, told.append)
-    lines = [f"{told[0] if told else 'copied'}:", safe(text, 2_000), remark(request)]
+    program.copy_text(text, messages.append)
+    lines = [f"{messages[0] if messages else 'copied'}:", safe(text, 2_000), remark(request)]
     return "\n".join(each for each in lines if each)

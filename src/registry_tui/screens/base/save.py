@@ -118,13 +118,13 @@ class Export(Save):
     async def _export(self, path: Path) -> Path:
         option = self.choices.highlighted_option
         marked = list(self._table.marked.values()) if option is not None and option.id == "marked" else None
-        told = self.query_one("#format", Static)
+        label = self.query_one("#format", Static)
         self.query_one("#cancel", Button).label = "Stop"
         writer = TableWriter(path, self._table.columns)
         try:
             async for rows in self._pages(marked):
                 await asyncio.to_thread(writer.write, rows)
-                told.update(f"{counted(writer.rows, 'row')} so far")
+                label.update(f"{counted(writer.rows, 'row')} so far")
             writer.finish()
         finally:
             # Also when the form is left meanwhile: its work is cancelled then.

@@ -52,11 +52,11 @@ class View(Dialog[None]):
         self.query_one("#text").focus()
         self._show_keys()
 
-    def _show_keys(self, said: str = "") -> None:
+    def _show_keys(self, message: str = "") -> None:
         turn = "" if self.other is None else f"y {'JSON' if self.form == 'YAML' else 'YAML'} · "
         found = f"{self.at + 1} of {len(self.found)} · . next · " if self.found else ""
         box = self.query_one(".view")
-        box.border_subtitle = f"{said or found}{turn}/ search · c copy · ^s save · esc close"
+        box.border_subtitle = f"{message or found}{turn}/ search · c copy · ^s save · esc close"
 
     def action_turn(self) -> None:
         if self.other is None:

@@ -82,8 +82,8 @@ class RequestsPane(Vertical):
 
 
 def _words(found: RequestLog) -> Content:
-    told = wording.rules_told(found.rules)
+    rules = wording.rules_told(found.rules)
     return Content.assemble(
-        (safe(told[:1].upper() + told[1:], 600), "bold" if found.rules.share else ""),
+        (safe(rules[:1].upper() + rules[1:], 600), "bold" if found.rules.share else ""),
         (f"\n{wording.counts_told(found)}   W changes it", "$foreground-muted"),
     )

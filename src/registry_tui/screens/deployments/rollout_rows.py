@@ -140,8 +140,8 @@ def _check(strategy: str, fields: dict[str, Any]) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][:1]).replace("_", " ")
-        said = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{where}: {said}" if where else said) from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {message}" if where else message) from error
 
 
 def _choices(form: Screen[Any]) -> list[str]:

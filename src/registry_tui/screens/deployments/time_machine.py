@@ -76,10 +76,10 @@ class TimeMachine(Dialog[None]):
         self.query_one("#served", Static).update("")
         self._problem(str(error))
 
-    def _problem(self, said: str) -> None:
+    def _problem(self, message: str) -> None:
         problem = self.query_one("#problem", Static)
-        problem.update(safe(said, 400))
-        problem.display = bool(said)
+        problem.update(safe(message, 400))
+        problem.display = bool(message)
 
     def _change_before(self) -> datetime | None:
         """The time at which the previous version began to serve."""

@@ -194,8 +194,8 @@ def _uses(row: BomPart | BomLine) -> str:
 
 
 def _searched(row: BomPart | BomLine) -> str:
-    told = (row.told,) if isinstance(row, BomPart) else (row.one, row.other)
-    return " ".join((row.kind, row.name, *told)).casefold()
+    values = (row.told,) if isinstance(row, BomPart) else (row.one, row.other)
+    return " ".join((row.kind, row.name, *values)).casefold()
 
 
 def _facts(version: ModelVersion, boms: Sequence[VersionBom]) -> Content:

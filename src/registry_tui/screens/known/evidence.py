@@ -30,11 +30,11 @@ class EvidenceForm(DownloadForm):
     def compose_fields(self) -> Iterable[Widget]:
         yield from super().compose_fields()
         yield row("", Tick("Also the files of the model", id="with-model"))
-        told = (
+        note = (
             "Card, bill of materials, manifest, scan, run, approvals, stages, rules, signatures with their keys, "
             "lineage, and the events with their hash chain. Its README.md says how to verify it without a network."
         )
-        yield Static(told, classes="note", markup=False)
+        yield Static(note, classes="note", markup=False)
 
     def _files(self) -> AsyncIterator[Remote]:
         from registry_tui.client.evidence import evidence_files

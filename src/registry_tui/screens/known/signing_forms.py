@@ -51,12 +51,12 @@ class SignForm(_Reading["VersionSignatures"]):
         yield row(
             "Signature file", Input(compact=True, id="file", placeholder="empty: the environment's own key signs")
         )
-        told = (
+        note = (
             f"Without a file, the key of {safe(self.environment, 64)} signs, once the whole archive was read and all "
             "its files have their sums. A file of `model_signing sign key` is kept beside that when its key is "
             "trusted there."
         )
-        yield Static(told, classes="note", markup=False)
+        yield Static(note, classes="note", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#file").focus()
@@ -87,8 +87,8 @@ class TrustKey(_Reading["SigningKey"]):
     def compose_fields(self) -> Iterable[Widget]:
         yield row("Name", Input(compact=True, id="name", placeholder="what the key is called here, such as its team"))
         yield row("Public key", Lines(id="key", placeholder="paste it as PEM, or type the name of its file"))
-        told = "P-256, P-384 or P-521. Signatures of this key count from now on, also where a rule asks for one."
-        yield Static(told, classes="note", markup=False)
+        note = "P-256, P-384 or P-521. Signatures of this key count from now on, also where a rule asks for one."
+        yield Static(note, classes="note", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()

@@ -51,8 +51,8 @@ class AskApproval(Form["Approval"]):
         name.display = False
         yield name
         yield row("Comment", Input(compact=True, id="comment", placeholder="why it may"))
-        told = "MLAdmins of the environment decide; 6 Activity, Approvals shows what becomes of it"
-        yield Static(told, classes="hint", markup=False)
+        hint = "MLAdmins of the environment decide; 6 Activity, Approvals shows what becomes of it"
+        yield Static(hint, classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#purpose").focus()

@@ -144,7 +144,7 @@ class CheckForm(Form[Sequence["Verdict"]]):
         asked = [("--user", self._user), *(("--permission", each) for each in some), ("--service", self.service.name)]
         words = line("ranger policies check", [self._path], asked)
         text = as_typed([words])
-        self.program.copy_text(text, lambda told: self.app.notify(f"{told}:\n{safe(text, 2_000)}", markup=False))
+        self.program.copy_text(text, lambda message: self.app.notify(f"{message}:\n{safe(text, 2_000)}", markup=False))
 
     def action_copy_code(self) -> None:
         """Copies the command line of the same check."""

@@ -36,8 +36,8 @@ class SetPromotionRules(Form["PromotionRules"]):
         lines = protected_lines(self.rules.protected_aliases)
         placeholder = "champion: ann, group releasers"
         yield row("Protected aliases", Lines("\n".join(lines), id="aliases", placeholder=placeholder))
-        told = "Who may move an alias; alt+enter begins a line. Nobody named: only the administrator."
-        yield Static(told, classes="hint", markup=False)
+        hint = "Who may move an alias; alt+enter begins a line. Nobody named: only the administrator."
+        yield Static(hint, classes="hint", markup=False)
         for label, stages in (("With approval", _STAGES[:3]), ("", _STAGES[3:])):
             ticks = (Tick(each.value, each in self.rules.approved_stages, id=each.value.lower()) for each in stages)
             yield row(label, *ticks)

@@ -86,8 +86,8 @@ class CreateWebhook(_WebhookForm["WebhookSecret"]):
         )
         of_model = "only of this model; its owner names it here"
         yield row("Model", Input(self.model, compact=True, id="model", placeholder=of_model))
-        told = "Hosts are permitted by the setting webhook_hosts"
-        yield Static(told, classes="hint", markup=False)
+        hint = "Hosts are permitted by the setting webhook_hosts"
+        yield Static(hint, classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()
