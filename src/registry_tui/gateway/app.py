@@ -108,8 +108,8 @@ class Gateway:
     async def _for_programs(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Refuses requests that a web page of another site could send."""
         routes = self.routes.current()
-        told = {"Host": request.headers.get("Host")} if origins.allowed(routes, request) else request.headers
-        problem = web_pages.problem(request.method, told, routes.hosts)
+        headers = {"Host": request.headers.get("Host")} if origins.allowed(routes, request) else request.headers
+        problem = web_pages.problem(request.method, headers, routes.hosts)
         if problem is not None:
             raise Refusal(403, "foreign-page", problem, web_pages.ACTION)
         if request.method == "POST" and web_pages.is_simple(content_type := request.headers.get("Content-Type", "")):
@@ -207,8 +207,8 @@ class Gateway:
         body = await bodies.read(request, route.body_bytes, route.larger) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
         began = time.perf_counter()
-        told = _affinity(route, request)
-        answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent, told)
+        affinity = _affinity(route, request)
+        answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent, affinity)
         if route.request_log is not None and body is not None:
             self._note(route, path, sent.get("Content-Type", ""), body, answered, began, request)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}

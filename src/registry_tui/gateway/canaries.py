@@ -209,5 +209,5 @@ def chance(canary: Canary, affinity: str) -> float:
     """From 0 to 1: below the canary's share the new version answers. The same for the same affinity."""
     if not affinity:
         return random.random()
-    told = hashlib.sha256(f"{canary.id}\n{affinity}".encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(told[:8]) / 2**64
+    digest = hashlib.sha256(f"{canary.id}\n{affinity}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8]) / 2**64

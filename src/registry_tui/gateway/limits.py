@@ -228,7 +228,7 @@ def _take(key: Key, found: _Counts, now: float, clock: float) -> dict[str, str]:
     if found.month != month:
         found.month, found.in_month = month, 0
     day_left, month_left = _ends(now, month)
-    told = _Told()
+    limits = _Told()
     over: tuple[float, str, str] | None = None
     if key.per_second:
         # A machine that restarted begins its clock at zero: then the bucket is full.
@@ -250,18 +250,18 @@ def _take(key: Key, found: _Counts, now: float, clock: float) -> dict[str, str]:
     found.in_month += taken
     if key.per_second:
         full = (key.burst - found.tokens) / key.per_second
-        told.add("rate", key.burst, max(1, math.ceil(key.burst / key.per_second)), found.tokens, full)
+        limits.add("rate", key.burst, max(1, math.ceil(key.burst / key.per_second)), found.tokens, full)
     if key.per_day:
-        told.add("day", key.per_day, _DAY, key.per_day - found.in_day, day_left)
+        limits.add("day", key.per_day, _DAY, key.per_day - found.in_day, day_left)
     if key.per_month:
         window = round(month_left + now - datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())
-        told.add("month", key.per_month, window, key.per_month - found.in_month, month_left)
+        limits.add("month", key.per_month, window, key.per_month - found.in_month, month_left)
     if over is None:
-        return told.headers
+        return limits.headers
     seconds = max(1, math.ceil(over[0]))
     raise OverLimit(
         over[1],
         f"The API key {key.id} {over[2]}",
         f"Send it again in {counted(seconds, 'second')}; `registry-tui keys list` shows each key's limits",
-        {**told.headers, "Retry-After": str(seconds)},
+        {**limits.headers, "Retry-After": str(seconds)},
     )

@@ -117,12 +117,12 @@ class Replica:
         url = yarl.URL(f"http://replica{path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None)
         answer = await session.request(method, url, headers=headers, data=body or None, timeout=timeout)
-        told = {name: value for name, value in answer.headers.items() if name.lower() not in _OWN}
-        told[REPLICA_HEADER] = f"{process.name}-{serve.get_replica_context().rank.rank}"
+        response_headers = {name: value for name, value in answer.headers.items() if name.lower() not in _OWN}
+        response_headers[REPLICA_HEADER] = f"{process.name}-{serve.get_replica_context().rank.rank}"
         if answer.headers.get("Content-Type", "").startswith(event_stream.MEDIA_TYPE):
-            return StreamingResponse(_pieces(answer), status_code=answer.status, headers=told)
+            return StreamingResponse(_pieces(answer), status_code=answer.status, headers=response_headers)
         async with answer:
-            return Response(await answer.read(), status_code=answer.status, headers=told)
+            return Response(await answer.read(), status_code=answer.status, headers=response_headers)
 
     async def __del__(self) -> None:
         if self._session is not None:

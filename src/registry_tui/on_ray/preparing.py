@@ -231,8 +231,8 @@ def _run(command: list[str], variables: Mapping[str, str] | None = None) -> None
     except subprocess.TimeoutExpired:
         raise CannotPrepare("Making the model's environment took too long") from None
     if done.returncode:
-        said = " ".join(done.stderr.split())[-1000:] or "uv gave no reason"
-        raise CannotPrepare(f"The model's environment cannot be made on this node: {said}")
+        reason = " ".join(done.stderr.split())[-1000:] or "uv gave no reason"
+        raise CannotPrepare(f"The model's environment cannot be made on this node: {reason}")
 
 
 def clean_variables() -> dict[str, str]:

@@ -138,14 +138,14 @@ def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path
 
 def _check_signature(spec: ReplicaSpec) -> None:
     """Raises Unusable, unless a currently trusted key has signed the files of the manifest."""
-    said = f"{spec.model_name} v{spec.version} is not as it was signed"
+    message = f"{spec.model_name} v{spec.version} is not as it was signed"
     try:
         # A key removed from the trust store meanwhile is no longer in the file.
         trusted = json.loads(Path(spec.trusted_keys).read_text(encoding="utf-8"))
         signed = signatures.verify(Path(spec.signature).read_bytes(), trusted)
         signatures.check_files(signed, archive.sums(Path(spec.model)))
     except signatures.SignatureProblem as problem:
-        raise Unusable(f"{said}: {problem}") from problem
+        raise Unusable(f"{message}: {problem}") from problem
     except (OSError, ValueError) as error:
         raise Unusable(f"The signature of {spec.model_name} v{spec.version} cannot be checked: {error}") from error
     except ImportError as error:
@@ -154,7 +154,7 @@ def _check_signature(spec: ReplicaSpec) -> None:
             f"{error.name}: deploy it again"
         ) from error
     if spec.signed_version and signed.version_id != spec.signed_version:
-        raise Unusable(f"{said}: its signature was made for another version")
+        raise Unusable(f"{message}: its signature was made for another version")
     logger.info("%s v%s: signed with the key %s", spec.model_name, spec.version, signatures.short(signed.fingerprint))
 
 

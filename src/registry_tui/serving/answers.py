@@ -86,8 +86,8 @@ def said_in(answer: Answer) -> tuple[str, str]:
     except ValueError:
         return answer.body.decode(errors="replace"), "error"
     fields = found if isinstance(found, dict) else {}
-    said = next((fields[name] for name in ("error", "detail", "message") if name in fields), found)
-    return str(said), str(fields.get("code") or fields.get("error_code") or "error").lower()
+    text = next((fields[name] for name in ("error", "detail", "message") if name in fields), found)
+    return str(text), str(fields.get("code") or fields.get("error_code") or "error").lower()
 
 
 class Unfit(Exception):

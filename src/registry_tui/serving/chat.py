@@ -206,8 +206,8 @@ def _as_input(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if "content" in message:
             items.append({"role": message.get("role", "user"), "content": message["content"]})
         for call in message.get("tool_calls") or ():
-            said = {"call_id": call.get("id", ""), "id": call.get("id", ""), **(call.get("function") or {})}
-            items.append({"type": "function_call", **said})
+            function = {"call_id": call.get("id", ""), "id": call.get("id", ""), **(call.get("function") or {})}
+            items.append({"type": "function_call", **function})
     return items
 
 
@@ -222,8 +222,8 @@ class _Shape:
 
     def framed(self, id_: str, found: Mapping[str, Any], **frame: Any) -> dict[str, Any]:
         """The model's output, completed with its missing fields."""
-        said = {name: value for name, value in found.items() if value is not None}
-        return {"id": id_, "model": self.model, **frame, **said}
+        fields = {name: value for name, value in found.items() if value is not None}
+        return {"id": id_, "model": self.model, **frame, **fields}
 
 
 class _Completion(_Shape):
@@ -255,21 +255,21 @@ class _Completion(_Shape):
         streamed: set[Any] = set()
         ended, calls, began = False, 0, False
         for piece in pieces:
-            said = piece.model_dump() if hasattr(piece, "model_dump") else piece
-            if isinstance(said, dict) and isinstance(said.get("choices"), list):
-                chunk = self.framed(self._id, said, object="chat.completion.chunk", created=self.created)
-                ended = ended or any(each.get("finish_reason") for each in said["choices"] if isinstance(each, dict))
-                yield {**chunk, "id": said.get("id") or self._id}
+            data = piece.model_dump() if hasattr(piece, "model_dump") else piece
+            if isinstance(data, dict) and isinstance(data.get("choices"), list):
+                chunk = self.framed(self._id, data, object="chat.completion.chunk", created=self.created)
+                ended = ended or any(each.get("finish_reason") for each in data["choices"] if isinstance(each, dict))
+                yield {**chunk, "id": data.get("id") or self._id}
                 continue
             usage, reason = None, None
-            if isinstance(said, str):
-                delta: dict[str, Any] | None = {"content": said}
-            elif isinstance(said, dict) and isinstance(said.get("delta"), dict):
-                delta, reason, usage = _plain(said["delta"]), said.get("finish_reason"), said.get("usage")
-            elif isinstance(said, dict) and "type" in said:
-                delta = _of_event(said, streamed, calls)
+            if isinstance(data, str):
+                delta: dict[str, Any] | None = {"content": data}
+            elif isinstance(data, dict) and isinstance(data.get("delta"), dict):
+                delta, reason, usage = _plain(data["delta"]), data.get("finish_reason"), data.get("usage")
+            elif isinstance(data, dict) and "type" in data:
+                delta = _of_event(data, streamed, calls)
                 calls += len((delta or {}).get("tool_calls", ()))
-                usage = _usage((said.get("response") or {}).get("usage"))
+                usage = _usage((data.get("response") or {}).get("usage"))
             else:
                 raise Unfit("The model's answer is not a piece of a chat", status=500, code="answer-not-chat")
             if delta is None and usage is None:
@@ -351,12 +351,12 @@ def _of_event(event: Mapping[str, Any], streamed: set[Any], calls: int) -> dict[
     return {"content": text} if text and item.get("type") == "message" and item.get("id") not in streamed else None
 
 
-def _usage(said: Any) -> dict[str, Any] | None:
+def _usage(usage: Any) -> dict[str, Any] | None:
     """Counts of tokens as a chat has them."""
-    if not isinstance(said, dict):
+    if not isinstance(usage, dict):
         return None
-    counts = {"prompt_tokens": said.get("input_tokens"), "completion_tokens": said.get("output_tokens")}
-    return {**counts, "total_tokens": said.get("total_tokens")} if None not in counts.values() else said
+    counts = {"prompt_tokens": usage.get("input_tokens"), "completion_tokens": usage.get("output_tokens")}
+    return {**counts, "total_tokens": usage.get("total_tokens")} if None not in counts.values() else usage
 
 
 def _created(model: PyFuncModel) -> int:

@@ -169,25 +169,25 @@ def _object(properties: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**found, "required": required} if required else found
 
 
-def _column(said: Mapping[str, Any]) -> dict[str, Any]:
+def _column(column: Mapping[str, Any]) -> dict[str, Any]:
     """A column, tensor or parameter as JSON Schema; anything where MLflow has no details."""
-    kind = said.get("type")
+    kind = column.get("type")
     if kind == "tensor":
-        spec = said.get("tensor-spec", {})
+        spec = column.get("tensor-spec", {})
         return _nested(_TYPES.get(_plain(str(spec.get("dtype"))), {}), list(spec.get("shape", ())))
     if kind == "array":
-        found: dict[str, Any] = {"type": "array", "items": _column(said.get("items", {}))}
+        found: dict[str, Any] = {"type": "array", "items": _column(column.get("items", {}))}
     elif kind == "object":
-        own = said.get("properties", {})
+        own = column.get("properties", {})
         found = _object([{**each, "name": name} for name, each in own.items()])
     elif kind == "map":
-        found = {"type": "object", "additionalProperties": _column(said.get("values", {}))}
+        found = {"type": "object", "additionalProperties": _column(column.get("values", {}))}
     else:
         found = dict(_TYPES.get(str(kind), {}))
-    if said.get("shape"):
+    if column.get("shape"):
         found = {"type": "array", "items": found}
-    if said.get("default") is not None:
-        found["default"] = said["default"]
+    if column.get("default") is not None:
+        found["default"] = column["default"]
     return found
 
 

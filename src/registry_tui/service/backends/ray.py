@@ -149,7 +149,7 @@ class RayReplicas:
                 present["deployments"][0].update(user_config=carried.to_values())
                 _set_number(present["deployments"][0], len(indexes), scaling)
                 return
-            told = {
+            settings = {
                 "name": _DEPLOYMENT,
                 "max_ongoing_requests": limits.queue_length + _BEYOND,
                 "health_check_period_s": 2,
@@ -161,13 +161,13 @@ class RayReplicas:
                     "num_gpus": resources.gpus,
                 },
             }
-            _set_number(told, len(indexes), scaling)
+            _set_number(settings, len(indexes), scaling)
             applications[application] = {
                 "name": application,
                 "route_prefix": f"/{application}",
                 "import_path": _IMPORT,
                 "runtime_env": {"working_dir": uploaded},
-                "deployments": [told],
+                "deployments": [settings],
             }
 
         ray.change(add)
@@ -279,27 +279,27 @@ class RayReplicas:
 
     def _look(self, known: Generation, names: Sequence[ReplicaName]) -> list[ReplicaProcess]:
         application = self._seen(known).get("applications", {}).get(known.application, {})
-        told = application.get("deployments", {}).get(_DEPLOYMENT, {})
-        self._counts[known.application] = sum(each["state"] != _ENDING for each in told.get("replicas", ()))
-        running = {each["replica_id"]: each for each in told.get("replicas", ()) if each["state"] in _READY}
+        details = application.get("deployments", {}).get(_DEPLOYMENT, {})
+        self._counts[known.application] = sum(each["state"] != _ENDING for each in details.get("replicas", ()))
+        running = {each["replica_id"]: each for each in details.get("replicas", ()) if each["state"] in _READY}
         if running:
             with suppress(PartUnavailable):
                 self._collect(known, names[0].deployment, names[0].generation)
-        said = {id_: each for id_, each in self._told.get(known.application, {}).items() if id_ in running}
-        by_index: dict[int, tuple[str, Told | None]] = {each.index: (id_, each) for id_, each in said.items()}
+        reports = {id_: each for id_, each in self._told.get(known.application, {}).items() if id_ in running}
+        by_index: dict[int, tuple[str, Told | None]] = {each.index: (id_, each) for id_, each in reports.items()}
         there = {name.index for name in names}
         # Replicas that have not reported yet, and those that Serve has not renumbered since others went.
         spare: list[tuple[str, Told | None]] = [by_index[index] for index in sorted(by_index.keys() - there)]
-        spare += [(id_, None) for id_ in sorted(running.keys() - said.keys())]
+        spare += [(id_, None) for id_ in sorted(running.keys() - reports.keys())]
         for name in names:
             if name.index not in by_index and spare:
                 by_index[name.index] = spare.pop(0)
         failed = application.get("status") == "DEPLOY_FAILED"
-        reason, lines = reason_of(f"{told.get('message', '')}")
+        reason, lines = reason_of(f"{details.get('message', '')}")
         if reason and self._failed.get(known.application) != reason:
             self._failed[known.application] = reason
             self._append(names[0], [line for _, line in lines])
-        waits = "" if running or reason else " ".join(f"{told.get('message', '')}".split())[:500]
+        waits = "" if running or reason else " ".join(f"{details.get('message', '')}".split())[:500]
         return [
             process_of(
                 name,
@@ -315,9 +315,9 @@ class RayReplicas:
     def calls(self, name: ReplicaName) -> Calls:
         """The outcomes of the calls of a replica's model, as it reported last."""
         known = self._generations.known(name.deployment, name.generation)
-        for told in [] if known is None else self._told.get(known.application, {}).values():
-            if told.index == name.index:
-                return Calls(**told.values["calls"])
+        for report in [] if known is None else self._told.get(known.application, {}).values():
+            if report.index == name.index:
+                return Calls(**report.values["calls"])
         return Calls()
 
     def _seen(self, known: Generation) -> Mapping[str, Any]:
@@ -338,10 +338,10 @@ class RayReplicas:
             if not at_once and moment - self._asked.get(known.application, 0.0) < _TOLD_KEPT:
                 return
             self._asked[known.application] = moment
-            said = self._told.setdefault(known.application, {})
+            reports = self._told.setdefault(known.application, {})
             expected = max(len(known.indexes), self._counts.get(known.application, 0))
             for _ in range(2 * expected):
-                behind = {id_: each.values["lines"][-1][0] for id_, each in said.items() if each.values["lines"]}
+                behind = {id_: each.values["lines"][-1][0] for id_, each in reports.items() if each.values["lines"]}
                 try:
                     path = f"{STATUS_PATH}?behind={_quoted(behind)}"
                     status, body = known.ask("GET", path, timeout=_STATUS_SECONDS)
@@ -353,11 +353,11 @@ class RayReplicas:
                 lines = values["lines"]
                 name = ReplicaName(deployment, generation, values["index"])
                 self._append(name, [line for _, line in lines])
-                before = said.get(values["id"])
+                before = reports.get(values["id"])
                 if not lines and before is not None:
                     values["lines"] = before.values["lines"][-1:]
-                said[values["id"]] = Told(values["index"], values, time.monotonic())
-                if len(said) >= expected and all(each.at >= moment for each in said.values()):
+                reports[values["id"]] = Told(values["index"], values, time.monotonic())
+                if len(reports) >= expected and all(each.at >= moment for each in reports.values()):
                     return
 
     def _append(self, name: ReplicaName, lines: Sequence[str]) -> None:
@@ -386,14 +386,14 @@ class RayReplicas:
         return known.ask(method, path, body, content_type, timeout, trial=trial)
 
 
-def _set_number(told: dict[str, Any], replicas: int, scaling: Scaling | None) -> None:
+def _set_number(settings: dict[str, Any], replicas: int, scaling: Scaling | None) -> None:
     """Has Serve run a number of replicas, or find it: it takes either, without starting any again."""
     for other in ("num_replicas", "autoscaling_config"):
-        told.pop(other, None)
+        settings.pop(other, None)
     if scaling is None:
-        told["num_replicas"] = replicas
+        settings["num_replicas"] = replicas
     else:
-        told["autoscaling_config"] = {
+        settings["autoscaling_config"] = {
             "min_replicas": scaling.least,
             "max_replicas": scaling.most,
             "target_ongoing_requests": scaling.requests,

@@ -109,9 +109,9 @@ class RayCluster:
         with self._alone():
             now = self.details()
             present = {
-                name: dict(told["deployed_app_config"])
-                for name, told in now.get("applications", {}).items()
-                if told.get("deployed_app_config") and told.get("status") != "DELETING"
+                name: dict(application["deployed_app_config"])
+                for name, application in now.get("applications", {}).items()
+                if application.get("deployed_app_config") and application.get("status") != "DELETING"
             }
             foreign = {name: json.dumps(config) for name, config in present.items() if not _ours(name)}
             change(present)

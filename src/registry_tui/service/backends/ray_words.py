@@ -54,6 +54,6 @@ def reason_of(message: str) -> tuple[str, list[tuple[int, str]]]:
     """The reason that a replica gave for not serving, and the lines of its log."""
     for found in reversed(_REASON.findall(message)):
         with suppress(ValueError, KeyError, TypeError):
-            said = json.loads(found)
-            return str(said["reason"]), [(int(number), str(line)) for number, line in said["lines"]]
+            report = json.loads(found)
+            return str(report["reason"]), [(int(number), str(line)) for number, line in report["lines"]]
     return "", []
