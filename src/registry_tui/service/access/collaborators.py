@@ -34,8 +34,8 @@ def set_collaborator(
     unchanged.
     """
     resource = _resource(service, principal, project)
-    with events.recording(service, principal, "project.set-collaborator", resource) as told:
-        told.detail = f"{user} is {change.role.value}"
+    with events.recording(service, principal, "project.set-collaborator", resource) as event:
+        event.detail = f"{user} is {change.role.value}"
         permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
         _make_known(service, principal, user)
         _change(service, resource.id, user, change.role)
@@ -45,8 +45,8 @@ def set_collaborator(
 def remove_collaborator(service: Service, principal: Principal, project: str, user: str) -> None:
     """Removes a person from a project. Raises Missing, NotPermitted, PartUnavailable."""
     resource = _resource(service, principal, project)
-    with events.recording(service, principal, "project.remove-collaborator", resource) as told:
-        told.detail = f"{user} has left"
+    with events.recording(service, principal, "project.remove-collaborator", resource) as event:
+        event.detail = f"{user} has left"
         permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
         if _change(service, resource.id, user, None) is None:
             raise Missing(f"{user} is not a collaborator of project {resource.name}")

@@ -85,13 +85,13 @@ def _better_metric(rule: BetterMetricRule, facts: VersionFacts) -> Answer:
             f"Ask an EnvironmentAdmin for an exception, or move the alias {rule.than} first",
         )
     gain = theirs - value if rule.lower_is_better else value - theirs
-    said = f"metric {rule.metric} is {value:g}, that of {against} is {theirs:g}"
+    comparison = f"metric {rule.metric} is {value:g}, that of {against} is {theirs:g}"
     enough = gain >= rule.by if rule.by else gain > 0
     if enough:
-        return Answer(True, said)
+        return Answer(True, comparison)
     wanted = "lower" if rule.lower_is_better else "higher"
     wanted = f"{wanted} by {rule.by:g} at least" if rule.by else wanted
-    return Answer(False, f"{said}, and it has to be {wanted}", "Register a version of a better run")
+    return Answer(False, f"{comparison}, and it has to be {wanted}", "Register a version of a better run")
 
 
 def _no_packages(rule: NoPackagesRule, facts: VersionFacts) -> Answer:
@@ -114,13 +114,13 @@ def _no_packages(rule: NoPackagesRule, facts: VersionFacts) -> Answer:
 
 def _scan(rule: ScanRule, facts: VersionFacts) -> Answer:
     found = facts.scan
-    said = f"its scan says {found.verdict}" + (f": {found.reason}" if found.reason else "")
+    reason = f"its scan says {found.verdict}" + (f": {found.reason}" if found.reason else "")
     if found.verdict in rule.verdicts:
-        return Answer(True, said)
+        return Answer(True, reason)
     named = f"registry-tui models scan {facts.version.model_name} {facts.version.version}"
     if found.verdict is Verdict.NOT_SCANNED:
-        return Answer(False, said, f"Scan it: `{named} --again`")
-    return Answer(False, said, f"See what was found: `{named}`; log the model in a safe format, and register that")
+        return Answer(False, reason, f"Scan it: `{named} --again`")
+    return Answer(False, reason, f"See what was found: `{named}`; log the model in a safe format, and register that")
 
 
 def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answer:
@@ -132,18 +132,18 @@ def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answe
         return Answer(True, f"it is signed by {chosen[0].key_name}")
     wanted = f"by {' or '.join(rule.keys)}" if rule.keys else "by a trusted key"
     if valid:
-        said = f"it is signed by {', '.join(each.key_name for each in valid)}, and has to be {wanted}"
+        reason = f"it is signed by {', '.join(each.key_name for each in valid)}, and has to be {wanted}"
     elif found:
-        said = "; ".join(f"the signature of {each.key_name} does not count: {each.problem}" for each in found)
+        reason = "; ".join(f"the signature of {each.key_name} does not count: {each.problem}" for each in found)
     else:
-        said = "it is not signed"
+        reason = "it is not signed"
     if rule.keys:
         step = f"Have it signed {wanted}, and add that: `registry-tui models sign {named} --signature FILE`"
     elif found:
         step = f"See `registry-tui models verify {named}`; sign it when it is sound: `registry-tui models sign {named}`"
     else:
         step = f"Sign it: `registry-tui models sign {named}`"
-    return Answer(False, said, step)
+    return Answer(False, reason, step)
 
 
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:

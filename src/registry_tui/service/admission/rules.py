@@ -314,18 +314,18 @@ def _rules_of(session: Session, environment_id: str) -> tuple[str, int, list[Adm
 
 
 def _finding(rule: AdmissionRule, facts: VersionFacts, exception: RuleException | None) -> Finding:
-    said = requirements.answer(rule, facts)
-    verdict, reason = Verdict.MET if said.met else Verdict.REFUSED, said.reason
-    if not said.met and exception is not None:
+    answer = requirements.answer(rule, facts)
+    verdict, reason = Verdict.MET if answer.met else Verdict.REFUSED, answer.reason
+    if not answer.met and exception is not None:
         verdict = Verdict.EXCEPTED
-        reason = f"{said.reason}; excepted by {exception.creator}: {exception.reason}"
+        reason = f"{answer.reason}; excepted by {exception.creator}: {exception.reason}"
     return Finding(
         rule=rule.name,
         purposes=rule.purposes,
         aliases=rule.aliases,
         verdict=verdict,
         reason=reason,
-        next_step=". ".join(filter(None, [rule.advice.rstrip("."), said.next_step])) if not said.met else "",
+        next_step=". ".join(filter(None, [rule.advice.rstrip("."), answer.next_step])) if not answer.met else "",
     )
 
 
@@ -392,9 +392,9 @@ def _difference(before: Sequence[AdmissionRule], after: Sequence[AdmissionRule])
 
 
 def _invalid(problems: list[FieldProblem]) -> InvalidInput:
-    said = "; ".join(f"{each.field}: {each.message}" for each in problems[:3])
+    summary = "; ".join(f"{each.field}: {each.message}" for each in problems[:3])
     return InvalidInput(
-        f"These are not rules: {said}", action="See docs/admission-rules.md for every kind of rule", errors=problems
+        f"These are not rules: {summary}", action="See docs/admission-rules.md for every kind of rule", errors=problems
     )
 
 

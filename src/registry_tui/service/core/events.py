@@ -84,10 +84,10 @@ class Recording:
 def recording(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[Recording]:
     """Records one event about the block: succeeded, denied (NotPermitted) or failed, with its duration."""
     began = time.monotonic()
-    told = Recording(resource)
+    event = Recording(resource)
     outcome, detail = EventOutcome.SUCCEEDED, ""
     try:
-        yield told
+        yield event
     except ServiceError as error:
         outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
         detail = "; ".join([error.detail, *(f"{each.field}: {each.message}" for each in error.errors)])
@@ -101,10 +101,10 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
             service,
             principal,
             action=action,
-            resource=told.resource,
+            resource=event.resource,
             outcome=outcome,
             duration_ms=round((time.monotonic() - began) * 1000),
-            detail=detail or told.detail,
+            detail=detail or event.detail,
         )
 
 

@@ -106,11 +106,11 @@ def decide(service: Service, principal: Principal, deployment: str, decision: De
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     action = f"deployment.canary-{decision.value}"
-    with events.recording(service, principal, action, resource_of(row)) as told, service.database.session() as session:
+    with events.recording(service, principal, action, resource_of(row)) as event, service.database.session() as session:
         canary = newest(session, row.id)
         if canary is None:
             raise _none(row)
-        told.detail = f"revision {canary.revision}"
+        event.detail = f"revision {canary.revision}"
         if canary.state not in OPEN:
             raise WrongState(f"The canary of {row.name} has ended: {canary.reason or canary.state}")
         if canary.decision and canary.decision != decision.value:

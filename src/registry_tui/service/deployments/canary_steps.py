@@ -218,13 +218,13 @@ def _move(
 
 def _told_of_step(context: StepContext, row: DeploymentRow, revision: RevisionRow, rollout: Rollout, step: int) -> None:
     what = "copies of" if rollout.strategy is Strategy.SHADOW else ""
-    said = f"version {revision.version} gets {what} {rollout.shares[step]} % of the requests".replace("  ", " ")
-    context.log(said)
+    message = f"version {revision.version} gets {what} {rollout.shares[step]} % of the requests".replace("  ", " ")
+    context.log(message)
     events.record(
         context.service,
         context.principal,
         action="deployment.canary-step",
         resource=context.resource,
         outcome=EventOutcome.SUCCEEDED,
-        detail=said,
+        detail=message,
     )

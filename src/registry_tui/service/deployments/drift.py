@@ -64,8 +64,8 @@ def get_drift(
 def set_rules(service: Service, principal: Principal, deployment: str, rules: DriftRules) -> Drift:
     """Sets how drift is judged from now on, and whether it is reported. Raises Missing, InvalidInput, NotPermitted."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
-    with events.recording(service, principal, "deployment.drift-rules", resource_of(row)) as told:
-        told.detail = rules_told(rules)
+    with events.recording(service, principal, "deployment.drift-rules", resource_of(row)) as event:
+        event.detail = rules_told(rules)
         with service.database.session() as session:
             present = session.get(DeploymentRow, row.id)
             if present is not None:

@@ -68,7 +68,7 @@ class _Platform(Collector):
         with self._service.database.reading() as session:
             rows = session.scalars(query.order_by(DeploymentRow.id)).all()
         stats = gateway_link.stats(self._service)
-        told, limited, logs = stats.get("deployments", {}), stats.get("limited", {}), stats.get("logs", {})
+        traffic, limited, logs = stats.get("deployments", {}), stats.get("limited", {}), stats.get("logs", {})
         state = GaugeMetricFamily(
             "registry_tui_deployment_state", "1 for the state that a deployment is in", labels=[*_NAMES, "state"]
         )
@@ -118,7 +118,7 @@ class _Platform(Collector):
                 refused.add_metric([*names, limit], count)
             for outcome, count in logs.get(row.id, {}).items():
                 logged.add_metric([*names, outcome], count)
-            counts = told.get(row.id)
+            counts = traffic.get(row.id)
             if counts is None:
                 continue
             for status, count in counts["by_status"].items():

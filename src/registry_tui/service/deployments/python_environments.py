@@ -181,11 +181,12 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
             )
         if required.url:
             log(f"{required.text} is fetched from its own address: what is there may change")
-    said: list[str] = []
+    output: list[str] = []
     made = [program, "venv", "--quiet", "--no-project", "--python-preference", "only-system"]
-    if _run([*made, "--python", _find_python(program, wanted.python, log), str(folder)], log, check, said):
+    if _run([*made, "--python", _find_python(program, wanted.python, log), str(folder)], log, check, output):
         raise InvalidInput(
-            f"No environment can be made: {said[-1] if said else 'uv gave no reason'}", action="See the workflow's log"
+            f"No environment can be made: {output[-1] if output else 'uv gave no reason'}",
+            action="See the workflow's log",
         )
     lists = folder / "lists"
     lists.mkdir()
@@ -195,12 +196,12 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
     install += ["-r", str(lists / "requirements.txt"), "-c", str(lists / "constraints.txt")]
     for beside in named.folders:
         install += ["--find-links", str(beside)]
-    said.clear()
+    output.clear()
     # In the environment instead of the command line, because an index's address may hold a password.
     variables = {"UV_INDEX": " ".join(indexes)} if indexes else {}
-    if _run(install, log, check, said, variables):
+    if _run(install, log, check, output, variables):
         texts = [required.text for required in named.required]
-        raise InvalidInput(_what_failed(texts, said), action="Log the model with requirements that exist")
+        raise InvalidInput(_what_failed(texts, output), action="Log the model with requirements that exist")
     # uv lets everybody write its lock, for environments that users share.
     (folder / ".lock").unlink(missing_ok=True)
     # The replica's own code, which imports only packages installed there.
@@ -241,7 +242,7 @@ def _run(
     command: Sequence[str],
     log: Log,
     check: Callable[[], None],
-    said: list[str],
+    messages: list[str],
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Runs a command, logging each line of its output; ends it when `check` raises, also while it prints nothing."""
@@ -275,11 +276,11 @@ def _run(
             if text is None:
                 break
             if text:
-                said.append(text)
+                messages.append(text)
                 log(text)
             check()
             if time.monotonic() > until:
-                said.append(f"ended: it took more than {LONGEST / 60:.0f} minutes")
+                messages.append(f"ended: it took more than {LONGEST / 60:.0f} minutes")
                 process.kill()
     except BaseException:
         process.kill()
@@ -289,15 +290,15 @@ def _run(
     return code
 
 
-def _what_failed(requirements: Sequence[str], said: Sequence[str]) -> str:
+def _what_failed(requirements: Sequence[str], output: Sequence[str]) -> str:
     """Names the requirements that uv's message is about."""
-    text = " ".join(said)
+    text = " ".join(output)
     guilty = [
         line
         for line in requirements
         if (name := _name(line)) and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-]*\w)", text, re.IGNORECASE)
     ]
-    last = said[-1].strip("╰─▶ ") if said else "uv gave no reason"
+    last = output[-1].strip("╰─▶ ") if output else "uv gave no reason"
     if guilty:
         return f"The requirement {', '.join(guilty[:3])} cannot be installed: {last}"
     return f"The requirements cannot be installed: {last}"

@@ -38,8 +38,8 @@ def set_request_log(service: Service, principal: Principal, deployment: str, rul
     Raises Missing, InvalidInput, NotPermitted, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
-    with events.recording(service, principal, "deployment.request-log", resource_of(row)) as told:
-        told.detail = rules_told(rules)
+    with events.recording(service, principal, "deployment.request-log", resource_of(row)) as event:
+        event.detail = rules_told(rules)
         with service.database.session() as session:
             present = session.get(DeploymentRow, row.id)
             if present is not None:
@@ -80,13 +80,13 @@ def list_requests(
 def delete_requests(service: Service, principal: Principal, deployment: str) -> RequestLog:
     """Deletes everything that was kept until now. Raises Missing, InvalidInput, NotPermitted."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
-    with events.recording(service, principal, "deployment.delete-requests", resource_of(row)) as told:
+    with events.recording(service, principal, "deployment.delete-requests", resource_of(row)) as event:
         # Those that wait would come back behind the deletion.
         gateway_link.write_request_logs(service)
         kept = files.files_of(folder_of(service, row.id))
         for path, _ in kept:
             path.unlink(missing_ok=True)
-        told.detail = counted(sum(stat.st_size for _, stat in kept), "byte")
+        event.detail = counted(sum(stat.st_size for _, stat in kept), "byte")
     return _shown(service, row)
 
 

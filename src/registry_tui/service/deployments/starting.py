@@ -119,12 +119,12 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
     """
     backends = context.service.backends
     until = time.monotonic() + context.service.settings.replica_patience
-    told = -1
+    reported = -1
     while True:
         processes = backends.replicas.look(names)
         ready = sum(process.ready for process in processes)
-        if ready != told:
-            told = ready
+        if ready != reported:
+            reported = ready
             context.log(f"{ready} of {counted(len(names), 'replica')} ready")
             context.progress(Progress(files_done=ready, files_total=len(names)))
         if ready == len(names):

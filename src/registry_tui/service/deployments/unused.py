@@ -51,11 +51,11 @@ def list_unused(service: Service, principal: Principal, older_than_days: float =
 
 def clean(service: Service, principal: Principal, request: PlatformClean) -> PlatformCleaned:
     """Removes the things that nobody has used for so many days. Raises NotPermitted."""
-    with events.recording(service, principal, "platform.clean", _RESOURCE) as told:
+    with events.recording(service, principal, "platform.clean", _RESOURCE) as event:
         permissions.require(principal, Action.PLATFORM_CLEAN)
         with service.locks.of(_LOCK):
             gone = _remove(service, _older(find(service), request.older_than_days))
-        told.detail = said(gone)
+        event.detail = said(gone)
     return PlatformCleaned(items=gone[:MOST], count=len(gone), size_bytes=sum(each.size_bytes for each in gone))
 
 
@@ -77,8 +77,8 @@ def by_rule(service: Service) -> list[Unused]:
         gone = _remove(service, [each for each in found if each.shown.name in old])
     if gone:
         owner = identity.owner_principal(service)
-        with events.recording(service, owner, "platform.clean", _RESOURCE) as told:
-            told.detail = f"by rule: {said(gone)}"
+        with events.recording(service, owner, "platform.clean", _RESOURCE) as event:
+            event.detail = f"by rule: {said(gone)}"
     return gone
 
 

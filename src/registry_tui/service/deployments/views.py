@@ -93,10 +93,10 @@ def list_deployments(
         )
         registries = {row.id: row.name for row in session.scalars(select(RegistryRow))}
         tried = canaries.open_ones(session, [row.id for row in found.rows])
-    told = gateway_link.stats(service)
+    stats = gateway_link.stats(service)
     processes = all_processes(service, found.rows)
     return found.to_page(
-        lambda row: to_schema(service, row, registries, told, processes.get(row.id, ()), tried.get(row.id))
+        lambda row: to_schema(service, row, registries, stats, processes.get(row.id, ()), tried.get(row.id))
     )
 
 
@@ -120,8 +120,8 @@ def show(service: Service, id_: str) -> Deployment:
 def replicas(service: Service, principal: Principal, deployment: str) -> list[ReplicaStatus]:
     """Every process of a deployment, those of other revisions too while they are replaced."""
     row = _find(service, principal, deployment)
-    told = gateway_link.traffic(gateway_link.stats(service), row.id).by_replica
-    return [_replica(row, process, told) for process in all_processes(service, [row]).get(row.id, ())]
+    traffic = gateway_link.traffic(gateway_link.stats(service), row.id).by_replica
+    return [_replica(row, process, traffic) for process in all_processes(service, [row]).get(row.id, ())]
 
 
 def revisions(service: Service, principal: Principal, deployment: str) -> list[Revision]:

@@ -45,7 +45,7 @@ def patiently(work: Callable[[], T], stopping: threading.Event) -> T:
 
     Raises the other errors of the work, and Interrupted when the service stops meanwhile.
     """
-    pause, said = FIRST_PAUSE, ""
+    pause, logged = FIRST_PAUSE, ""
     while True:
         try:
             return work()
@@ -53,9 +53,9 @@ def patiently(work: Callable[[], T], stopping: threading.Event) -> T:
             fault = database_fault(error)
             if fault is None or fault.final:
                 raise
-            if fault.detail != said:
+            if fault.detail != logged:
                 logger.warning("%s; trying again: %s", fault.detail, error)
-                said = fault.detail
+                logged = fault.detail
         if stopping.wait(pause):
             raise Interrupted
         pause = min(pause * 2, LONGEST_PAUSE)

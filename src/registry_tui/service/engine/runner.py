@@ -93,8 +93,8 @@ class Runner:
             outcome = self._durably(f"{begun} {step.name}", step.name, step.run, cancellable=step.cancellable)
             if "result" in outcome:
                 self._state.update(outcome["result"])
-                told: dict[str, Any] = {} if self._progress is None else {"progress": self._progress.model_dump()}
-                self._update(steps_done=begun, state=dict(self._state), **told)
+                progress: dict[str, Any] = {} if self._progress is None else {"progress": self._progress.model_dump()}
+                self._update(steps_done=begun, state=dict(self._state), **progress)
         if "result" in outcome:
             outcome = self._hook("on_success", definition.on_success)
         if "result" in outcome:

@@ -190,16 +190,16 @@ class Background:
 
     def _take_over(self) -> None:
         """Resumes workflows of processes that ended; this thread never waits for parts of the platform."""
-        said = ""
+        logged = ""
         while not self._stopping.wait(TAKE_OVER_EVERY):
             try:
                 if self._launched.is_set() and self._leads_now():
                     self._service.workflows.take_over(self._lives)
-                said = ""
+                logged = ""
             except Exception as error:
-                if repr(error) != said:
+                if repr(error) != logged:
                     logger.exception("looking for workflows of processes that are gone")
-                    said = repr(error)
+                    logged = repr(error)
 
     def _lives(self, process: str) -> bool:
         name = f"process {process}"
@@ -228,33 +228,33 @@ class Background:
                 logger.exception("looking at the drift of deployments")
 
     def _describe_older(self) -> None:
-        said = ""
+        logged = ""
         while not self._stopping.wait(DESCRIBE_EVERY):
             if not self.ready.is_set():
                 continue
             try:
                 if self._leads_now():
                     older.describe_all(self._service, self._stopping)
-                said = ""
+                logged = ""
             except ServiceError as error:
-                if error.detail != said:
+                if error.detail != logged:
                     logger.warning("describing older versions: %s", error.detail)
-                    said = error.detail
+                    logged = error.detail
             except Exception as error:
-                if repr(error) != said:
+                if repr(error) != logged:
                     logger.exception("describing older versions")
-                    said = repr(error)
+                    logged = repr(error)
 
     def _follow_secrets(self) -> None:
-        said = ""
+        logged = ""
         while not self._stopping.wait(SECRETS_EVERY):
             try:
                 rotating.follow(self._service)
-                said = ""
+                logged = ""
             except Exception as error:
-                if repr(error) != said:
+                if repr(error) != logged:
                     logger.exception("looking for rotated secrets")
-                    said = repr(error)
+                    logged = repr(error)
 
     def _clean_up(self) -> None:
         projects.clean_up(self._service)
@@ -270,7 +270,7 @@ class Background:
     def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
         """Does the work, retrying with growing pauses while a part does not respond or it fails."""
         pause = FIRST_PAUSE
-        said = ""
+        logged = ""
         while not self._stopping.is_set():
             try:
                 work()
@@ -289,19 +289,19 @@ class Background:
                     if fault is not None
                     else (f"an error of the service itself ({type(error).__name__}), see `registry-tui logs service`")
                 )
-                if why != said:
+                if why != logged:
                     logger.exception("%s", what)
                 pause = LONGEST_PAUSE
             if told:
                 self.waiting_for = f"{what}: {why}"
-            if why != said:
+            if why != logged:
                 logger.warning("%s: %s; trying again", what, why)
-                said = why
+                logged = why
             self._stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _archive_pending(self) -> None:
-        said = ""
+        logged = ""
         changes = DatabaseChanges.of(databases_of(self._service.home).mlflow)
         while not self._stopping.is_set():
             nudged = self._pending.wait(self._service.settings.pending_versions_every)
@@ -314,34 +314,34 @@ class Background:
             try:
                 archiving.start_pending(self._service)
                 changes.done(stamp)
-                said = ""
+                logged = ""
             except ServiceError as error:
-                if error.detail != said:
+                if error.detail != logged:
                     logger.warning("looking for versions that wait for their archive: %s", error.detail)
-                    said = error.detail
+                    logged = error.detail
             except Exception as error:
                 # An error must not end the archiving of all later versions.
-                if repr(error) != said:
+                if repr(error) != logged:
                     logger.exception("looking for versions that wait for their archive")
-                    said = repr(error)
+                    logged = repr(error)
 
     def _mind(self) -> None:
-        said = ""
+        logged = ""
         while not self._stopping.wait(MEMORY_EVERY):
             if self._service.workflows.launched and self._leads_now():
-                said = guarded_look(self.minder, said)
+                logged = guarded_look(self.minder, logged)
 
     def _mind_nfs(self) -> None:
-        said = ""
+        logged = ""
         while not self._stopping.wait(LOOK_EVERY):
             if self._service.workflows.launched and self._leads_now():
-                said = guarded_look(self._nfs, said)
+                logged = guarded_look(self._nfs, logged)
 
     def _mind_clusters(self) -> None:
-        said = ""
+        logged = ""
         while self._clusters_rest.pause(self._stopping):
             if self._service.workflows.launched and self._leads_now():
-                said = guarded_look(self._clusters, said)
+                logged = guarded_look(self._clusters, logged)
                 self._clusters_rest.wanted = self._clusters.wanted
 
     def _remove_from_nfs(self) -> None:

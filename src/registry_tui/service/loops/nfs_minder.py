@@ -103,10 +103,10 @@ class NfsMinder:
         except InUse:  # another change is under way
             return False
         except ServiceError as error:
-            said = f"its model files cannot be put in place again ({why}): {error.detail}"
-            if self._said.get(row.id) != said:
-                self._said[row.id] = said
-                report(service, row, "deployment.leave-nfs", said)
+            message = f"its model files cannot be put in place again ({why}): {error.detail}"
+            if self._said.get(row.id) != message:
+                self._said[row.id] = message
+                report(service, row, "deployment.leave-nfs", message)
             return False
         self._said.pop(row.id, None)
         report(service, row, "deployment.leave-nfs", f"replicas could not read their model files: {why}")

@@ -46,8 +46,8 @@ class _Follower:
 
     def may_see(self, change: Change) -> bool:
         """As in the lists: an administrator sees all, others their own actions; health is for all."""
-        told, action = (change.workflow, Action.WORKFLOWS) if change.workflow else (change.event, Action.EVENTS)
-        return told is None or permissions.may_for(self.principal, action, told.actor_crn)
+        subject, action = (change.workflow, Action.WORKFLOWS) if change.workflow else (change.event, Action.EVENTS)
+        return subject is None or permissions.may_for(self.principal, action, subject.actor_crn)
 
 
 class Hub:
@@ -64,11 +64,11 @@ class Hub:
         #: Set while somebody follows.
         self.followed = threading.Event()
 
-    def publish(self, kind: ChangeKind, **told: object) -> None:
+    def publish(self, kind: ChangeKind, **fields: object) -> None:
         """Sends a change to all followers; never waits for any."""
         with self._guard:
             self._count += 1
-            change = Change.model_validate({"id": f"{self._life}-{self._count}", "kind": kind, **told})
+            change = Change.model_validate({"id": f"{self._life}-{self._count}", "kind": kind, **fields})
             self._kept.append(change)
             for follower in self._followers:
                 if follower.may_see(change):

@@ -80,7 +80,7 @@ class Sender:
 
     def run(self, stopping: threading.Event) -> None:
         """Sends until it is stopped; `wake` ends its waiting."""
-        said = ""
+        logged = ""
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="webhook") as pool:
             while not stopping.is_set():
                 wait: float | None = SHARED_EVERY
@@ -90,11 +90,11 @@ class Sender:
                         wait = self._look(pool, stopping)
                     else:
                         self._take_changed()
-                    said = ""
+                    logged = ""
                 except Exception as error:
-                    if repr(error) != said:
+                    if repr(error) != logged:
                         logger.exception("looking for webhooks that are due")
-                        said = repr(error)
+                        logged = repr(error)
                 if self._service.database.shared:
                     wait = SHARED_EVERY if wait is None else min(wait, SHARED_EVERY)
                 self._wake.wait(wait)

@@ -88,9 +88,9 @@ def _checks(version: ModelVersion, scan: ScanVerdict) -> Iterable[str]:
 
 def _named(component: Mapping[str, Any]) -> str:
     about = {each["name"]: each["value"] for each in component.get("properties", ())}
-    told = about.get("registry-tui:requirement")
-    if told:
-        return f"`{told}`"
+    requirement = about.get("registry-tui:requirement")
+    if requirement:
+        return f"`{requirement}`"
     detail = component.get("version") or about.get("registry-tui:digest")
     return _text(f"{component['name']} {detail or ''}".strip())
 

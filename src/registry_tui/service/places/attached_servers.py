@@ -46,7 +46,7 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
     workspace_id, project_id = new_id(), new_id()
     with events.recording(
         service, principal, "attached-server.attach", Resource("workspace", workspace_id, request.name)
-    ) as told:
+    ) as event:
         permissions.require(principal, Action.SERVER_ATTACH)
         address = ServerAddress(
             request.url.strip().rstrip("/"),
@@ -62,7 +62,7 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
         projects.check_name(request.name)
         attached_mlflow.check_address(address, plain=request.allow_http)
         address, version = _asked(address)
-        told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}"
+        event.detail = f"MLflow {version or 'of an unknown version'} at {address.url}"
         try:
             with service.database.session() as session:
                 resolve_environment(session, environment.id)  # it may have been deleted meanwhile
@@ -85,14 +85,14 @@ def change_server(service: Service, principal: Principal, server: str, request: 
         workspace = resolve_workspace(session, server, seen)
     with events.recording(
         service, principal, "attached-server.change", Resource("workspace", workspace.id, workspace.name)
-    ) as told:
+    ) as event:
         permissions.require(principal, Action.SERVER_ATTACH)
         with service.database.reading() as session:
             known = address_of(_find(session, principal, workspace.id))
         address = _changed(known, request)
         attached_mlflow.check_address(address, plain=request.allow_http)
         address, version = _asked(address)
-        told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}, before at {known.url}"
+        event.detail = f"MLflow {version or 'of an unknown version'} at {address.url}, before at {known.url}"
         with service.database.session() as session:
             row = _find(session, principal, workspace.id)
             row.first_url = row.first_url or (row.url if row.url != address.url else "")

@@ -131,9 +131,9 @@ def fitted(own: ServiceDefinition, service: str, first_id: int, answer: ServiceP
     for number, policy in enumerate(answer.policies):
         id_ = first_id + (policy.id if policy.id is not None else number)
         placed = _placed(names, definition.resources[-1].name, policy)
-        kept, said = _enforceable(placed.model_copy(update={"id": id_, "service": service}))
+        kept, remarks = _enforceable(placed.model_copy(update={"id": id_, "service": service}))
         policies.append(kept)
-        notes.extend(said)
+        notes.extend(remarks)
     if answer.tag_policies is not None and answer.tag_policies.policies:
         notes.append("its policies about tags are not obeyed: objects have no tags here")
     if len(notes) > _MOST_NOTES:

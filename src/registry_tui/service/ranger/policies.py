@@ -201,7 +201,7 @@ def delete_policy(service: Service, principal: Principal, id_: int) -> None:
 def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -> RangerPolicy:
     """Adds a policy, or adds its items to the policy with the same resources. Raises as `create_policy`."""
     known = known_service(service, policy.service)
-    with events.recording(service, principal, "policy.apply", _resource(known, policy)) as told:
+    with events.recording(service, principal, "policy.apply", _resource(known, policy)) as event:
         permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
@@ -215,7 +215,7 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
 
         changed = _change(service, known.place.environment_id, principal.name, add)
         applied = next(each for each in changed.policies if about_the_same(each, wanted))
-        told.resource = Resource("policy", str(applied.id), applied.name)
+        event.resource = Resource("policy", str(applied.id), applied.name)
     return applied
 
 

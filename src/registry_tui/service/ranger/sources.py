@@ -60,7 +60,7 @@ def set_source(service: Service, principal: Principal, environment: str, change:
     """
     known = known_service(service, environment)
     place = known.place
-    with events.recording(service, principal, _SET, Resource("environment", place.environment_id, place.name)) as told:
+    with events.recording(service, principal, _SET, Resource("environment", place.environment_id, place.name)) as event:
         permissions.require(principal, Action.POLICIES_CHANGE)
         address = Address(
             change.url.strip(), change.service.strip(), change.user or None, _password(service, known, change)
@@ -71,7 +71,7 @@ def set_source(service: Service, principal: Principal, environment: str, change:
             raise SourceProblem(f"Ranger at {address.url} answers 304 to the first question")
         found = _fitted(known, answer)
         _take(service, place.environment_id, address, found, change.every, only_if=None)
-        told.detail = _described(address, found)
+        event.detail = _described(address, found)
         with service.kept.of(Polls).guard:
             service.kept.of(Polls).due.pop(place.environment_id, None)
     return known_service(service, place.environment_id).service

@@ -41,11 +41,11 @@ def note(
             original.registry_id, original.version_id, original.model_name, original.version
         )
         here = versions.resource_of(place, copy)
-        told = [(here, f"from {original.registry_name}: {there.name}")]
+        entries = [(here, f"from {original.registry_name}: {there.name}")]
         # The registry of the original may have been deleted meanwhile.
         if session.get(RegistryRow, original.registry_id) is not None:
-            told.append((there, f"to {place.name}: {here.name}"))
-        for resource, detail in told:
+            entries.append((there, f"to {place.name}: {here.name}"))
+        for resource, detail in entries:
             session.add(
                 events.event_row(
                     principal, action=PROMOTED, resource=resource, outcome=EventOutcome.SUCCEEDED, detail=detail

@@ -255,7 +255,7 @@ def revoke_storage_access(service: Service, principal: Principal, registry: str)
 def _set_storage_access(service: Service, principal: Principal, registry: str, access: StorageAccess) -> ModelRegistry:
     row = _row(service, principal, registry)
     verb = "grant" if access is StorageAccess.GRANTED else "revoke"
-    with events.recording(service, principal, f"registry.{verb}-storage", resource_of(row)) as told:
+    with events.recording(service, principal, f"registry.{verb}-storage", resource_of(row)) as event:
         _require(service, principal, Action.REGISTRY_GRANT, row)
         require_live(row)
         granted = access is StorageAccess.GRANTED
@@ -263,7 +263,7 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
         change(service, row.id, grant_storage_access=granted)
         found = get_registry(service, principal, row.id)
         if not granted and found.storage_access is StorageAccess.GRANTED:
-            told.detail = "A group or a role still gives it access"
+            event.detail = "A group or a role still gives it access"
     return found
 
 

@@ -254,19 +254,19 @@ def _service_error(error: ClientError, place: Place) -> ServiceError:
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{error.operation_name}: {code} {message}".strip()
+    reason = f"{error.operation_name}: {code} {message}".strip()
     if code in ("AccessDenied", *UNKNOWN_KEY) or status == 403:
-        detail = f"The object store refuses access to {place.uri} ({said})"
+        detail = f"The object store refuses access to {place.uri} ({reason})"
         if place.registry and code not in UNKNOWN_KEY:
             return StorageNotGranted(detail, place.registry)
         return NotPermitted(detail, action=RESTORE)
     if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
         return WrongState(
-            f"Files of {place.uri} changed or went away while they were read ({said})",
+            f"Files of {place.uri} changed or went away while they were read ({reason})",
             action="Look whether the model is still there, and register it again",
         )
     if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
         return PartUnavailable(
-            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
+            f"The object store cannot do that now ({reason})", action="See `registry-tui logs object-store`"
         )
-    return WrongState(f"The object store refuses to work on {place.uri} ({said})")
+    return WrongState(f"The object store refuses to work on {place.uri} ({reason})")

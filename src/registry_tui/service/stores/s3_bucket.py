@@ -349,23 +349,23 @@ class S3Bucket:
         answer: Any = error.response.get("Error", {})
         code, message = _code(error), str(answer.get("Message", "")).strip()
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        said = f"{error.operation_name}: {answer.get('Code', '')} {message}".strip()
+        reason = f"{error.operation_name}: {answer.get('Code', '')} {message}".strip()
         if code in _WRONG_REGION:
             right = answer.get("Region") or "another region"
             return WrongState(
-                f"The bucket {self.bucket} is in {right}, not in the region {self.client.meta.region_name} ({said})",
+                f"The bucket {self.bucket} is in {right}, not in the region {self.client.meta.region_name} ({reason})",
                 action="Set the bucket's region",
             )
         if code in _WORDS:
             kind, text, action = _WORDS[code]
             place = f"{self.uri}{key}"
-            return kind(f"{text.format(bucket=self.bucket, place=place)} ({said})", action=action or None)
+            return kind(f"{text.format(bucket=self.bucket, place=place)} ({reason})", action=action or None)
         if status in (401, 403):
             right = s3_checks.right_of(error.operation_name)
-            return RightMissing(f"{right} is missing in {self.uri} ({said})", action=self._allow(right))
+            return RightMissing(f"{right} is missing in {self.uri} ({reason})", action=self._allow(right))
         if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
-            return PartUnavailable(f"The store cannot do that now ({said})", action="Try again later")
-        return WrongState(f"The store refuses to work on {self.uri}{key} ({said})")
+            return PartUnavailable(f"The store cannot do that now ({reason})", action="Try again later")
+        return WrongState(f"The store refuses to work on {self.uri}{key} ({reason})")
 
     def _allow(self, right: str) -> str:
         """The action for a missing right."""

@@ -60,16 +60,16 @@ def _policy(client: S3Client, bucket: str) -> dict[str, Any]:
 def _refused(error: ClientError, bucket: str) -> ServiceError:
     answer = error.response.get("Error", {})
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{error.operation_name}: {answer.get('Code', '')} {answer.get('Message', '')}".strip()
+    reason = f"{error.operation_name}: {answer.get('Code', '')} {answer.get('Message', '')}".strip()
     if status in (401, 403):
         return NotPermitted(
-            f"The store does not let the environment's credentials change the policy of bucket {bucket} ({said})",
+            f"The store does not let the environment's credentials change the policy of bucket {bucket} ({reason})",
             action="Allow them s3:GetBucketPolicy, s3:PutBucketPolicy and s3:DeleteBucketPolicy, "
             "or write the statement yourself and give the key without a principal",
         )
     if status >= 500:
-        return PartUnavailable(f"The store cannot do that now ({said})", action="Try again later")
+        return PartUnavailable(f"The store cannot do that now ({reason})", action="Try again later")
     return WrongState(
-        f"The store refuses the policy of bucket {bucket} ({said})",
+        f"The store refuses the policy of bucket {bucket} ({reason})",
         action="Look at the principal's ARN; or give a key that reaches the folder without a policy of the bucket",
     )

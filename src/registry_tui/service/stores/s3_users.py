@@ -141,23 +141,23 @@ class S3Users:
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
             if code in fine:
                 return
-            said = f"{error.operation_name}: {code} {answer.get('Message', '')}".strip()
+            reason = f"{error.operation_name}: {code} {answer.get('Message', '')}".strip()
             if is_refused(error):
                 raise NotPermitted(
-                    f"The store does not let the environment's credentials do {call} ({said})",
+                    f"The store does not let the environment's credentials do {call} ({reason})",
                     action=f"Allow them {', '.join(CALLS)} on users below {PATH}, and grant again; "
                     "or give the registry a key",
                 ) from error
             if status in (404, 405, 501) and code not in _GONE:
                 raise NoUsers(
-                    f"The store at {self.where} makes no users by the API of IAM ({said})",
+                    f"The store at {self.where} makes no users by the API of IAM ({reason})",
                     action="Give the registry a key that reaches its folder only",
                 ) from error
             if code == "LimitExceeded":
-                raise WrongState(f"The store takes no more users, keys or policies ({said})") from error
+                raise WrongState(f"The store takes no more users, keys or policies ({reason})") from error
             if status >= 500 or code in ("Throttling", "ServiceUnavailable"):
-                raise PartUnavailable(f"The store cannot do that now ({said})", action="Try again later") from error
-            raise WrongState(f"The store refuses {call} ({said})") from error
+                raise PartUnavailable(f"The store cannot do that now ({reason})", action="Try again later") from error
+            raise WrongState(f"The store refuses {call} ({reason})") from error
         except ParamValidationError as error:
             raise InvalidInput(f"IAM cannot take this: {call}") from error
         except ResponseParserError as error:

@@ -277,25 +277,25 @@ def _service_error(error: Any, what: str, registry: str) -> ServiceError:
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{error.operation_name}: {code} {message}".strip()
+    reason = f"{error.operation_name}: {code} {message}".strip()
     if status == 403:
-        detail = f"The object store refuses access to {what} ({said})"
+        detail = f"The object store refuses access to {what} ({reason})"
         if registry and code not in UNKNOWN_KEY:
             return StorageNotGranted(detail, registry)
         return NotPermitted(detail, action=RESTORE)
     if code == "PolicyTooLarge":
         return InvalidInput(
-            f"The policies are too large for the object store ({said})",
+            f"The policies are too large for the object store ({reason})",
             action="Use fewer paths, with `*` or recursive ones in place of many",
         )
     if status == 404:
-        return Missing(f"The object store does not find {what} ({said})")
+        return Missing(f"The object store does not find {what} ({reason})")
     # Right after its start the store lists buckets, but its filer is not ready for puts yet: retry.
     if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
         return PartUnavailable(
-            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
+            f"The object store cannot do that now ({reason})", action="See `registry-tui logs object-store`"
         )
-    return WrongState(f"The object store refuses to work on {what} ({said})")
+    return WrongState(f"The object store refuses to work on {what} ({reason})")
 
 
 def open_stores(home: Home, ports: Ports, secrets: Secrets) -> Stores:

@@ -95,10 +95,10 @@ def matches(patterns: Sequence[str], type_: str) -> bool:
 
 def note(session: Session, made: Sequence[object]) -> None:
     """Writes the deliveries of the events that a transaction has made, in the same transaction."""
-    told = [(row, types) for row in made if isinstance(row, EventRow) and (types := types_of(row))]
-    if not told or session.scalars(select(WebhookRow.id).limit(1)).first() is None:
+    matched = [(row, types) for row in made if isinstance(row, EventRow) and (types := types_of(row))]
+    if not matched or session.scalars(select(WebhookRow.id).limit(1)).first() is None:
         return
-    for row, types in told:
+    for row, types in matched:
         place = _place_of(session, row)
         if place is None:
             continue

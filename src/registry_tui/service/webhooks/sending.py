@@ -71,14 +71,14 @@ def send(url: str, body: str, headers: dict[str, str], settings: Settings, conte
     """Sends a message; errors are returned as the answer."""
     began = time.monotonic()
 
-    def answer(status: int | None, said: str, rest: float | None = None) -> Answer:
-        return Answer(status, round((time.monotonic() - began) * 1000), text.safe(said)[:ANSWER], rest)
+    def answer(status: int | None, words: str, rest: float | None = None) -> Answer:
+        return Answer(status, round((time.monotonic() - began) * 1000), text.safe(words)[:ANSWER], rest)
 
     try:
         target = addresses.target_of(url, settings)
         found = addresses.resolve(target, settings)
-        status, said, rest = asyncio.run(_within(target, found[:_TRIED], body.encode(), headers, context))
-        return answer(status, said, rest)
+        status, words, rest = asyncio.run(_within(target, found[:_TRIED], body.encode(), headers, context))
+        return answer(status, words, rest)
     except InvalidInput as error:
         return answer(None, f"{error.detail}. {error.action or ''}".strip())
     except ServiceError as error:

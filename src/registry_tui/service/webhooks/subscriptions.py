@@ -266,8 +266,8 @@ def list_deliveries(
             page_size=page_size,
             page_token=page_token,
         )
-    told = _Told(service, principal)
-    return found.to_page(lambda row: delivery_schema(row, told.withheld(row)))
+    access = _Told(service, principal)
+    return found.to_page(lambda row: delivery_schema(row, access.withheld(row)))
 
 
 def secrets_of(service: Service, row: WebhookRow, at: datetime) -> list[str]:
