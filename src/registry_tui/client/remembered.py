@@ -41,7 +41,7 @@ def recalling() -> Iterator[None]:
 
 
 def recalls() -> bool:
-    """Whether the running code wants cached responses."""
+    """Whether the running code accepts cached responses."""
     state = _recalling.get()
     return state is not None and state.active
 

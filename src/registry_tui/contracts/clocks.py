@@ -9,7 +9,7 @@ from registry_tui.contracts.counts import counted
 
 #: Clocks that differ by less count as the same.
 SAME = timedelta(minutes=1)
-#: From this on somebody is to know that they differ.
+#: The difference from which on it is shown.
 TELLING = timedelta(minutes=5)
 #: `Date` has whole seconds: it may be that much earlier than the actual moment.
 _WHOLE = 1.0
@@ -56,7 +56,7 @@ class Clock:
 
     @property
     def difference(self) -> str:
-        """In words how this machine's clock differs, where somebody is to know; else empty."""
+        """The difference of this machine's clock, in words; empty if it is small."""
         if abs(self.ahead) < TELLING:
             return ""
         minutes = round(abs(self.ahead).total_seconds() / 60)

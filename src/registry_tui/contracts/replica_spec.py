@@ -53,7 +53,7 @@ class ReplicaSpec:
     #: version that was never signed.
     signature: str = ""
     trusted_keys: str = ""
-    #: The version that the signature is about; empty for one of somebody else.
+    #: The version that the signature is about; empty for another signer's.
     signed_version: str = ""
     limits: Limits = Limits()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

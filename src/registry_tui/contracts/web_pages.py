@@ -18,7 +18,7 @@ _SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data",
 #: The values of `Sec-Fetch-Site` for requests without another site.
 _OWN = frozenset({"same-origin", "none"})
 
-#: The remedy for somebody whose own program is refused.
+#: The remedy for a user whose own program is refused.
 ACTION = (
     "Call 127.0.0.1, localhost or this machine's host name, without the header Origin of another page; "
     "add another name with `registry-tui up --listen HOST:PORT --name NAME`"

@@ -226,7 +226,7 @@ class Gateway:
             response, status = await streaming.pass_on(request, route, answered.status, headers, answered.pieces)
             return response
         finally:
-            # Callers wait until the first piece; the rest takes as long as the model's output.
+            # The timeout is for the first piece; the rest takes as long as the model's output.
             self.counts.count(route.id, status, answered.replica, seconds, answered.retries)
 
     def _route(self, routes: Routes, access_key: str, request: web.Request) -> Route:
@@ -325,7 +325,7 @@ class Gateway:
                 "Send less at once",
             ) from error
         finally:
-            # One in pieces is counted once it is over.
+            # A streamed one is counted at its end.
             if is_call and not in_pieces:
                 self.counts.count(route.id, status, replica, time.perf_counter() - began, retries)
 
@@ -373,7 +373,7 @@ class Gateway:
         return web.Response(status=204)
 
     async def write_request_log(self, request: web.Request) -> web.Response:
-        """Writes the requests that wait to be kept: the service is about to read or delete them."""
+        """Writes the queued requests of the log: the service is about to read or delete them."""
         await asyncio.to_thread(self.request_log.flush)
         return web.Response(status=204)
 

@@ -29,9 +29,9 @@ from registry_tui.gateway.upstream import (
 
 logger = logging.getLogger(__name__)
 
-#: The header by whose value a canary chooses: the same value stays with the new version once it reached it.
+#: The header whose value a canary chooses by: a value that reached the new version once stays with it.
 AFFINITY = "X-Affinity"
-#: Copies that wait at most, their bytes, and how many are under way at once, in one process.
+#: The most waiting copies, their bytes, and the most copies under way at once, in one process.
 WAITING, WAITING_BYTES, AT_ONCE = 64, 32 << 20, 4
 #: Bytes of answers that are compared on a thread of its own.
 _LARGE = 64 << 10
@@ -58,7 +58,7 @@ class _Copy:
 
 
 class Canaries:
-    """Answers requests of deployments that try a version, and compares answers behind the callers' backs."""
+    """Answers requests of deployments that try a version, and compares answers in the background."""
 
     def __init__(self, upstream: Upstream, counts: Counts, routes: RoutesFile) -> None:
         self._upstream, self._counts, self._routes = upstream, counts, routes
@@ -89,7 +89,7 @@ class Canaries:
             answered = await ask(route.replicas)
         except (NoReplica, ReplicasDied) as error:
             stats.old.count(time.perf_counter() - began, error=True)
-            # A large request may be why they died.
+            # A large request may have killed them.
             if canary.shadow or (isinstance(error, ReplicasDied) and size > LARGEST_TRIED_AGAIN):
                 raise
             # One healthy replica answers, whichever version it serves.
@@ -142,7 +142,7 @@ class Canaries:
 
     def _copy(self, stats: CanaryStats, answered: Answered, copy: _Copy) -> None:
         if answered.pieces is not None:
-            return  # its answer is not known yet; those in pieces are not compared
+            return  # its answer is not complete yet; streamed ones are not compared
         if len(self._waiting) >= WAITING or self._waiting_bytes + copy.size > WAITING_BYTES:
             stats.dropped += 1
             return
@@ -194,7 +194,7 @@ class Canaries:
         stats.disagreeing += not same
 
     def _goes_on(self, copy: _Copy) -> bool:
-        """Whether the canary is still there; replicas of one that ended are being taken away."""
+        """Whether the canary still runs; replicas of an ended one are being removed."""
         present = {each.id: each for each in self._routes.current().deployments}.get(copy.route.id)
         return present is not None and present.canary is not None and present.canary.id == copy.canary.id
 

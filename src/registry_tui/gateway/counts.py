@@ -31,9 +31,10 @@ class Counts:
         self.deployments: dict[str, DeploymentStats] = {}
         self.key_uses: dict[str, float] = {}
         self.canaries: dict[str, CanaryStats] = {}
-        #: Deployment to how many calls a limit of their API key refused, by limit.
+        #: Deployment to the number of calls that a limit of their API key refused, by limit.
         self.limited: dict[str, Counter[str]] = {}
-        #: Deployment to how many of its requests were `kept` in its log, and how many found no room (`dropped`).
+        #: Deployment to the numbers of its requests that were `kept` in its log, and `dropped` because the queue was
+        #: full.
         self.logs: dict[str, Counter[str]] = {}
         self._changed = True
         kept = read(path)
@@ -62,7 +63,7 @@ class Counts:
         self._changed = True
 
     def logged(self, deployment: str, kept: int, dropped: int) -> None:
-        """Requests of a deployment that its log has kept, or had no room for."""
+        """Requests of a deployment that its log has kept or dropped."""
         self.logs.setdefault(deployment, Counter()).update(kept=kept, dropped=dropped)
         self._changed = True
 
@@ -110,7 +111,7 @@ class Counts:
             temporary.write_text(json.dumps(self.dump(), separators=(",", ":")), encoding="utf-8")
             temporary.replace(self._path)
         except OSError as error:
-            # Counting must not end the answering of calls on a full disk.
+            # Calls are answered also when a full disk prevents counting.
             logger.warning("cannot write %s: %s", self._path, error.strerror)
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def finished(body: bytes, route: Route) -> bytes:
 def page(*, needs_key: bool = False) -> web.Response:
     """The page: one file, which connects only to its own address and has no data before it has a key.
 
-    `needs_key`: it asks for one at once, as nothing is answered without.
+    `needs_key`: it asks for one at once, as every request needs one.
     """
     text, policy = _page()
     if needs_key:

@@ -139,7 +139,7 @@ class KeyLimits:
         try:
             return self._find(id_)
         except OSError as error:
-            # A full disk must not end the answering of calls.
+            # Calls are answered also on a full disk.
             logger.warning("cannot count in %s: %s", self._path, error.strerror)
             return None
 
@@ -188,7 +188,7 @@ class KeyLimits:
             with suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, place)
                 return True
-        # A process that was stopped while it counted must not stop the other one.
+        # A process that was stopped while it counted must not block the other one.
         return False
 
 

@@ -29,14 +29,14 @@ from registry_tui.platform.space import space_of
 
 logger = logging.getLogger(__name__)
 
-#: Requests that wait to be written and their bytes, in one process; bytes of one of which content is kept.
+#: The most queued requests and their bytes, in one process; the most bytes of a request whose content is kept.
 WAITING, WAITING_BYTES, LARGEST = 512, 16 << 20, 256 << 10
 #: Seconds in which requests gather before they are written.
 GATHER = 0.25
-#: Files that a deployment's log is made of, about; the largest and the smallest of them.
+#: The approximate number of files of a deployment's log; the sizes of the largest and the smallest.
 FILES, LARGEST_FILE, SMALLEST_FILE = 16, 8 << 20, 64 << 10
 
-#: Called with a deployment's ID, how many were kept, how many found no room.
+#: Called with a deployment's ID, the number of kept requests, and the number of dropped ones.
 Told = Callable[[str, int, int], None]
 
 
@@ -187,7 +187,7 @@ class RequestLog:
             path = folder / f"{int(now * 1000):015d}-{self._process}.jsonl"
             self._files[deployment] = (path, now)
             prune(folder, rules, now, room_for=small)
-        # The file is opened again: somebody may have deleted it meanwhile.
+        # The file is opened again: it may have been deleted meanwhile.
         with path.open("ab") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(text)
@@ -203,7 +203,7 @@ def _largest_file(rules: Rules) -> int:
 
 
 def _in_pieces(lines: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
-    """The lines in lists of at most so many bytes, or of one line."""
+    """The lines in batches of at most so many bytes, or of one line."""
     piece: list[bytes] = []
     size = 0
     for each in lines:
@@ -287,7 +287,7 @@ def records(
     for number, (path, _) in enumerate(files):
         waiting += _records_of(path, oldest, before)
         waiting.sort(key=lambda each: each[:2])
-        # Requests that are newer than the last one of every file that is not read yet.
+        # Requests that are newer than the last one of every unread file.
         following = files[number + 1][1].st_mtime if number + 1 < len(files) else 0.0
         while waiting and waiting[-1][0] > following:
             yield waiting.pop()[2]

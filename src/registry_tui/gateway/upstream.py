@@ -17,7 +17,7 @@ from registry_tui.gateway.load import SharedLoad
 #: Seconds for which a replica that refused a connection is tried last.
 AVOIDED = 0.5
 #: Replicas to which a request may be sent when they die with it: the first and one more. A large request may be the
-#: cause, for want of memory: larger ones than this cost nobody else a second replica.
+#: cause, by their use of memory: larger ones than this are not sent to a second replica.
 TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 

@@ -25,7 +25,7 @@ DEPLOYMENT = "replica"
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"})
 #: Headers that are not passed on: those, and those that only this side sets.
 _OWN = _HOP | {SECRET_HEADER.lower(), REPLICA_HEADER.lower()}
-#: Seconds between looks whether a process that was started again answers.
+#: Seconds between checks whether a restarted process responds.
 _LOOK_EVERY = 0.05
 
 
@@ -62,7 +62,7 @@ class Replica:
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
     def check_health(self) -> None:
-        """Raises CannotServe once the process will not come back; Serve then replaces this replica."""
+        """Raises CannotServe once the process does not restart any more; Serve then replaces this replica."""
         if self._process is not None and self._process.gave_up:
             raise CannotServe(self._process.gave_up, self._process.status(0)["lines"][-200:])
 
@@ -89,7 +89,7 @@ class Replica:
     async def _pass_on(
         self, process: ReplicaProcess, session: aiohttp.ClientSession, request: Request, path: str
     ) -> Response:
-        """The process's answer. While it is started again, requests wait here; others go to other replicas."""
+        """The process's response. While it restarts, requests wait here; others go to other replicas."""
         body = await request.body()
         query = request.scope["query_string"].decode("latin-1")
         headers = {name: value for name, value in request.headers.items() if name not in _OWN}
@@ -132,7 +132,7 @@ class Replica:
 
 
 async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The pieces as they come; the process sees that nobody listens any more when this is closed."""
+    """The pieces as they come; closing it closes the connection to the process."""
     try:
         async for piece in answer.content.iter_any():
             yield piece

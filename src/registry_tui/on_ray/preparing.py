@@ -1,4 +1,4 @@
-"""A node's copies of archives and Python environments, checked before anything of them runs. Standard library only."""
+"""A node's copies of archives and Python environments, checked before any of it runs. Standard library only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from registry_tui.contracts.replica_spec import ReplicaSpec
 CACHE_VARIABLE = "REGISTRY_TUI_NODE_CACHE"
 #: Seconds after which an unused copy is removed. Running replicas touch their copies every few minutes.
 KEPT_SECONDS = 7 * 86400.0
-#: Seconds without a byte after which a download counts as broken off, and those that making an environment may take.
+#: The timeout of a download in seconds without a byte, and that of making an environment.
 _SILENT_SECONDS, _BUILD_SECONDS = 60.0, 1800.0
 _CHUNK = 1 << 20
 _COMPLETE = "complete"
@@ -150,7 +150,7 @@ def _archive(carried: Carried, place: Path, log: Log) -> Path:
 def _download(url: str, target: Path, path: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # Straight: the address is that of the registry's store.
+        # Without proxies: the address is that of the registry's store.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=_SILENT_SECONDS) as answer, target.open("wb") as file:
             shutil.copyfileobj(answer, file, _CHUNK)
@@ -174,7 +174,7 @@ def _environment_folder(place: Path, carried: Carried) -> Path:
 
 
 def _environment(carried: Carried, model: Path, place: Path, log: Log) -> Path:
-    """The Python that the model asks for, with the packages that the registry chose. Raises CannotPrepare, OSError."""
+    """The Python that the model requires, with the packages that the registry chose. Raises CannotPrepare, OSError."""
     target = _environment_folder(place, carried)
     python = target / "bin" / "python"
     with _alone(place, target.name):
@@ -243,7 +243,7 @@ def clean_variables() -> dict[str, str]:
 
 @contextmanager
 def _alone(place: Path, name: str) -> Iterator[None]:
-    """Of all processes of this node, one at a time has the copy of this name."""
+    """Locks the copy of this name against other processes of this node."""
     locks = place / "locks"
     locks.mkdir(mode=0o700, exist_ok=True)
     with (locks / name).open("w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The replica's process on a node: started, kept within its memory, started again, and asked how its calls ended."""
+"""The replica's process on a node: starting it, limiting its memory, restarting it, and reading its calls' outcomes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _RUN = (
 _LINES = 5000
 #: Seconds between looks, and those that a process gets beyond a request's own time to answer the requests under way.
 _LOOK_EVERY, _STOP_SECONDS = 0.5, 10.0
-#: Ends one after the other, each within so many seconds of its start, after which a replica gives up.
+#: Consecutive ends, each within so many seconds of its start, after which a replica gives up.
 _ENDS, _EARLY_SECONDS = 4, 15.0
-#: sysexits(3): the model cannot be served, and trying again will not help.
+#: sysexits(3): the model cannot be served, and a retry will not help.
 _UNUSABLE = 78
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -52,7 +52,7 @@ class ReplicaProcess:
         self._stopping = False
         self.starts = 0
         self._over_memory = ""
-        #: Why it does not serve any more; empty while it does, or is on its way back.
+        #: Why it does not serve any more; empty while it serves or restarts.
         self.gave_up = ""
         self._prepared: preparing.Prepared | None = None
 
@@ -70,7 +70,7 @@ class ReplicaProcess:
         return self._carried.spec.limits
 
     def renew(self, carried: Carried) -> None:
-        """Takes over newer addresses and another bound of memory."""
+        """Applies newer addresses, and another limit of memory."""
         self._carried = carried
         preparing.still_used(carried)
 
@@ -128,7 +128,7 @@ class ReplicaProcess:
         self._lines.append((self._numbered, line))
 
     def _watch(self) -> None:
-        """Ends a process that uses too much memory, and starts one that ended again."""
+        """Kills a process that uses too much memory, and restarts an ended one."""
         while not self._stopping and not self.gave_up:
             time.sleep(_LOOK_EVERY)
             process = self._process
@@ -186,7 +186,7 @@ class ReplicaProcess:
     # -- reports --------------------------------------------------------------------------------------
 
     def status(self, behind: int) -> dict[str, Any]:
-        """How it is now, with the lines of its log behind number `behind`."""
+        """The current state, with the lines of its log after number `behind`."""
         spec_file = None if self._prepared is None else self._prepared.spec_file
         process = self._process
         pid = process.pid if process is not None and process.poll() is None else None

@@ -171,7 +171,7 @@ def remove_sockets(home: Home) -> None:
 
 
 def _answers(path: Path) -> bool:
-    """Whether somebody listens on a unix socket: an object store on the same ports, of a home that this one copies."""
+    """Whether a process listens on a unix socket: an object store on the same ports, of a home that this one copies."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(1.0)
         try:

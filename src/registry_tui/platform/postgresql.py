@@ -96,7 +96,8 @@ def ensure_schema(url: str, patience: float = PATIENCE) -> None:
 def compare_by_bytes(url: str) -> bool:
     """Makes all text columns of a URL's schema compare by bytes; returns whether tables were changed.
 
-    A table that cannot be changed (a view uses its column, somebody locks it) stays as it is, and the reason is logged:
+    A table that cannot be changed (a view uses its column, another session locks it) stays as it is, and the reason is
+    logged:
     only the order of its texts differs then. Where tables were changed, connections opened before must not be reused:
     their prepared statements no longer match. Raises psycopg.Error.
     """

@@ -136,7 +136,7 @@ class Canary(Schema):
     tolerance: float
     old: Generation
     new: Generation
-    #: Requests that both answered, those whose answers differ, and copies that were left out for want of room.
+    #: Requests that both answered, those whose answers differ, and copies that were dropped because the queue was full.
     compared: int = 0
     disagreeing: int = 0
     disagreement: float = 0.0

@@ -122,7 +122,7 @@ class Group(Schema):
 
 
 class GroupMember(Schema):
-    """Somebody in a group."""
+    """A member of a group."""
 
     name: str
 

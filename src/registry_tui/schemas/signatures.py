@@ -81,7 +81,7 @@ class SigningKey(Schema):
 
 
 class SigningKeyAdd(RequestSchema):
-    """Trusts a key of somebody else."""
+    """Trusts another signer's key."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     #: PEM, of an elliptic curve: P-256, P-384 or P-521.

@@ -53,7 +53,7 @@ class Webhook(Schema):
     #: Attempts that failed one after the other, since when.
     failures: int = 0
     failing_since: datetime | None = None
-    #: Until when messages are also signed with the secret of before.
+    #: Until when messages are also signed with the previous secret.
     old_secret_until: datetime | None = None
 
 

@@ -1,4 +1,4 @@
-"""Answers requests with one model, in the order of arrival, several at once where they can share a call."""
+"""Answers requests with one model, in the order of arrival, several at once if they can share a call."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Waiting:
 
 
 class QueueFull(Exception):
-    """As many requests wait as may, or as many bytes of them."""
+    """The queue has its maximum of requests or bytes."""
 
 
 class Scorer:
@@ -81,7 +81,7 @@ class Scorer:
         #: Requests, and their bytes, that no call of the model has begun with.
         self._counting = threading.Lock()
         self._waiting = self._waiting_bytes = 0
-        #: Of a model that answers in pieces: its calls and pieces, as many at once as there are threads.
+        #: For a streaming model: turns of its calls and pieces, as many at once as there are threads.
         self._turns = Turns(max(1, threads)) if self._streams else None
         self._streaming: set[threading.Thread] = set()
         #: When each call of the model that is under way began, by thread (`time.monotonic`).
@@ -116,7 +116,7 @@ class Scorer:
         """
         loop = asyncio.get_running_loop()
         with self._counting:
-            # One that is larger than all that may wait has its turn when nothing waits.
+            # A request larger than the whole queue is accepted when the queue is empty.
             too_many_bytes = self._waiting and self._waiting_bytes + len(body) > self._most_bytes
             if self._waiting >= self._most or too_many_bytes:
                 raise QueueFull
@@ -153,8 +153,9 @@ class Scorer:
     def _answer(self, requests: list[_Waiting]) -> None:
         for group in self._groups(requests):
             for together in _portions(group):
-                # Asked once, just before the call: the event loop may cancel it at any time, and each is to leave the
-                # queue once.
+                # Read once, just before the call: the event loop may cancel it at any time, and each must leave the
+                # queue
+                # once.
                 wanted = [request for request in together if not request.future.cancelled()]
                 self._leave_queue(together)
                 answers = None
@@ -174,7 +175,7 @@ class Scorer:
                     self._finish(request, answer)
 
     def _called(self, request: _Waiting) -> Answer:
-        """The answer of a call for one request; one in pieces is on its way, and over."""
+        """The answer of a call for one request; a streamed one has been sent already."""
         with self._calling(request.counted):
             answer = self._alone(request)
             return answer if answer.events is None else self._in_pieces(request, answer, answer.events)
@@ -216,14 +217,14 @@ class Scorer:
         return score_alone(request.body, request.content_type, self._model, self._shortcuts)
 
     def _in_pieces(self, request: _Waiting, answer: Answer, events: Events) -> Answer:
-        """Has an answer sent while the model makes it; returns it with why the model failed in the middle."""
+        """Streams an answer while the model makes it; returns it with the reason if the model failed in the middle."""
         request.loop.call_soon_threadsafe(_deliver, request.future, answer)
         events.pump(request.loop, self._piece_made, self._at_rest)
         return replace(answer, failure=events.failure)
 
     def _piece_made(self) -> None:
         with self._at_rest():
-            pass  # whoever waits for a turn has it now
+            pass  # a waiting thread takes its turn now
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
@@ -274,7 +275,7 @@ class Scorer:
             self._record.refused()
 
     def _together(self, requests: Sequence[_Waiting]) -> list[Answer] | None:
-        """One call for all; None when that is not possible, so that each is judged alone."""
+        """One call for all; None if that is impossible: then each is answered alone."""
         parsed = [request.parsed for request in requests if request.parsed is not None]
         try:
             parts = batching.predict_together(self._model, parsed, self._shortcuts)
@@ -283,7 +284,7 @@ class Scorer:
                 self._on_alone("the model does not answer with one prediction a row")
                 return None
             return [Answer(200, batching.to_json(part, self._shortcuts)) for part in parts]
-        except BaseException:  # the wrong one among them gets its own error when it is judged alone
+        except BaseException:  # the invalid one gets its own error when it is answered alone
             return None
 
 

@@ -186,7 +186,7 @@ def invocations(document: dict[str, Any], model: PyFuncModel, *, strict: bool = 
 def begin(
     model: PyFuncModel, read: Callable[[], tuple[Any, Any]], write: Write, word: Word, *, strict: bool = False
 ) -> Answer:
-    """A response whose first event is there. Errors before it are an ordinary response.
+    """A response whose first event is ready. Errors before it are an ordinary response.
 
     `read` returns the model's input, and its params; `write` converts the model's output to the data of events.
     """

@@ -1,4 +1,4 @@
-"""Turns at a model: at most so many calls of it go on at once, in the order in which they were asked for."""
+"""Turns at a model: at most so many concurrent calls of it, in the order of the requests."""
 
 from __future__ import annotations
 

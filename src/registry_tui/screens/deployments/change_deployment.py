@@ -81,7 +81,7 @@ class ChangeForm(ServingForm):
         self.query_one("#version").focus()
 
     def _show_rollout(self) -> None:
-        """A version is tried beside one that serves; an alias is followed where that is ticked."""
+        """A version is tried next to a serving one; an alias is followed if that is ticked."""
         following = self.query_one("#follow", Tick).value
         cluster_rows.show_rows(self, cluster=self.deployment.backend != "local")
         rollout_rows.show_rows(self, strategy=self.deployment.state == "deployed", following=following)
@@ -120,7 +120,7 @@ class ChangeForm(ServingForm):
         )
 
     def _removed(self) -> set[str]:
-        """Names of secret variables that are taken away."""
+        """Names of removed secret variables."""
         if not self.query("#removed"):
             return set()
         return {name for name in re.split(r"[,\s]+", self.text("removed")) if name}

@@ -1,4 +1,4 @@
-"""Drift on a deployment's page: each column beside the training data, its distribution, and its PSI over time."""
+"""Drift on a deployment's page: each column against the training data, its distribution, and its PSI over time."""
 
 from __future__ import annotations
 

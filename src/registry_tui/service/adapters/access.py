@@ -158,7 +158,7 @@ class Access:
             try:
                 self._mirror(workspace, collaborators, registry)
             except Missing:
-                # MLflow does not know somebody: another process, or a request meanwhile, deleted the account.
+                # MLflow does not know an account: another process, or a request meanwhile, deleted it.
                 for user in collaborators:
                     self._proved.pop(user, None)
                 self._mirror(workspace, collaborators, registry)

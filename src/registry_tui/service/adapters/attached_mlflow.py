@@ -218,7 +218,7 @@ class AttachedMlflow:
     # -- underneath -----------------------------------------------------------------------------
 
     def _has_logged_models(self) -> bool:
-        """Whether the server knows the call; it wants experiments, so that one without them is refused."""
+        """Whether the server has the call; it requires experiments, so a request without any is refused."""
         with self._asked("POST", self._api("logged-models/search"), json={}) as response:
             content = self._read(response)
             return response.status_code == 400 and bool(refusal_of(400, content).code)

@@ -17,7 +17,7 @@ from registry_tui.serving.calls import Calls
 
 @dataclass(frozen=True, order=True)
 class ReplicaName:
-    """A replica of a deployment: the generation of its settings and its number among its equals."""
+    """A replica of a deployment: the generation of its settings, and its number within the generation."""
 
     deployment: str
     generation: int
@@ -44,15 +44,15 @@ class ReplicaProcess:
     ready: bool
     #: Whether its requests share calls of the model, and why.
     batching: str = ""
-    #: Where it reads its model's files; empty where there is one place for them only.
+    #: Where it reads its model's files; empty if there is one place for them only.
     files: str = ""
     #: Whether that is a folder of an NFS.
     shared: bool = False
     #: Whether it could not read them, or found them damaged.
     unread: bool = False
-    #: Why the last calls of its model were not answered.
+    #: Why the last calls of its model failed.
     trouble: str = ""
-    #: Why a node of a cluster ended it last, for its memory; the service itself does so on this machine.
+    #: Why a node of a cluster killed it last, for its memory; on this machine the service itself does so.
     over_memory: str = ""
 
 
@@ -75,13 +75,13 @@ class Backend(Protocol):
         """Whether a replica is kept running."""
 
     def look(self, names: Iterable[ReplicaName]) -> list[ReplicaProcess]:
-        """How each replica is now."""
+        """The current state of each replica."""
 
     def memory(self, pid: int) -> int | None:
         """Bytes that a replica's process and all that it started use; None when it is not one of these replicas."""
 
     def calls(self, name: ReplicaName) -> Calls:
-        """How the calls of a replica's model ended."""
+        """The outcomes of the calls of a replica's model."""
 
     def socket(self, name: ReplicaName) -> Path:
         """The unix socket that a replica answers at."""
@@ -97,7 +97,7 @@ class Backend(Protocol):
         *,
         trial: bool = False,
     ) -> tuple[int, bytes]:
-        """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException.
+        """A replica's own response, past the gateway: status and body. Raises OSError, HTTPException.
 
         `trial`: the outcome does not count among the calls of real callers.
         """
@@ -110,18 +110,18 @@ class ReplicaLogs(Protocol):
         """The logs that a deployment has."""
 
     def read(self, name: ReplicaName, offset: int | None, *, lines: int = 1000) -> tuple[list[str], int]:
-        """Whole lines of a log from a byte `offset`, or the last ones; and the offset behind them. Raises OSError."""
+        """Whole lines of a log from a byte `offset`, or the last ones; and the offset after them. Raises OSError."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that an environment's deployments run in, and the token that lets run anything there."""
+    """A cluster that an environment's deployments run in, and the token that permits running any code there."""
 
     environment: str
     #: Of its REST API, `http://HOST:PORT`.
     address: str
     token: str = field(repr=False)
-    #: Where it answers calls, once it does; the host is the address's.
+    #: The port for calls, once Serve runs; the host is the address's.
     http_port: int = 8000
 
 
@@ -136,7 +136,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Scaling:
-    """How a cluster finds the number of replicas: so that each has about that many requests under way."""
+    """How a cluster finds the number of replicas: each has about `requests` requests under way."""
 
     least: int
     most: int
@@ -159,11 +159,11 @@ class Clusters(Protocol):
     ) -> None:
         """Starts replicas of one generation; does not wait. Raises OSError too.
 
-        `scaling`: these are as many as there are at least.
+        `scaling`: these are the least replicas.
         """
 
     def rescale(self, deployment: str, generation: int, replicas: int, scaling: Scaling | None) -> None:
-        """Has a generation run this number of replicas, or find it; starts none again."""
+        """Sets a generation's number of replicas, or how it is found; restarts none."""
 
     def scaling(self, deployment: str, generation: int) -> Scaling | None:
         """How the number of a generation's replicas is found; None where it is fixed."""

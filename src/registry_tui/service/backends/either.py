@@ -1,4 +1,4 @@
-"""A deployment's replicas wherever they run: each on this machine, or in a cluster."""
+"""A deployment's replicas in both places: each on this machine, or in a cluster."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Elsewhere(Clusters, Protocol):
 
 
 class EitherReplicas:
-    """Passes each question to the backend that has the replica. `start` is of this machine."""
+    """Passes each call to the backend that has the replica. `start` starts replicas on this machine."""
 
     def __init__(self, here: Backend, elsewhere: Elsewhere) -> None:
         self._here, self._elsewhere = here, elsewhere
@@ -46,7 +46,7 @@ class EitherReplicas:
         self._elsewhere.remove(there)
 
     def kill(self, name: ReplicaName, pid: int, why: str) -> None:
-        """Ends a process of this machine; nodes of a cluster keep replicas within their memory themselves."""
+        """Kills a process of this machine; nodes of a cluster limit their replicas' memory themselves."""
         if not self._elsewhere.has(name):
             self._here.kill(name, pid, why)
 

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _IMPORT, _DEPLOYMENT = "registry_tui.on_ray.application:application", "replica"
 #: Seconds for which the state of a cluster is cached, and for which the states of its replicas are.
 _KEPT, _TOLD_KEPT = 0.5, 1.5
-#: Seconds for one replica's answer about itself.
+#: Timeout in seconds of one replica's report.
 _STATUS_SECONDS = 3.0
 #: Requests under way that one replica gets beyond those that its queue takes.
 _BEYOND = 32
@@ -44,7 +44,7 @@ _STOP_SECONDS = 10
 _READY = ("RUNNING", "UPDATING")
 #: Serve's state of replicas that are not counted any more.
 _ENDING = "STOPPING"
-#: Seconds for which more, or fewer, requests have to be under way before Serve adds, or takes away, replicas.
+#: Seconds for which more, or fewer, requests have to be under way before Serve adds, or removes, replicas.
 _UPSCALE_SECONDS, _DOWNSCALE_SECONDS = 10.0, 120.0
 
 
@@ -84,7 +84,7 @@ class RayReplicas:
         known = self._generations.known(name.deployment, name.generation)
         if known is None or not known.indexes:
             return False
-        # Serve may have taken one away since somebody read its name.
+        # Serve may have removed one since its name was read.
         return known.scaling is not None or name.index in known.indexes
 
     def secret(self, deployment: str, generation: int) -> str:
@@ -109,7 +109,7 @@ class RayReplicas:
         return RayCluster(cluster, self._run)
 
     def _of(self, known: Generation) -> RayCluster:
-        """The cluster of a generation, with the token that its environment has now. Raises PartUnavailable."""
+        """The cluster of a generation, with the current token of its environment. Raises PartUnavailable."""
         cluster = self._cluster_of(known.environment)
         if cluster is None or cluster.address != known.address:
             raise PartUnavailable(
@@ -225,7 +225,7 @@ class RayReplicas:
                 self._generations.note(deployment, generation, replace(known, indexes=()))
 
     def clean_up(self) -> bool:
-        """Removes the applications of clusters that did not answer before; whether some of ours are left.
+        """Removes the applications of clusters that did not respond before; whether some of ours are left.
 
         Raises PartUnavailable.
         """
@@ -264,7 +264,7 @@ class RayReplicas:
     # -- looking -------------------------------------------------------------------------------------------
 
     def look(self, names: Iterable[ReplicaName]) -> list[ReplicaProcess]:
-        """How each replica is now."""
+        """The current state of each replica."""
         by_generation: dict[tuple[str, int], list[ReplicaName]] = {}
         for name in names:
             by_generation.setdefault((name.deployment, name.generation), []).append(name)
@@ -379,7 +379,7 @@ class RayReplicas:
         *,
         trial: bool = False,
     ) -> tuple[int, bytes]:
-        """The answer of a replica of this one's generation. Raises OSError, HTTPException."""
+        """The response of a replica of this one's generation. Raises OSError, HTTPException."""
         known = self._generations.known(name.deployment, name.generation)
         if known is None:
             raise ConnectionRefusedError(f"{name.program} is gone")
@@ -387,7 +387,7 @@ class RayReplicas:
 
 
 def _set_number(settings: dict[str, Any], replicas: int, scaling: Scaling | None) -> None:
-    """Has Serve run a number of replicas, or find it: it takes either, without starting any again."""
+    """Sets Serve's number of replicas, or its autoscaling; Serve applies either without restarting any."""
     for other in ("num_replicas", "autoscaling_config"):
         settings.pop(other, None)
     if scaling is None:

@@ -26,7 +26,7 @@ from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongStat
 #: The prefix of the names of registries' applications.
 PREFIX = "rt--"
 _APPLICATIONS = "/api/serve/applications/"
-#: Seconds for one answer; the first one after the cluster's start takes long.
+#: Timeout of a response in seconds; the first one after the cluster's start takes long.
 _SECONDS = 60.0
 #: The oldest Ray whose replicas know their rank.
 OLDEST = (2, 51)
@@ -137,7 +137,7 @@ class RayCluster:
                 )
 
     def ensure_package(self, content: bytes) -> str:
-        """Has the cluster keep a package for as long as somebody uses it; returns its address there."""
+        """Uploads a package unless the cluster has it, which keeps it while it is used; returns its address there."""
         name = f"_ray_pkg_{hashlib.sha256(content).hexdigest()[:32]}.zip"
         path = f"/api/packages/gcs/{name}"
         if self._answer("GET", path).status_code != httpx.codes.OK:
@@ -161,13 +161,13 @@ class RayCluster:
 
     def _answer(self, method: str, path: str, *, authorized: bool = True, **sent: Any) -> httpx.Response:
         try:
-            # Asked again each time: a name may lead elsewhere by now.
+            # Resolved again each time: the name may have another address by now.
             host_of(self.cluster.address)
         except InvalidInput as error:
             raise PartUnavailable(error.detail, action=error.action) from error
         headers = {"Authorization": f"Bearer {self.cluster.token}"} if authorized else {}
         try:
-            # Past proxies, which would get the token; and nowhere else, which would get it too.
+            # Without proxies and redirects: both would get the token.
             with httpx.Client(
                 base_url=self.cluster.address,
                 headers={**headers, "User-Agent": "registry-tui"},

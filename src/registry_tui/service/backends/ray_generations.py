@@ -45,7 +45,7 @@ class Generation:
 
     @property
     def url(self) -> str:
-        """Where it answers calls."""
+        """The address of its endpoint."""
         host = urlsplit(self.address).hostname or ""
         return f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}/{self.application}"
 
@@ -59,7 +59,7 @@ class Generation:
         *,
         trial: bool = False,
     ) -> tuple[int, bytes]:
-        """The answer of one of its replicas, whichever Serve chooses. Raises OSError, HTTPException."""
+        """The response of one of its replicas, chosen by Serve. Raises OSError, HTTPException."""
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
         headers = {SECRET_HEADER: self.secret}
@@ -76,7 +76,7 @@ class Generation:
 
 
 class Generations:
-    """The files, one for each generation that a cluster has or is to take away."""
+    """The files, one for each generation that a cluster has or has yet to remove."""
 
     def __init__(self, home: Home) -> None:
         self._root = home.serving / "clusters"

@@ -33,7 +33,7 @@ from registry_tui.serving.calls import Calls
 
 #: The answer of `processes.part_of` for a replica.
 PART = "replica"
-#: Seconds within which a process that ends counts as one that did not start.
+#: Seconds after its start within which an ended process counts as not started.
 START_SECONDS = 15
 #: Seconds beyond a request's own time that a stopping replica gets to answer the requests under way.
 STOP_SECONDS = 10
@@ -148,7 +148,7 @@ class LocalReplicas:
         return sorted(found)
 
     def look(self, names: Iterable[ReplicaName]) -> list[ReplicaProcess]:
-        """How each replica is now. All are asked at once: one that is too busy to answer holds up no other."""
+        """The current state of each replica. All are asked at once: a busy one does not delay the others."""
         known = self._infos()
         with ThreadPoolExecutor(LOOKED_AT_ONCE) as threads:
             return list(threads.map(lambda name: self._process(name, known.get(name.program)), names))
@@ -173,11 +173,11 @@ class LocalReplicas:
         )
 
     def calls(self, name: ReplicaName) -> Calls:
-        """How the calls of a replica's model ended."""
+        """The outcomes of the calls of a replica's model."""
         return Calls.load(calls_file(self.spec(name)))
 
     def ping(self, name: ReplicaName) -> bool:
-        """Whether a replica answers."""
+        """Whether a replica responds."""
         try:
             return self.ask(name, "GET", "/ping", timeout=_PING_SECONDS)[0] == 200
         except (OSError, http.client.HTTPException):
@@ -266,7 +266,7 @@ def _text(path: Path) -> str:
 def _reads_nfs(spec: Path) -> bool:
     try:
         return ReplicaSpec.load(spec).shared
-    except (OSError, ValueError, TypeError):  # it was taken away meanwhile
+    except (OSError, ValueError, TypeError):  # it was removed meanwhile
         return False
 
 

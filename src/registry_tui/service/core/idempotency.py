@@ -93,7 +93,7 @@ class Begun:
 
     @property
     def takes(self) -> bool:
-        """Whether an earlier attempt found something that it takes away."""
+        """Whether an earlier attempt found the thing that it removes."""
         return self.made is not None and self.made.startswith(TAKES)
 
 
@@ -159,7 +159,7 @@ def refused(service: Service, request: Keyed) -> None:
 
 
 def takes(session: Session, id_: str = "") -> None:
-    """Notes the ID of the thing that the keyed request takes away, and that it may do so.
+    """Notes the ID of the thing that the keyed request removes, and that it may do so.
 
     Call it before anything changes, or in the transaction that takes a row away; there a row may have no ID. Raises
     Missing where an earlier attempt took something else away: another one of the same name was made since then.
@@ -174,7 +174,7 @@ def takes(session: Session, id_: str = "") -> None:
 
 
 def taken(session: Session) -> bool:
-    """Whether an earlier attempt of the keyed request found something that it takes away."""
+    """Whether an earlier attempt of the keyed request found the thing that it removes."""
     return Begun(_made(session)).takes
 
 

@@ -44,7 +44,7 @@ _DONE = {
 def begin(service: Service, session: Session, row: DeploymentRow, new: RevisionRow, rollout: Rollout) -> None:
     """Adds the canary of a rollout that is about to begin.
 
-    Raises WrongState when there is nothing to try it beside, InUse while too many others are on trial.
+    Raises WrongState without a serving version to compare it with, InUse while too many others are on trial.
     """
     active = gateway_link.active_revision(row)
     if active is None or not gateway_link.serves(row):
@@ -100,7 +100,7 @@ def get_canary(service: Service, principal: Principal, deployment: str) -> Canar
 
 
 def decide(service: Service, principal: Principal, deployment: str, decision: Decision) -> Canary:
-    """Pauses, resumes, promotes or aborts a canary. Deciding the same again changes nothing.
+    """Pauses, resumes, promotes or aborts a canary. Idempotent.
 
     Raises Missing, InvalidInput, NotPermitted, WrongState when it has ended otherwise.
     """
@@ -118,7 +118,7 @@ def decide(service: Service, principal: Principal, deployment: str, decision: De
         _write(row, canary, principal, decision)
         begins = canary.state == CanaryState.PENDING.value
     if decision is Decision.ABORT and begins and row.workflow_id is not None:
-        with suppress(WrongState):  # its replicas answered just now, or it is ending: it looks for decisions itself
+        with suppress(WrongState):  # its replicas became ready just now, or it is ending: it reads decisions itself
             service.workflows.cancel(row.workflow_id)
     return _shown(service, row)
 

@@ -1,6 +1,6 @@
 """Moves a canary on inside the workflow of its rollout: step by step, until it is promoted, aborted or rolled back.
 
-All that it knows is in the canary's row and in the gateway's counts, so that it goes on after a kill of any process.
+All of its state is in the canary's row and in the gateway's counts, so it continues after a kill of any process.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def watch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> No
 
 
 def withdraw(context: StepContext, row: DeploymentRow, revision: RevisionRow, settle: float) -> None:
-    """Sends no more requests to a version whose rollout comes to nothing, before its replicas go."""
+    """Stops sending requests to a version whose rollout fails, before its replicas are removed."""
     canary = _read(context, row, revision)
     if canary is None:
         return
@@ -88,7 +88,7 @@ def withdraw(context: StepContext, row: DeploymentRow, revision: RevisionRow, se
 
 
 def close(context: StepContext, row: DeploymentRow, revision: RevisionRow, why: str) -> None:
-    """Ends the canary of a rollout that came to nothing before the version was tried."""
+    """Ends the canary of a rollout that failed before the version was tried."""
     canary = _read(context, row, revision)
     if canary is not None and canary.state in OPEN:
         state = CanaryState.ROLLED_BACK if context.error else CanaryState.ABORTED
@@ -168,7 +168,7 @@ def _roll_back(
 
 
 def _ended_replica(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> str:
-    """Why a replica of the new version does not come back; empty while all do."""
+    """Why a replica of the new version does not restart; empty while all run or restart."""
     for process in context.service.backends.replicas.look(gateway_link.replica_names(row, revision)):
         if process.state == "FATAL":
             return f"the replica {process.name.program} ended again and again"
@@ -191,12 +191,12 @@ def _move(
     rollout: Rollout,
     counted_: Mapping[str, Any],
 ) -> bool:
-    """Goes on to the next step, or stands still where somebody has to decide; whether all steps are done."""
+    """Moves on to the next step, or pauses for a person's decision; returns whether all steps are done."""
     share = rollout.shares[canary.step]
     with context.service.database.session() as session:
         present = session.get_one(CanaryRow, canary.id)
         if present.state != CanaryState.RUNNING.value or present.decision:
-            return False  # somebody decided just now
+            return False  # a person decided just now
         if share == rollout.pause_after and not present.pause_done:
             present.state, present.paused_at, present.pause_done = CanaryState.PAUSED.value, now(), True
             present.reason = f"the step of {share} % is done: resume, promote or abort it"

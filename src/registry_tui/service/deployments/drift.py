@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 #: Rows of a window at most: comparing them takes about a second.
 ROWS = 50_000
-#: Parts of a window at most, as many as a narrow chart has dots for; reasons that are counted at most.
+#: The most parts of a window, as many as a narrow chart has dots for; the most reasons that are counted.
 SLICES, REASONS = 24, 5
 #: The rules that a request may override.
 OVERRIDES = ("max_psi", "max_ks", "hours", "requests", "min_rows")
@@ -52,7 +52,7 @@ OVERRIDES = ("max_psi", "max_ks", "hours", "requests", "min_rows")
 def get_drift(
     service: Service, principal: Principal, deployment: str, overrides: Mapping[str, float | None] | None = None
 ) -> Drift:
-    """A deployment's newest requests beside its version's profile, by its rules or others for this once.
+    """A deployment's newest requests against its version's profile, by its rules or other ones for this request.
 
     Raises Missing, InvalidInput, NotPermitted.
     """
@@ -128,7 +128,7 @@ def watch(service: Service) -> bool:
         try:
             _look(service, row)
         except Exception:
-            # One deployment's broken log must not end the watching of the others.
+            # One deployment's broken log must not stop watching the others.
             logger.exception("looking at the drift of deployment %s", row.name)
     return bool(rows)
 
@@ -144,7 +144,7 @@ def _look(service: Service, row: DeploymentRow) -> None:
     with service.database.session() as session:
         present = session.get(DeploymentRow, row.id)
         if present is None or present.drift.get("drifted", []) != before:
-            return  # it is gone, or another process was first
+            return  # it was deleted, or another process was first
         present.drift = {**present.drift, "drifted": drifted}
         if not set(drifted) - set(before) and drifted:
             return  # fewer columns than before drift: nothing new

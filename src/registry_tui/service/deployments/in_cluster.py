@@ -68,10 +68,10 @@ def scaling_of(revision: RevisionRow) -> Scaling | None:
 
 
 def set_number(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
-    """Has a cluster run as many replicas as a revision wants, where all that it wants at least are there.
+    """Sets a cluster's number of replicas to a revision's, if the revision's replicas run there.
 
-    Returns whether there was anything to set: not where both numbers are fixed, which only adds and takes away
-    replicas. Raises PartUnavailable.
+    Returns whether anything was set: not if both numbers are fixed, as that only adds and removes replicas. Raises
+    PartUnavailable.
     """
     there, wanted = service.backends.clusters, scaling_of(revision)
     is_there = there.has(ReplicaName(row.id, revision.generation, 0))

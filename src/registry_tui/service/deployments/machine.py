@@ -88,7 +88,7 @@ class Asked:
     memory_bytes: int
     cpu: float
     gpus: int = 0
-    #: Whether their number is to be found.
+    #: Whether the cluster finds their number.
     autoscaling: bool = False
 
 
@@ -142,7 +142,7 @@ def _require_possible_here(asked: Asked) -> None:
 
 
 def free_port(session: Session, settings: ServiceSettings) -> int:
-    """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState without one."""
+    """A free port of 127.0.0.1 that no deployment has. Raises WrongState without one."""
     first, last = settings.first_deployment_port, settings.last_deployment_port
     taken = gateway_link.taken_ports(session)
     for port in range(first, last + 1):

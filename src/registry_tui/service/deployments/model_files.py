@@ -78,7 +78,7 @@ def fetch(
         except OSError:
             if not target.exists():
                 raise
-            local.check(target)  # somebody else was first
+            local.check(target)  # another process was first
     except local.ArchiveDamaged as error:
         raise PartUnavailable(f"The archive at {target} is damaged: {error}", action="It is fetched again") from error
     except OSError as error:

@@ -82,7 +82,7 @@ def model_of(context: StepContext, row: DeploymentRow, revision: RevisionRow) ->
 
 
 def build(context: StepContext) -> Mapping[str, Any]:
-    """Makes the environment that the model asks for, as a step of the rollout. Raises ServiceError."""
+    """Makes the environment that the model requires, as a step of the rollout. Raises ServiceError."""
     service, row = context.service, row_of(context)
     revision = revision_of(context, row)
     began = time.monotonic()

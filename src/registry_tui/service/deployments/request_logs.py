@@ -81,7 +81,7 @@ def delete_requests(service: Service, principal: Principal, deployment: str) -> 
     """Deletes everything that was kept until now. Raises Missing, InvalidInput, NotPermitted."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
     with events.recording(service, principal, "deployment.delete-requests", resource_of(row)) as event:
-        # Those that wait would come back behind the deletion.
+        # Queued requests would be written after the deletion.
         gateway_link.write_request_logs(service)
         kept = files.files_of(folder_of(service, row.id))
         for path, _ in kept:

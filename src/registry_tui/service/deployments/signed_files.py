@@ -26,7 +26,7 @@ class Checked:
 
     signature: str = ""
     trusted_keys: str = ""
-    #: The version that the signature has to be about; empty for one of somebody else.
+    #: The version that the signature has to be about; empty for another signer's.
     version_id: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Environments of models and logs of replicas that nobody uses: finding and removing them."""
+"""Unused environments of models and logs of replicas: finding and removing them."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class _Found:
-    """Something that nobody uses, and its files or folder."""
+    """An unused thing, and its files or folder."""
 
     shown: Unused
     paths: tuple[Path, ...]
 
 
 def list_unused(service: Service, principal: Principal, older_than_days: float = 0.0) -> UnusedThings:
-    """The things that nobody has used for so many days. Raises NotPermitted."""
+    """The things that have been unused for so many days. Raises NotPermitted."""
     permissions.require(principal, Action.PLATFORM_CLEAN)
     found = [each.shown for each in _older(find(service), older_than_days)]
     return UnusedThings(items=found[:MOST], count=len(found), size_bytes=sum(each.size_bytes for each in found))
 
 
 def clean(service: Service, principal: Principal, request: PlatformClean) -> PlatformCleaned:
-    """Removes the things that nobody has used for so many days. Raises NotPermitted."""
+    """Removes the things that have been unused for so many days. Raises NotPermitted."""
     with events.recording(service, principal, "platform.clean", _RESOURCE) as event:
         permissions.require(principal, Action.PLATFORM_CLEAN)
         with service.locks.of(_LOCK):
@@ -60,9 +60,9 @@ def clean(service: Service, principal: Principal, request: PlatformClean) -> Pla
 
 
 def by_rule(service: Service) -> list[Unused]:
-    """Removes things that nobody has used for `unused_days`; beyond `unused_bytes`, the least recently used.
+    """Removes things that have been unused for `unused_days`; beyond `unused_bytes`, the least recently used.
 
-    Environments that are used are marked so, that they stay for as long after their last use.
+    Environments in use are marked as used now, so that they stay for as long after their last use.
     """
     with service.locks.of(_LOCK):
         for key in _used_environments(service):
@@ -90,7 +90,7 @@ def said(gone: Iterable[Unused]) -> str:
 
 
 def find(service: Service) -> list[_Found]:
-    """Everything that nobody uses, least recently used first."""
+    """All unused things, least recently used first."""
     found = [*_environments(service), *_logs(service)]
     return sorted(found, key=lambda each: (each.shown.used_at, each.shown.name))
 
@@ -101,7 +101,7 @@ def _older(found: Iterable[_Found], days: float) -> list[_Found]:
 
 
 def _remove(service: Service, found: Iterable[_Found]) -> list[Unused]:
-    """Removes them; one that somebody began to use meanwhile, or that cannot be removed, stays."""
+    """Removes them; one that came into use meanwhile, or that cannot be removed, stays."""
     gone = []
     used = _used_environments(service)
     for each in found:
@@ -143,7 +143,7 @@ def _environments(service: Service) -> Iterator[_Found]:
     for folder in (service.home.serving / "environments").glob("*"):
         at = environments.used_at(folder)
         half_made = at is None
-        with suppress(FileNotFoundError):  # somebody else removed it
+        with suppress(FileNotFoundError):  # another process removed it
             moment = folder.stat().st_mtime if at is None else at
             if folder.name in used or time.time() - moment < (_HALF_MADE if half_made else _JUST_USED):
                 continue
@@ -168,7 +168,7 @@ def _made_from(folder: Path) -> str:
 
 
 def _take_away(service: Service, folder: Path, used: set[str]) -> bool:
-    """Removes an environment unless a rollout found it meanwhile; returns whether it did."""
+    """Removes an environment unless a rollout chose it meanwhile; returns whether it did."""
     with service.locks.of(f"environment {folder.name}"):
         at = environments.used_at(folder)
         if folder.name in used or (at is not None and time.time() - at < _JUST_USED):

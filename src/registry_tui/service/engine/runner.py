@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two writes of a step's progress.
 PROGRESS_EVERY = 0.25
-#: Seconds between two checks for a cancellation that another process was asked for.
+#: Seconds between two checks for a cancellation that another process received.
 HEAR_EVERY = 1.0
 
 #: DBOS's record of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.

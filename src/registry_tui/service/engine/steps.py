@@ -15,7 +15,7 @@ StepFunction = Callable[["StepContext"], Mapping[str, Any] | None]
 
 
 class Cancelled(Exception):
-    """Somebody requested that the workflow be cancelled."""
+    """A person cancelled the workflow."""
 
 
 class Interrupted(BaseException):

@@ -102,7 +102,7 @@ def map_to_data_access(service: Service, environment_id: str, accessor_crn: str)
 
 
 def unmap(service: Service, environment_id: str, accessor_crn: str) -> None:
-    """Removes somebody's mapping in an environment. Repeated, it changes nothing."""
+    """Removes an accessor's mapping in an environment. Idempotent."""
     with service.database.session() as session:
         before = kept(session, session.get_one(EnvironmentRow, environment_id))
         after = rules.without(before, accessor_crn)

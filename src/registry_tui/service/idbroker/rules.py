@@ -75,7 +75,7 @@ def checked(cloud: Cloud, environment: str, known: Accessors, request: SetIdBrok
 def has_data_access(
     cloud: Cloud, mappings: IdBrokerMappings, accessor_crn: str, groups: Mapping[str, str] | None = None
 ) -> bool:
-    """Whether somebody has the Data Access Role. Other roles give nothing on the object store.
+    """Whether an accessor has the Data Access Role. Other roles give no rights on the object store.
 
     `groups` are the IDs of the person's groups, by name: they apply only to people without a mapping of their own.
     """
@@ -85,13 +85,13 @@ def has_data_access(
 
 
 def with_data_access(mappings: IdBrokerMappings, accessor_crn: str) -> IdBrokerMappings:
-    """The mappings with somebody mapped to the Data Access Role, in place of another role."""
+    """The mappings with an accessor mapped to the Data Access Role, in place of another role."""
     mapping = IdBrokerMapping(accessor_crn=accessor_crn, role=mappings.data_access_role)
     return mappings.model_copy(update={"mappings": [*without(mappings, accessor_crn).mappings, mapping]})
 
 
 def without(mappings: IdBrokerMappings, accessor_crn: str) -> IdBrokerMappings:
-    """The mappings without somebody's."""
+    """The mappings without an accessor's."""
     kept = [mapping for mapping in mappings.mappings if mapping.accessor_crn != accessor_crn]
     return mappings.model_copy(update={"mappings": kept})
 

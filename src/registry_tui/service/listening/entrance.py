@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for a TLS handshake, and for the other side's part of ending TLS.
 HANDSHAKE_SECONDS, SHUTDOWN_SECONDS = 10.0, 2.0
-#: Seconds until the next try when accepting fails, for example for want of file descriptors.
+#: Seconds until the next try when accepting fails, for example without free file descriptors.
 PAUSE_SECONDS = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The pauses of a loop that rests while nothing wants it."""
+"""The pauses of a loop that rests while it has no work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class Resting:
-    """Pauses of `seconds` while something wants the loop; else until a commit writes a row of one of the tables.
+    """Pauses of `seconds` while the loop has work; else until a commit writes a row of one of the tables.
 
     Where other processes write to the same database too, their commits are not seen: `rests` is False there.
     """
@@ -15,7 +15,7 @@ class Resting:
     def __init__(self, seconds: float, *tables: type[object], rests: bool = True) -> None:
         self._seconds, self._tables, self._rests = seconds, tables, rests
         self._woken = threading.Event()
-        #: Whether the last look found something to look after. At first nobody has looked.
+        #: Whether the last look found work. True before the first look.
         self.wanted = True
 
     def written(self, rows: Sequence[object]) -> None:

@@ -18,7 +18,7 @@ from registry_tui.service.database.tables import (
 
 
 def rename(session: Session, registry_id: str, model_id: str, before: str, name: str) -> None:
-    """Names a model anew where it is named: approvals, exceptions, copies, deployments, webhooks."""
+    """Updates a model's name in the rows that have it: approvals, exceptions, copies, deployments, webhooks."""
     for table in (ApprovalRow, AdmissionExceptionRow, VersionCopyRow, DeploymentRow):
         mine = update(table).where(table.model_id == model_id).values(model_name=name)
         session.execute(mine.execution_options(synchronize_session=False))

@@ -60,7 +60,7 @@ def create_project(
 ) -> Project:
     """Makes a project with its MLflow workspace; its creator is its first administrator.
 
-    The row is written first, in the state `creating`, where nobody sees it; rows left in that state by an error or a
+    The row is written first, in the state `creating`, in which it is hidden; rows left in that state by an error or a
     crash are removed. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
     """
     id_ = new_id()

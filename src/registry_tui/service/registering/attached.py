@@ -69,7 +69,7 @@ def origin_of(service: Service, place: ProjectPlace, source: AttachedSource, run
 
 
 def prepare(service: Service, place: ProjectPlace) -> None:
-    """Makes the project's workspace in MLflow's server here, where versions are asked for.
+    """Makes the project's workspace in MLflow's server here, for requests for its versions.
 
     Raises PartUnavailable, Missing when the server was detached meanwhile.
     """

@@ -61,7 +61,7 @@ def _missing(users: S3Users, name: str) -> set[str]:
 
 
 def _others(users: S3Users, name: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Each right beside that of making the user, with a call that needs it; the user goes with the last."""
+    """Each right other than that of creating the user, with a call that needs it; the last one deletes the user."""
     client = users.client
     keys = [_NO_KEY]
 

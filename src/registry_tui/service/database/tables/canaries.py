@@ -31,7 +31,7 @@ class CanaryRow(Base):
     step_began_at: Mapped[datetime | None]
     baseline: Mapped[dict[str, Any]] = mapped_column(JSON)
     paused_at: Mapped[datetime | None]
-    #: Whether it stood still after the step that asks for a decision.
+    #: Whether it has paused after the step that needs a decision.
     pause_done: Mapped[bool] = mapped_column(default=False)
     #: `promote` or `abort`, once a person decided, and that person's name.
     decision: Mapped[str] = mapped_column(default="")
