@@ -224,7 +224,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         await self.follow()
 
     def show_early(self) -> None:
-        """Shows the first page that was requested before the client existed, once it is here and if not yet shown."""
+        """Shows the first page that was requested before the client existed, once that exists and if not yet shown."""
         if self._early is not None and self._early.answer is not None:
             answer, self._early = self._early.answer, None
             self.frame.show_early(answer)

@@ -25,11 +25,11 @@ class Attached(Transport):
         return await self._ask(Page[AttachedServer], "GET", "/attached-servers", params=page)
 
     async def attached_server(self, workspace: str) -> AttachedServer:
-        """One server, which is asked whether it can be read now."""
+        """One server; it is contacted, to check whether it can be read now."""
         return await self._ask(AttachedServer, "GET", f"/attached-servers/{segment(workspace)}")
 
     async def attach_server(self, request: AttachedServerCreate) -> AttachedServer:
-        """Makes a workspace with one project that shows a server, which is asked first."""
+        """Makes a workspace with one project that shows a server, which is contacted first."""
         return await self._ask(AttachedServer, "POST", "/attached-servers", body=request)
 
     async def change_server(self, workspace: str, request: AttachedServerChange) -> AttachedServer:

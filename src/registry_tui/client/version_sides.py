@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Side:
-    """One version with its facts; deleted or inaccessible ones are None, and listed in `unknown`."""
+    """One version with its facts; deleted or inaccessible facts are None, and listed in `unknown`."""
 
     version: ModelVersion
     manifest: Manifest | None

@@ -130,7 +130,7 @@ class Rule:
 
     @property
     def who(self) -> str:
-        """Everybody besides the administrator who may do it, in words."""
+        """The people besides the administrator who may do it, in words."""
         ways = (" with ".join(each for each in Holder if each in way) for way in self.ways)
         return " or ".join(ways) or "administrator"
 

@@ -9,7 +9,7 @@ from typing import Literal
 from registry_tui.schemas.models import Visibility
 from registry_tui.schemas.places import Cloud, Role
 
-#: The tag that marks experiments, runs and versions as the demo's; its value says which one it is.
+#: The tag that marks experiments, runs and versions as the demo's; its value identifies them in the plan.
 MARK = "registry-tui-demo"
 #: Which of a project's logged models a run's model is: see `Version.model`.
 ROLE = "demo.role"

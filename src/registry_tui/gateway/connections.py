@@ -59,7 +59,7 @@ class Door:
     def enter(self, source: str) -> str:
         """Counts a connection. If there is no room for it, counts nothing and returns the reason as a sentence.
 
-        So a caller who keeps connecting after a refusal takes nobody's room.
+        So a caller that keeps connecting after a refusal takes no room from others.
         """
         if self._of[source] >= self.each:
             return f"{counted(self.each, 'connection')} of your address are open here, and no more are taken"

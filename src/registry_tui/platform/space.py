@@ -35,7 +35,7 @@ class Space:
         return self.free - needed < self.reserve
 
     def sentence(self, needed: int = 0) -> str:
-        """Describes how much is free, and how much would have to be."""
+        """Describes the free space and the required space."""
         wanted = (
             f"{_size(needed)} are to be stored, and {_size(self.reserve)} stay free"
             if needed

@@ -309,7 +309,7 @@ class Served(Schema):
 
 
 class ServedAt(Schema):
-    """What a deployment served at a time; during a rollout, `rolling_out` is the next version."""
+    """The version that a deployment served at a time; during a rollout, `rolling_out` is the next one."""
 
     deployment_id: str
     deployment_name: str

@@ -183,7 +183,7 @@ class Manifest(Schema):
 
     @property
     def content(self) -> str:
-        """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, whatever their names."""
+        """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, also under other names."""
         return self.content_of(self.files)
 
     @staticmethod

@@ -47,7 +47,7 @@ class Settings(BaseModel):
     backend: str = "supervisord"
     #: Workflows that run at the same time; more wait.
     workflow_threads: int = Field(default=8, ge=1, le=64)
-    #: Seconds that a workflow's step waits for a part of the platform to come back.
+    #: Seconds that a workflow's step waits for a part of the platform to respond again.
     part_patience: float = Field(default=120.0, ge=0)
     #: Seconds between looks for versions that wait for their archive.
     pending_versions_every: float = Field(default=5.0, gt=0)

@@ -131,7 +131,7 @@ class ReplicaApp:
         whole, piece = counted(self.limits.stream_seconds, "second"), counted(self.limits.seconds, "second")
         too_long = _Late("stream-too-long", f"The whole answer did not come within {whole}")
         if left <= 0:
-            # Pieces that are there already would never let the time be over.
+            # With pieces that have arrived already, the timeout would never expire.
             raise too_long
         try:
             async with asyncio.timeout(min(left, self.limits.seconds)):

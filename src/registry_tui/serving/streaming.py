@@ -36,7 +36,7 @@ Word = Callable[[str, str, int], Mapping[str, Any]]
 
 
 class Events:
-    """A response on its way from a thread of the model's, which makes its events, to the event loop that sends them."""
+    """A response between a thread of the model's, which makes its events, and the event loop that sends them."""
 
     def __init__(
         self, watched: Watched, pieces: Generator[Any], write: Write, word: Word, *, strict: bool = False

@@ -33,11 +33,11 @@ class EarlyPage:
 
     @property
     def answer(self) -> dict[str, Any] | None:
-        """The page, once it is here."""
+        """The page, once it has arrived."""
         return self._answer
 
     def wait(self) -> None:
-        """Waits until it is here, or timed out."""
+        """Waits until it has arrived, or timed out."""
         self._thread.join(2 * PATIENCE)
 
     def _ask(self, home: Home) -> None:

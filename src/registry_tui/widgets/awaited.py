@@ -33,7 +33,7 @@ class Awaiting:
         raise NotImplementedError
 
     def wait(self, words: str) -> None:
-        """Shows the state of the request, until the response is here."""
+        """Shows the state of the request, until the response arrives."""
         raise NotImplementedError
 
 

@@ -114,7 +114,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self.post_message(self.Loaded(self))
 
     def reload(self) -> None:
-        """Fetches the rows in view again; rows, cursor and scroll stay until the response is here."""
+        """Fetches the rows in view again; rows, cursor and scroll stay until the response arrives."""
         if self._source is not None:
             self._source.refresh()
             self._lines.clear()

@@ -123,7 +123,7 @@ class Form(Dialog[Result]):
     WORK = "The request"
     #: How the user learns the outcome.
     AFTERWARDS = "a message says how it ends"
-    #: The word for the activity until the response is there.
+    #: The word for the activity until the response arrives.
     SENDING = "Sending"
     #: Whether the form sends a request; others only return a value.
     SENDS: ClassVar[bool] = True
@@ -272,7 +272,7 @@ class Form(Dialog[Result]):
         self.begin()
 
     def begin(self) -> None:
-        """Sends the result of `work`; other input is blocked until the response is there."""
+        """Sends the result of `work`; other input is blocked until the response arrives."""
         self.busy = True
         self.tell(None)
         if self.SENDS:

@@ -31,7 +31,7 @@ _WAYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("AWS Signature V4", "aws", ("aws-profile", "aws-region")),
 )
 _AS_BEFORE = "before"
-#: What each field is missing.
+#: The problem of each empty field.
 _MISSING = {
     "user": "type the user's name",
     "password": "type the user's password",
@@ -223,7 +223,7 @@ class _ServerForm(Form["AttachedServer"]):
 
 
 class AttachServer(_ServerForm):
-    """Attaches a server, which is asked first; the result is the attached server."""
+    """Attaches a server, which is contacted first; the result is the attached server."""
 
     TITLE_TEXT = "Attach MLflow server"
     OK = "Attach"

@@ -37,7 +37,7 @@ class Registered:
         return any(self._words.values())
 
     def ask_again(self) -> None:
-        """Makes everything stale; the known values are shown until the response is here."""
+        """Makes everything stale; the known values are shown until the response arrives."""
         self._asked.clear()
 
     def unknown(self, runs: Iterable[Run]) -> list[str]:

@@ -106,7 +106,7 @@ def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[st
         isinstance(named, list) and all(isinstance(each, str) for each in named)
     ):
         # Issuers leave out a long list, and name an endpoint for it instead. A claim that is missing altogether (for
-        # example for want of a scope) must not remove anybody from their groups.
+        # example without the scope) must not remove anybody from their groups.
         raise SignInRefused(
             f"The ID token's claim {claim!r} does not list the person's groups",
             action="Have the issuer list the groups that matter here, and an empty list for somebody in none of them",

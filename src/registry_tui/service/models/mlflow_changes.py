@@ -30,7 +30,7 @@ class Change:
     model_id: str
     version_id: str
     name: str
-    #: MLflow's stages; of an alias, the number of the version that it names then; of a model, its name of before.
+    #: MLflow's stages; of an alias, the number of the version that it names then; of a model, its previous name.
     before: str
     after: str
 

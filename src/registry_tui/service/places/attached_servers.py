@@ -38,7 +38,7 @@ from registry_tui.service.publishing import mlflow as routing
 
 
 def attach_server(service: Service, principal: Principal, request: AttachedServerCreate) -> AttachedServer:
-    """Makes a workspace with one project that shows an MLflow server; the server is asked first.
+    """Makes a workspace with one project that shows an MLflow server; the server is contacted first.
 
     The acting user becomes the project's first administrator; everybody in the project reads with the credentials
     given here. Raises NotPermitted, Missing for the environment, InvalidInput, AlreadyThere, and the server's refusals.
@@ -75,7 +75,7 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
 
 
 def change_server(service: Service, principal: Principal, server: str, request: AttachedServerChange) -> AttachedServer:
-    """Reads an attached server at another address, or with other credentials; it is asked there first.
+    """Reads an attached server at another address, or with other credentials; it is contacted there first.
 
     It has to be the same server: runs and versions are known by their IDs there. Raises Missing, NotPermitted,
     InvalidInput, and the server's refusals.
@@ -153,7 +153,7 @@ def get_made(service: Service, principal: Principal, server_id: str) -> Attached
 
 
 def detach_server(service: Service, principal: Principal, server: str) -> None:
-    """Forgets a server, its workspace and its project; nothing changes there, and what was registered stays.
+    """Forgets a server, its workspace and its project; nothing changes there, and registered models stay.
 
     Raises Missing, NotPermitted, InUse while something is deployed from its project, or workflows read from there.
     """
@@ -191,7 +191,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
 
 
 def address_of(row: AttachedServerRow) -> ServerAddress:
-    """Where a server is, and how it is asked."""
+    """The address and credentials of a server."""
     return ServerAddress(
         row.url,
         row.user,

@@ -42,7 +42,7 @@ def attach_server(service: ServiceIn, principal: Acting, request: AttachedServer
 
 @router.get("/attached-servers/{workspace}")
 def get_attached_server(service: ServiceIn, principal: Acting, workspace: str) -> AttachedServer:
-    """One attached server, by its workspace; it is asked, so that `problem` has the reason if it cannot be read now."""
+    """One attached server, by its workspace; it is contacted, and `problem` has the reason if it cannot be read now."""
     return attached_servers.get_attached_server(service, principal, workspace)
 
 
