@@ -1,4 +1,4 @@
-"""The columns of a chat: how long it is, and its newest text; requests and answers of OpenAI's shapes."""
+"""The columns of a chat: its length and newest text; requests and answers in OpenAI's formats."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_answer(found: Mapping[str, Any]) -> bool:
 
 
 def of_answer(found: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Characters and text of an answer, why it ended, and how many tokens it took; one row."""
+    """Characters and text of an answer, its finish reason, and its tokens; one row."""
     output = found["choices"] if "choices" in found else found.get("output")
     first = output[0] if isinstance(output, list) and output else {}
     text = "".join(_texts(first.get("message") if isinstance(first, dict) and "message" in first else output))

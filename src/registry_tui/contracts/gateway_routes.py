@@ -30,7 +30,8 @@ class Replica:
 class Canary:
     """A new version of a deployment that is tried on callers' requests.
 
-    It answers a `share` (0 to 1) of them; with `shadow` it gets copies of so many, and callers only the old answers.
+    It answers a `share` (0 to 1) of them; with `shadow` it gets copies of this share, and callers get the old answers
+    only.
     """
 
     id: str

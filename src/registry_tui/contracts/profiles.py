@@ -1,7 +1,7 @@
 """Profiles of columns, and how far later values are from them: PSI and the Kolmogorov-Smirnov test.
 
 Standard library only. The command line makes profiles where the data is, and the service compares with them, so that
-training data goes nowhere.
+training data stays there.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far values are from a profile. `ks` and `p_value` are of numeric columns only."""
+    """How far values are from a profile. Only numeric columns have `ks` and `p_value`."""
 
     count: int
     missing: int

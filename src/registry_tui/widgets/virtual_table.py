@@ -121,7 +121,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self._demand()
 
     async def recall(self) -> None:
-        """Shows the first page from its source's cache, until the pending response is here.
+        """Shows the first page from its source's cache, until the pending response arrives.
 
         Raises the source's error when it is not cached.
         """

@@ -72,7 +72,7 @@ class ChangeForm(ServingForm):
 
     @property
     def _replicas(self) -> int:
-        """Their number; the least where the cluster finds it."""
+        """The number of replicas; with autoscaling the least."""
         found = self.deployment
         return found.replicas_wanted if found.autoscaling is None else found.autoscaling.min_replicas
 
@@ -138,7 +138,7 @@ class ChangeForm(ServingForm):
         return bool(self.text("secrets")) or bool(self._removed()) or self.text("variables") != self.plain.strip()
 
     def _follow_rollout(self) -> Rollout | None:
-        """How the alias is followed, where that is another way than before."""
+        """The rollout of versions that the alias moves to, if it was changed."""
         from registry_tui.schemas.canaries import Rollout
 
         before = self.deployment.follow_rollout
@@ -146,7 +146,7 @@ class ChangeForm(ServingForm):
         return _changed(rollout_rows.rollout(self, "follow-strategy"), kept)
 
     def _number(self) -> tuple[int | None, AutoscalingChange | None]:
-        """The fixed number of replicas, or how the cluster finds it; neither where that stays."""
+        """The fixed number of replicas, or the autoscaling; None for both if unchanged."""
         from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange
 
         before, wanted = self.deployment.autoscaling, cluster_rows.autoscaling(self)

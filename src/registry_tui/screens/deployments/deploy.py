@@ -177,7 +177,7 @@ class DeployForm(ServingForm):
         self.work_on(self._learn(), "learn")
 
     def _show_rollout(self) -> None:
-        """How callers come to versions that an alias moves to is chosen where one is followed."""
+        """Shows the rollout of versions that an alias moves to, if an alias is followed."""
         rollout_rows.show_rows(self, following=self.query_one("#follow", Tick).value)
 
     async def _learn(self) -> None:
@@ -251,7 +251,7 @@ class DeployForm(ServingForm):
 
     @on(Input.Changed, "#most")
     def _show_cluster_rows(self) -> None:
-        """Where it runs is known once a version is chosen."""
+        """Shows the rows about clusters, once the chosen version fixes where it will run."""
         cluster_rows.show_rows(self, cluster=self.suggestion is not None and self.suggestion.backend != "local")
 
     # -- input ----------------------------------------------------------------------------------------

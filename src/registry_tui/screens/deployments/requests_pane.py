@@ -1,4 +1,4 @@
-"""The requests of a deployment that were kept: by which rules, how many, and each with its columns."""
+"""The request log of a deployment: its rules, its counts, and each request with its columns."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.drift import Drift
     from registry_tui.schemas.request_log import RequestLog
 
-#: Seconds between looks at the requests that were kept, and at drift, which takes the service up to a second.
+#: Seconds between refreshes of the logged requests, and of drift, which takes the service up to a second.
 REQUESTS_EVERY, DRIFT_EVERY = 3.0, 30.0
 
 
@@ -60,7 +60,7 @@ class Watching(FrameScreen):
         await self.query_one(DriftPane).look(self.client)
 
     def open_request(self) -> None:
-        """Shows everything that was kept of the selected request."""
+        """Shows the whole entry of the selected request."""
         from registry_tui.screens.base.viewer import View
 
         row = self.query_one(RequestsPane).table.current

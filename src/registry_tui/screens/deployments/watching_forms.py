@@ -22,7 +22,7 @@ _OFFERED, _LEAST_BYTES, _MOST_BYTES = "5%", 1 << 20, 1 << 40
 
 
 class KeepRequests(Form["RequestLog"]):
-    """Which share of the requests is kept from now on, how long, and without which columns."""
+    """Sets the share of the requests that is kept from now on, for how long, and the columns left out."""
 
     OK = "Keep"
 
@@ -80,7 +80,7 @@ class KeepRequests(Form["RequestLog"]):
 
 
 class JudgeDrift(Form["Drift"]):
-    """From which distance on a column drifts, which requests are compared, and whether alerts are sent."""
+    """Sets from which distance on a column drifts, which requests are compared, and whether alerts are sent."""
 
     OK = "Set"
 

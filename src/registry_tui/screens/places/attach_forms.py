@@ -259,7 +259,7 @@ class AttachServer(_ServerForm):
 
 
 class ChangeServer(_ServerForm):
-    """Reads an attached server at another address or with other credentials; it is asked there first."""
+    """Reads an attached server at another address or with other credentials; it is contacted there first."""
 
     OK = "Change"
     WORK = "Changing the server"

@@ -66,7 +66,7 @@ class Backend(Protocol):
         """Stops replicas once they have answered the requests under way, and forgets them; their logs stay."""
 
     def kill(self, name: ReplicaName, pid: int, why: str) -> None:
-        """Kills a replica's process; it is restarted. `why` goes to its log."""
+        """Kills a replica's process, which is then restarted. `why` goes to its log."""
 
     def names(self, deployment: str) -> list[ReplicaName]:
         """The replicas that a deployment has now."""

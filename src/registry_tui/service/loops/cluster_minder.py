@@ -1,6 +1,6 @@
 """Looks after deployments that run in clusters: their logs, their memory, and the addresses of their files.
 
-In a thread of its own: a cluster that does not answer must hold up nothing that runs on this machine.
+In a thread of its own: an unresponsive cluster must not delay the checks of replicas on this machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ClusterMinder:
         self._service = service
         #: When the addresses of a generation's files were renewed.
         self._renewed: dict[tuple[str, int], float] = {}
-        #: How often a replica had been started when its memory was last reported.
+        #: The number of a replica's starts when its memory was last reported.
         self._reported: dict[ReplicaName, int] = {}
         #: Why a deployment could not be looked after, as last reported.
         self._said: dict[str, str] = {}
@@ -90,10 +90,10 @@ class ClusterMinder:
                 present.reason = why
 
     def _renew(self, row: DeploymentRow, active: RevisionRow) -> None:
-        """Signs the addresses again before they end: a replica may start again on a node that has no copy yet."""
+        """Signs the addresses again before they expire: a replica may restart on a node that has no copy yet."""
         moment = time.monotonic()
         key = (row.id, active.generation)
-        # A service that has just started does not know for how long they are good.
+        # A service that has just started does not know when they expire.
         if moment - self._renewed.get(key, float("-inf")) < in_cluster.RENEW_SECONDS:
             return
         with self._service.database.reading() as session:

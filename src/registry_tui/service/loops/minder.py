@@ -91,7 +91,7 @@ class Minder:
 
     def _look_at_processes(self, rows: Sequence[DeploymentRow]) -> None:
         names_of = {row.id: self._local.names(row.id) for row in rows}
-        # A cluster's nodes keep their replicas within their memory, and start them again, themselves.
+        # A cluster's nodes limit their replicas' memory, and restart them, themselves.
         elsewhere = self._service.backends.clusters.has
         known = self._processes([name.program for names in names_of.values() for name in names if not elsewhere(name)])
         for row in rows:

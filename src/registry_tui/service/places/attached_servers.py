@@ -144,7 +144,7 @@ def get_attached_server(service: Service, principal: Principal, server: str, *, 
 
 
 def get_made(service: Service, principal: Principal, server_id: str) -> AttachedServer:
-    """The attached server of an ID, not asked. Raises Missing."""
+    """The attached server of an ID, without contacting it. Raises Missing."""
     with service.database.reading() as session:
         row = session.get(AttachedServerRow, server_id)
     if row is None:

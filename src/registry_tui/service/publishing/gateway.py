@@ -100,7 +100,7 @@ def serves(row: DeploymentRow) -> bool:
 def _tried(session: Session) -> Mapping[str, CanaryRow]:
     """The canaries whose versions get requests, by deployment.
 
-    A promoted one goes on until its rollout has switched all callers over: the old version may not respond any more.
+    A promoted one counts until its rollout has switched all callers over: the old version may not respond any more.
     """
     query = (
         select(CanaryRow)
@@ -230,7 +230,7 @@ def key_uses(service: Service) -> Mapping[str, limits.Use]:
 
 
 def write_request_logs(service: Service) -> None:
-    """Has the gateway write the requests that wait to be kept. An unresponsive one has none, or does so itself."""
+    """Has the gateway write the queued requests of its logs. An unresponsive one has none, or writes them itself."""
     for socket in service.home.gateway_sockets:
         with suppress(httpx.HTTPError), _gateway(socket) as client:
             client.post("/request-log-written")
