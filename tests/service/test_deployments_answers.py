@@ -15,6 +15,7 @@ from registry_tui.client import RegistryClient
 from registry_tui.platform import lifecycle
 from registry_tui.schemas.deployments import Batching, Deployment, DeploymentUpdate, RevisionState, TestRequest
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
+from registry_tui.serving.scorer import MOST_LONG
 from support.platforms import PATIENCE, Platform, wait_for
 from support.served import Served, answer, call, deploy, finish, register, split, update
 
@@ -98,9 +99,12 @@ def test_calls_whose_caller_hung_up_are_not_computed(platform: Platform, adder: 
     deployment = deploy(platform, adder)
     log, go = tmp_path / "calls.log", tmp_path / "go"
     body = split(a=[1.0], b=[2.0], log=[str(log)], until=[str(go)])
-    first = threading.Thread(target=lambda: call(deployment, body))
-    first.start()
-    wait_for(log.exists, what="the first call to be under way")
+    # As many as are made beside each other: all others wait.
+    first = [threading.Thread(target=lambda: call(deployment, body)) for _ in range(1 + MOST_LONG)]
+    for thread in first:
+        thread.start()
+    called = ["called"] * len(first)
+    wait_for(lambda: log.exists() and log.read_text().splitlines() == called, what="the first calls to be under way")
     url = f"{deployment.endpoint_url}/invocations"
 
     def hung_up() -> int:
@@ -118,9 +122,25 @@ def test_calls_whose_caller_hung_up_are_not_computed(platform: Platform, adder: 
         thread.join()
     wait_for(lambda: hung_up() == len(callers), what="the gateway to know that they hung up")
     go.touch()
-    first.join()
+    for thread in first:
+        thread.join()
     assert answer(deployment) == [3.0]
-    assert log.read_text().splitlines() == ["called"]
+    assert log.read_text().splitlines() == called
+
+
+def test_short_predictions_are_answered_beside_a_long_one(platform: Platform, adder: Served, tmp_path: Path) -> None:
+    deployment = deploy(platform, adder)
+    log, go = tmp_path / "calls.log", tmp_path / "go"
+    answers: list[httpx.Response] = []
+    body = split(a=[1.0], b=[2.0], log=[str(log)], until=[str(go)])
+    long = threading.Thread(target=lambda: answers.append(call(deployment, body)))
+    long.start()
+    wait_for(log.exists, what="the long call to be under way")
+    assert answer(deployment) == [3.0]
+    assert not answers
+    go.touch()
+    long.join()
+    assert [each.status_code for each in answers] == [200]
 
 
 @pytest.fixture(scope="module")

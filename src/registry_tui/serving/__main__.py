@@ -47,6 +47,8 @@ SILENT_SECONDS = 60.0
 BACKLOG = 512
 #: Seconds after which a hanging trial is given up: more than its own limit.
 TRIAL_SECONDS = 60.0
+#: Seconds between two looks at the calls of the model that are under way, and while others wait.
+LOOK_SECONDS, CROWDED_SECONDS = 1.0, 0.25
 #: Variables that numerical libraries read their number of threads from.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -258,13 +260,16 @@ def _within(seconds: float, work: Callable[[], object]) -> bool:
 
 
 def _end_when_stuck(scorer: Scorer, limits: Limits, record: CallRecord) -> None:
-    """Ends the process when a call of the model never returns: a thread cannot be ended. supervisord restarts it."""
+    """Ends the process when a call of the model never returns: a thread cannot be ended. supervisord restarts it.
+
+    While calls are long, others are answered beside them.
+    """
     hangs = False
     while (taken := max(scorer.under_way(), default=0.0)) <= limits.stuck_seconds:
         if taken > limits.seconds and not hangs:
             record.hangs(limits.seconds)
         hangs = taken > limits.seconds
-        time.sleep(1.0)
+        time.sleep(CROWDED_SECONDS if scorer.relieve() else LOOK_SECONDS)
     record.refused()
     logger.error(
         "a call of the model has taken more than %g seconds; this replica ends, and is started again",

@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 #: Answers in pieces that a replica makes at once; each has a thread, and they take turns at the model.
 STREAMS = 32
+
+#: Seconds after which a call of the model is long: up to `MOST_LONG` more run next to it.
+#: `mlflow models serve` has a thread for each request, up to 4 and one for each CPU.
+LONG_SECONDS, MOST_LONG = 0.5, 4
+#: Seconds between two looks whether a large request has room beside long calls.
+_ROOM_SECONDS = 0.05
 
 Ask = Callable[[bytes, Any, Shortcuts | None], Answer]
 
@@ -84,11 +91,13 @@ class Scorer:
         #: For a streaming model: turns of its calls and pieces, as many at once as there are threads.
         self._turns = Turns(max(1, threads)) if self._streams else None
         self._streaming: set[threading.Thread] = set()
-        #: When each call of the model that is under way began, by thread (`time.monotonic`).
-        self._began: dict[int, float] = {}
-        self._threads = [
-            threading.Thread(target=self._work, name=f"scorer-{number}", daemon=True) for number in range(threads)
-        ]
+        #: When each call of the model that is under way began (`time.monotonic`), and its bytes, by thread.
+        self._calls: dict[int, tuple[float, int]] = {}
+        #: The requests that each thread has taken from the queue besides those of its call.
+        self._behind: dict[int, deque[list[_Waiting]]] = {}
+        #: Threads in a long call whose place another one has taken; they end with it.
+        self._relieved: set[threading.Thread] = set()
+        self._threads = [self._thread() for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -100,12 +109,36 @@ class Scorer:
     def under_way(self) -> list[float]:
         """Seconds that each call of the model has taken so far."""
         now = time.monotonic()
-        return [now - began for began in list(self._began.values())]
+        return [now - began for began, _ in list(self._calls.values())]
 
     def busy_beyond(self, seconds: float) -> bool:
-        """Whether every thread has been in one call of the model for longer than that: nobody gets an answer."""
-        taken = self.under_way()
-        return len(taken) == len(self._threads) and min(taken) > seconds
+        """Whether as many calls as are made at once have each taken longer than that."""
+        return sum(taken > seconds for taken in self.under_way()) >= len(self._threads)
+
+    def relieve(self) -> bool:
+        """Answers waiting requests next to long calls of the model; to be called about once a second, by one thread.
+
+        Returns whether requests wait: then it is to be called sooner.
+        """
+        now = time.monotonic()
+        long = {thread for thread, (began, _) in list(self._calls.items()) if now - began > LONG_SECONDS}
+        if long and len(long) < len(self._threads) + MOST_LONG:
+            for thread in long:
+                if self._turns is not None:
+                    self._turns.lend(thread)
+                for portion in _each(self._behind.get(thread, deque())):
+                    for request in portion:
+                        self._queue.put(request)
+            if self._waiting and all(thread.ident in long for thread in self._threads):
+                self._replace(self._threads[0])
+        return bool(self._calls and (self._waiting or self._streaming))
+
+    def _replace(self, thread: threading.Thread) -> None:
+        """Has another thread take requests in place of one, which ends when its call does."""
+        self._relieved.add(thread)
+        another = self._thread()
+        self._threads = [*self._threads[1:], another]
+        another.start()
 
     async def score(
         self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True, by: Ask | None = None
@@ -128,9 +161,10 @@ class Scorer:
 
     def close(self) -> None:
         """Answers the waiting requests, then stops."""
-        for _ in self._threads:
+        threads = [*self._threads, *self._relieved]
+        for _ in threads:
             self._queue.put(None)
-        for thread in [*self._threads, *self._streaming]:
+        for thread in [*threads, *self._streaming]:
             thread.join()
 
     # -- on a scorer's thread -------------------------------------------------------------------
@@ -149,34 +183,59 @@ class Scorer:
                     return
                 requests.append(following)
             self._answer(requests)
+            if self._relieved and (mine := threading.current_thread()) in self._relieved:
+                self._relieved.discard(mine)
+                return
+
+    def _thread(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name="scorer", daemon=True)
 
     def _answer(self, requests: list[_Waiting]) -> None:
-        for group in self._groups(requests):
-            for together in _portions(group):
-                # Read once, just before the call: the event loop may cancel it at any time, and each must leave the
-                # queue
-                # once.
-                wanted = [request for request in together if not request.future.cancelled()]
-                self._leave_queue(together)
-                answers = None
-                if len(wanted) > 1:
-                    with self._calling(any(request.counted for request in wanted)):
-                        answers = self._together(wanted)
-                for number, request in enumerate(wanted):
-                    if answers is not None:
-                        answer = answers[number]
-                    elif request.future.cancelled():
-                        continue
-                    elif self._streams and streaming.may_ask(request.body):
-                        self._answer_aside(request)
-                        continue
-                    else:
-                        answer = self._called(request)
-                    self._finish(request, answer)
+        if len(requests) == 1:
+            self._answer_together(requests)
+            return
+        portions = deque(portion for group in self._groups(requests) for portion in _portions(group))
+        thread = threading.get_ident()
+        self._behind[thread] = portions
+        try:
+            for portion in _each(portions):
+                self._answer_together(portion)
+        finally:
+            del self._behind[thread]
+
+    def _answer_together(self, together: list[_Waiting]) -> None:
+        size = sum(len(request.body) for request in together)
+        if self._relieved:
+            self._wait_for_room(together, size)
+        # Read once, just before the call: the event loop may cancel it at any time, and each must leave the queue once.
+        wanted = [request for request in together if not request.future.cancelled()]
+        self._leave_queue(len(together), size)
+        answers = None
+        if len(wanted) > 1:
+            with self._calling(any(request.counted for request in wanted), size):
+                answers = self._together(wanted)
+        for number, request in enumerate(wanted):
+            if answers is not None:
+                answer = answers[number]
+            elif request.future.cancelled():
+                continue
+            elif self._streams and streaming.may_ask(request.body):
+                self._answer_aside(request)
+                continue
+            else:
+                answer = self._called(request)
+            self._finish(request, answer)
+
+    def _wait_for_room(self, together: list[_Waiting], size: int) -> None:
+        """Requests next to long calls share the memory that one of the largest may take."""
+        while (calls := list(self._calls.values())) and sum(taken for _, taken in calls) + size > self._most_bytes:
+            if all(request.future.cancelled() for request in together):
+                return
+            time.sleep(_ROOM_SECONDS)
 
     def _called(self, request: _Waiting) -> Answer:
         """The answer of a call for one request; a streamed one has been sent already."""
-        with self._calling(request.counted):
+        with self._calling(request.counted, len(request.body)):
             answer = self._alone(request)
             return answer if answer.events is None else self._in_pieces(request, answer, answer.events)
 
@@ -229,12 +288,12 @@ class Scorer:
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
         thread = threading.get_ident()
-        self._began.pop(thread, None)
+        _, size = self._calls.pop(thread)
         try:
             with nullcontext() if self._turns is None else self._turns.given():
                 yield
         finally:
-            self._began[thread] = time.monotonic()
+            self._calls[thread] = time.monotonic(), size
 
     def _groups(self, requests: Sequence[_Waiting]) -> list[list[_Waiting]]:
         """The waiting requests in the order of arrival, grouped by tables that can be concatenated."""
@@ -247,22 +306,22 @@ class Scorer:
             groups.setdefault(key, []).append(request)
         return list(groups.values())
 
-    def _leave_queue(self, requests: Sequence[_Waiting]) -> None:
+    def _leave_queue(self, requests: int, size: int) -> None:
         with self._counting:
-            self._waiting -= len(requests)
-            self._waiting_bytes -= sum(len(request.body) for request in requests)
+            self._waiting -= requests
+            self._waiting_bytes -= size
 
     @contextmanager
-    def _calling(self, counted: bool) -> Iterator[None]:
+    def _calling(self, counted: bool, size: int) -> Iterator[None]:
         thread = threading.get_ident()
         with nullcontext() if self._turns is None else self._turns.taken():
             if self._record is not None and counted:
                 self._record.began()
-            self._began[thread] = time.monotonic()
+            self._calls[thread] = time.monotonic(), size
             try:
                 yield
             finally:
-                del self._began[thread]
+                del self._calls[thread]
 
     def _note(self, answer: Answer) -> None:
         if self._record is None:
@@ -300,6 +359,16 @@ def _portions(group: list[_Waiting]) -> list[list[_Waiting]]:
         portions[-1].append(request)
         rows += count
     return portions
+
+
+def _each(portions: deque[list[_Waiting]]) -> Iterator[list[_Waiting]]:
+    """Each portion once, also when two threads ask."""
+    while True:
+        try:
+            portion = portions.popleft()
+        except IndexError:
+            return
+        yield portion
 
 
 def _deliver(future: asyncio.Future[Answer], answer: Answer) -> None:
