@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from registry_tui.cli import drift as drift_command
 from registry_tui.contracts import profiles
 from registry_tui.contracts.request_columns import MASK
 from registry_tui.schemas.drift import Drift, DriftRules, ProfileChange, ProfiledColumn, Side
@@ -145,7 +146,9 @@ def test_a_window_is_judged_in_parts_that_follow_each_other(service: Service, ow
     assert drift.get_drift(service, owner, TASTER, {"min_rows": 300}).slices == []
 
 
-def test_requests_without_the_columns_are_said_to_be_so(service: Service, owner: Principal) -> None:
+def test_requests_without_the_columns_are_said_to_be_so(
+    service: Service, owner: Principal, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep_profile(service)
     folder = service.home.request_logs / TASTER
     folder.mkdir(parents=True)
@@ -165,6 +168,10 @@ def test_requests_without_the_columns_are_said_to_be_so(service: Service, owner:
         ("it was answered in pieces", 1),
         ("its tensors are not columns of values", 1),
     }
+    drift_command._print(found, as_json=False)
+    said = capsys.readouterr().err
+    assert "Not compared: " in said
+    assert "1 request: it was answered in pieces" in said and "1 request: its tensors are not columns" in said
 
 
 def test_who_sees_drift(service: Service) -> None:

@@ -199,6 +199,8 @@ def _print(found: Drift, as_json: bool) -> None:
         output.Table(_COLUMNS).print(found.columns)
     if found.unknown:
         output.note(f"Not in the profile: {', '.join(found.unknown)}")
+    if found.not_compared:
+        output.note(f"Not compared: {wording.left_out(found)}")
 
 
 def _bound(given: str | None, option: str) -> float | str | None:
