@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from textual.containers import VerticalScroll
 from textual.widgets import Input, Select
 
+from registry_tui.screens.base.form import Tick
 from support.deployment_scenes import (
     DEPLOYMENT_SCENES,
     deploy_from_project,
@@ -169,6 +171,22 @@ async def deploy(see: Driver) -> None:
     await see.shows("suggested memory")
 
 
+async def deploy_following(see: Driver) -> None:
+    """The rows about how an alias is followed, scrolled to their place."""
+    await deploy(see)
+    see.screen.query_one("#version", Input).value = "champion"
+    see.screen.query_one("#follow", Tick).value = True
+    strategy = see.screen.query_one("#follow-strategy", Select)
+    strategy.value = "canary"
+    await see.until(lambda: see.screen.query_one("#max-disagreement").region.width > 0, "the rows about a canary")
+    await see.shows("suggested memory")
+    rows = next(each for each in strategy.ancestors if isinstance(each, VerticalScroll))
+    strategy.focus(scroll_visible=False)
+    # Again until it is there: rows that have come make the form longer.
+    await see.until(lambda: not rows.scroll_to_widget(strategy, animate=False, top=True), "its place")
+    await see.shows("On alias moves", "Each step lasts")
+
+
 async def environments(see: Driver) -> None:
     see.go("environments")
     await see.rows("environments")
@@ -289,6 +307,7 @@ SCENES: dict[str, Scene] = {
     "storage": storage,
     "diff": diff,
     "deploy": deploy,
+    "deploy-following": deploy_following,
     "environments": environments,
     "activity": activity,
     "workflow": workflow,
