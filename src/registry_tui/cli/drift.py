@@ -126,7 +126,9 @@ def profile(
     registry: session.RegistryOption = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="Make it from this CSV or Parquet, or JSON as deployments take."),
+        typer.Option(
+            "--file", metavar="FILE", help="Make it from CSV, Parquet, JSONL, or JSON as deployments take it."
+        ),
     ] = None,
     from_run: Annotated[
         bool, typer.Option("--from-run", help="Make it from the data set that its run logged, read from here.")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from io import BytesIO
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from registry_tui.client.errors import RegistryError
-from registry_tui.contracts import profiles
+from registry_tui.contracts import chat_columns, profiles
 from registry_tui.contracts.request_columns import PREDICTIONS, Columns, NotKept, of_request
 from registry_tui.schemas.drift import ProfileChange, ProfiledColumn, Side
 
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 
-_PARQUET = (".parquet", ".pq")
-#: Rows of a Parquet file that are in memory at once, at most.
+_PARQUET, _LINES = (".parquet", ".pq"), (".jsonl", ".ndjson")
+#: Rows of a file of Parquet or JSON Lines that are in memory at once, at most.
 _BATCH = 16_384
+_ONE_A_LINE = 'Give one object a line: a chat, {"messages": […]}, in each, or a row, {"column": value}, in each'
 _INSTALL = "`pip install pyarrow` beside it (pipx: `pipx inject registry-tui pyarrow`), or give the data as CSV"
 
 
@@ -38,21 +41,39 @@ class Training:
         self.source, self.rows = source, 0
         self._categorical = categorical
         self._gathered: dict[str, profiles.Gathering] = {}
+        #: Columns of the model's answers, where the data has answers apart from `target`.
+        self._answers: dict[str, profiles.Gathering] = {}
 
     def add(self, columns: Mapping[str, Iterable[Any]], rows: int) -> None:
         """More rows."""
         self.rows += rows
+        self._add(self._gathered, columns)
+
+    def add_answers(self, columns: Mapping[str, Iterable[Any]]) -> None:
+        """More answers, to rows that are added too."""
+        self._add(self._answers, columns)
+
+    def _add(self, gathered: dict[str, profiles.Gathering], columns: Mapping[str, Iterable[Any]]) -> None:
         for name, values in columns.items():
-            if name not in self._gathered:
-                self._gathered[name] = profiles.Gathering(numeric=False if name in self._categorical else None)
-            self._gathered[name].add(values)
+            if name not in gathered:
+                gathered[name] = profiles.Gathering(numeric=False if name in self._categorical else None)
+            gathered[name].add(values)
 
     def profiled(self, target: str | None) -> ProfileChange:
         """The profile; `target` is the column that the model predicts. Raises UnknownColumn, RegistryError."""
         for name in [*self._categorical, *([target] if target else [])]:
-            if name not in self._gathered:
-                raise UnknownColumn(f"{self.source} has no column {name!r}; it has {', '.join(self._gathered)}")
+            if name not in self._gathered and name not in self._answers:
+                known = ", ".join(dict.fromkeys([*self._gathered, *self._answers]))
+                raise UnknownColumn(f"{self.source} has no column {name!r}; it has {known}")
+        if target and self._answers:
+            raise RegistryError(
+                f"{self.source} has chats, whose answers are compared with answers", action="Leave out the target"
+            )
         columns = []
+        for name, gathered in self._answers.items():
+            found = gathered.profile(name)
+            if found is not None:
+                columns.append(ProfiledColumn.model_validate({"side": Side.OUTPUT, **found.to_json()}))
         for name, gathered in self._gathered.items():
             found = gathered.profile(PREDICTIONS if name == target else name)
             if found is not None:
@@ -93,11 +114,14 @@ async def apart(work: Callable[[], Made]) -> Made:
 
 
 def of_file(file: Path, categorical: Collection[str] = (), *, source: str = "") -> Training:
-    """The data of a CSV, JSON or Parquet file on this machine. Raises RegistryError."""
+    """The data of a CSV, JSON, JSON Lines or Parquet file on this machine. Raises RegistryError."""
     path = file.expanduser()
     try:
         if path.suffix.lower() in _PARQUET:
             return _of_parquet(source or path.name, path, categorical)
+        if path.suffix.lower() in _LINES:
+            with path.open("rb") as lines:
+                return _of_lines(source or path.name, path.name, lines, categorical)
         return _of_text(source or path.name, path.name, path.read_bytes(), categorical)
     except OSError as error:
         detail = f"{file} cannot be read: {error.strerror or error}"
@@ -126,6 +150,8 @@ async def of_run(
         content = await client.read_artifact(origin.project_id, origin.run_id, path)
         if path.lower().endswith(_PARQUET):
             return await apart(lambda: _of_parquet(source, content, categorical))
+        if path.lower().endswith(_LINES):
+            return await apart(lambda: _of_lines(source, path, BytesIO(content), categorical))
         return await apart(lambda: _of_text(source, path, content, categorical))
     parts = urlsplit(uri)
     if not uri or parts.scheme not in ("", "file"):
@@ -154,11 +180,65 @@ def _of_text(source: str, name: str, content: bytes, categorical: Collection[str
     except NotKept as error:
         raise RegistryError(
             f"{name} is not a table: {error}",
-            action="Give Parquet, CSV with a line of names, or JSON as a deployment takes it (dataframe_split, …)",
+            action="Give Parquet, CSV with a line of names, JSON as a deployment takes it (dataframe_split, …), "
+            "or JSON Lines (.jsonl) of chats or rows",
         ) from error
     found = Training(source, categorical)
     found.add(table.values, table.rows)
     return found
+
+
+def _of_lines(source: str, name: str, lines: Iterable[bytes], categorical: Collection[str]) -> Training:
+    """Chats, or rows of a table, one in each line."""
+    objects = _objects(name, lines)
+    first = next(objects, None)
+    if first is None:
+        raise RegistryError(f"{name} is empty", action=_ONE_A_LINE)
+    objects = chain([first], objects)
+    found = Training(source, categorical)
+    if chat_columns.is_example(first[1]):
+        _add_chats(found, name, objects)
+    else:
+        _add_rows(found, objects)
+    return found
+
+
+def _add_chats(found: Training, file: str, objects: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    for number, each in objects:
+        if not chat_columns.is_example(each):
+            raise RegistryError(f"Line {number} of {file} has no messages, as the first one has", action=_ONE_A_LINE)
+        request, answer = chat_columns.of_example(each)
+        # Texts are not compared, and so stay here.
+        found.add({key: values for key, values in request.items() if key != chat_columns.TEXT}, 1)
+        found.add_answers({key: values for key, values in answer.items() if key != chat_columns.TEXT})
+
+
+def _add_rows(found: Training, objects: Iterator[tuple[int, dict[str, Any]]]) -> None:
+    known: dict[str, None] = {}
+    while rows := [each for _, each in islice(objects, _BATCH)]:
+        names = dict.fromkeys(name for row in rows for name in row)
+        # A name that comes late had no value before.
+        found.add({name: repeat(None, found.rows) for name in names if name not in known}, 0)
+        known |= names
+        found.add({name: [row.get(name) for row in rows] for name in known}, len(rows))
+
+
+def _objects(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The object in each line that is not empty, with the line's number. Raises RegistryError."""
+    for number, line in enumerate(lines, 1):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise RegistryError(
+                f"Line {number} of {name} is not a JSON object",
+                action=_ONE_A_LINE,
+            )
+        yield number, found
 
 
 def _of_parquet(source: str, data: Path | bytes, categorical: Collection[str]) -> Training:

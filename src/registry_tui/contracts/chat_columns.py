@@ -29,6 +29,25 @@ def of_request(found: Mapping[str, Any]) -> dict[str, list[Any]]:
     return columns
 
 
+def is_example(found: Mapping[str, Any]) -> bool:
+    """Whether an object is a chat of training data: a request, with or without its answer."""
+    return any(isinstance(found.get(name), list) and found[name] for name in REQUEST_FIELDS)
+
+
+def of_example(found: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Columns of the request and of its answer; those of the answer are empty where it has none.
+
+    The answer is in fields of its own, as answers have it, or the last message, as in OpenAI's files for fine-tuning.
+    """
+    if is_answer(found):
+        return of_request(found), of_answer(found)
+    name = next(each for each in REQUEST_FIELDS if found.get(each))
+    *before, last = found[name]
+    if not before or not isinstance(last, dict) or last.get("role") not in ("assistant", "model"):
+        return of_request(found), {}
+    return of_request({**found, name: before}), of_answer({"choices": [{"message": last}]})
+
+
 def is_answer(found: Mapping[str, Any]) -> bool:
     """Whether an answer is one of a chat."""
     return any(isinstance(found.get(name), list) for name in ("choices", "output"))

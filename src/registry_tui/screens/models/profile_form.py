@@ -51,7 +51,7 @@ class ProfileForm(Form["VersionProfile"]):
         )
         yield Static(now, classes="note", markup=False)
         yield row("From", Select(_SOURCES, value=_FILE, allow_blank=False, compact=True, id="source"))
-        yield row("File", Input(compact=True, id="file", placeholder="CSV, Parquet, or JSON as deployments take it"))
+        yield row("File", Input(compact=True, id="file", placeholder="CSV, Parquet, JSONL, JSON as deployments take"))
         yield row("Predicted column", Input(compact=True, id="target", placeholder="compared with answers"))
         yield row("Categories", Input(compact=True, id="categorical", placeholder="columns whose numbers are names"))
         yield Static("Only shares, quantiles and frequent categories leave this machine.", classes="hint")
