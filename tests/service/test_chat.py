@@ -13,6 +13,7 @@ from openai import OpenAI
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
 from registry_tui.schemas.models import RegisterModel
+from registry_tui.schemas.request_log import LoggedRequest, RequestLogRules
 from support.platforms import PATIENCE, PLAIN, Platform, run_python, unique, wait_for
 from support.served import Served, deploy, finish, now, register
 
@@ -161,6 +162,31 @@ def test_what_a_client_sends_fits_the_signature(clients: dict[str, OpenAI], depl
     parts = [{"type": "text", "text": "he"}, {"type": "text", "text": "llo"}]
     more: dict[str, Any] = {"temperature": 0, "max_completion_tokens": 7, "stop": "x", "user": "me"}
     assert said(clients["chat"], deployments["chat"], parts, **more) == "hello at 0.0, 7"
+
+
+@pytest.mark.parametrize("hidden", [[], ["messages"]], ids=["with texts", "without texts"])
+def test_a_chat_is_kept_with_its_columns(
+    platform: Platform, clients: dict[str, OpenAI], deployments: dict[str, Deployment], hidden: list[str]
+) -> None:
+    deployment = deployments["whole"]
+    platform.ask(lambda client: client.delete_requests(deployment.id))
+    rules = RequestLogRules(share=1, leave_out=hidden)
+    platform.ask(lambda client: client.set_request_log(deployment.id, rules))
+    try:
+        said(clients["whole"], deployment, "Is it?", temperature=0.5)
+
+        def kept() -> LoggedRequest | None:
+            found = platform.ask(lambda client: client.logged_requests(deployment.id)).items
+            return found[0] if found else None
+
+        found = wait_for(kept, what="the request")
+    finally:
+        platform.ask(lambda client: client.set_request_log(deployment.id, RequestLogRules(share=0)))
+    text: dict[str, list[str]] = {} if hidden else {"content": ["Is it?"]}
+    assert (found.path, found.rows) == ("v1/chat/completions", 1)
+    assert found.inputs == {"turns": [1], "characters": [6], "temperature": [0.5], **text}
+    assert found.outputs is not None and found.outputs["characters"] == [5]
+    assert found.outputs["finish_reason"] == ["stop"] and ("content" in found.outputs) is not bool(hidden)
 
 
 @pytest.mark.parametrize(

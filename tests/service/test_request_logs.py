@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy
+import pyarrow
 import pytest
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 from registry_tui.client.errors import Refused
+from registry_tui.contracts.binary_columns import ARROW
+from registry_tui.contracts.request_columns import MASK
 from registry_tui.schemas.deployments import ApiKeyCreate
 from registry_tui.schemas.places import CollaboratorChange, Role
 from registry_tui.schemas.request_log import LoggedRequest, RequestLogRules
@@ -41,6 +47,10 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     assert (first.id, first.rows, first.inputs) == (headers["X-Request-ID"], 2, {"a": [1, 2]})
     assert first.outputs is not None and len(first.outputs["predictions"]) == 2
     assert second.inputs == {"a": [3]} and second.status == 200
+    short = platform.ask(lambda client: client.logged_requests(deployment.id, values=1)).items
+    assert [(each.rows, each.inputs) for each in short] == [(1, {"a": [3]}), (2, {"a": [1]})]
+    assert short[1].outputs is not None and len(short[1].outputs["predictions"]) == 1
+    assert "a=1" in platform.command("deployments", "requests", "list", deployment.id).stdout
     page = platform.ask(lambda client: client.logged_requests(deployment.id, page_size=1))
     assert page.items == [second] and page.next_page_token
     following = platform.ask(lambda c: c.logged_requests(deployment.id, page_size=1, page_token=page.next_page_token))
@@ -116,3 +126,41 @@ def test_drift_from_the_training_data(platform: Platform, two: Served, tmp_path:
     told = platform.command("deployments", "watch", deployment.id, "--max-psi", "9", "--watch").stderr
     assert "PSI above 9 is drift" in told and "reported by events and webhooks" in told
     assert drift("--requests", "1")[0] == 0
+
+
+def test_arrow_and_binary_tensors_are_kept_by_their_columns(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two)
+    rules = RequestLogRules(share=1, mask=["b"])
+    platform.ask(lambda client: client.set_request_log(deployment.id, rules))
+    table = pyarrow.table({"a": [1.5, 2.5], "b": [41.75, 42.75]})
+    with io.BytesIO() as written:
+        with pyarrow.ipc.new_stream(written, table.schema) as stream:
+            stream.write_table(table)
+        content = written.getvalue()
+    headers = {"Content-Type": ARROW, "Accept": ARROW}
+    url = f"{deployment.endpoint_url}/invocations"
+    answered = httpx.post(url, content=content, headers=headers, timeout=PATIENCE, trust_env=False)
+    assert answered.status_code == 200 and answered.headers["Content-Type"] == ARROW
+    tensors = []
+    for name, value in (("a", 3.5), ("b", 43.75)):
+        tensor = InferInput(name, [1], "FP64")
+        tensor.set_data_from_numpy(numpy.array([value]), binary_data=True)
+        tensors.append(tensor)
+    address = deployment.endpoint_url.removeprefix("http://")
+    with InferenceServerClient(address, network_timeout=PATIENCE, connection_timeout=PATIENCE) as client:
+        output = InferRequestedOutput("predictions", binary_data=True)
+        client.infer(deployment.model_name, tensors, outputs=[output])
+
+    def both() -> list[LoggedRequest] | None:
+        found = platform.ask(lambda client: client.logged_requests(deployment.id)).items
+        return found if len(found) == 2 else None
+
+    binary, arrow = wait_for(both, what="two requests")
+    assert (arrow.path, arrow.rows) == ("invocations", 2)
+    assert arrow.inputs == {"a": [1.5, 2.5], "b": [MASK, MASK]}
+    assert arrow.outputs is not None and [len(each) for each in arrow.outputs.values()] == [2]
+    assert (binary.path, binary.rows) == (f"v2/models/{deployment.model_name}/infer", 1)
+    assert binary.inputs == {"a": [3.5], "b": [MASK]} and binary.outputs == {"predictions": [67.25]}
+    folder = platform.home.request_logs / deployment.id
+    text = "".join(path.read_text() for path in folder.glob("*.jsonl"))
+    assert "41.75" not in text and "43.75" not in text
