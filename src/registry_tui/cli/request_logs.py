@@ -36,7 +36,8 @@ def list_(
     """
     session.ask(
         lambda client: output.print_list(
-            partial(client.logged_requests, deployment),
+            # A line shows the first value of each column.
+            partial(client.logged_requests, deployment, **({} if as_json else {"values": 1})),
             _COLUMNS,
             as_json=as_json,
             limit=limit,

@@ -134,7 +134,7 @@ class Deployments(Transport):
         return await self._ask(RequestLog, "PUT", f"/deployments/{segment(deployment)}/request-log", body=rules)
 
     async def logged_requests(self, deployment: str, **page: Any) -> Page[LoggedRequest]:
-        """The kept requests, newest first."""
+        """The kept requests, newest first; `values` of each column at most (default: all)."""
         return await self._ask(Page[LoggedRequest], "GET", f"/deployments/{segment(deployment)}/requests", params=page)
 
     async def delete_requests(self, deployment: str) -> RequestLog:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.request_log import LoggedRequest, RequestLog
 
-#: Requests of a page: each has all of its values.
-PAGE = 20
-
 REQUESTS: tuple[Column[Any], ...] = (
     Column("time", "Time", lambda row: Cell(ago(row.at), "dim"), 1),
     Column("status", "Status", lambda row: Cell(str(row.status), "" if row.status < 400 else "bad"), 0, right=True),
@@ -72,7 +69,8 @@ class RequestsPane(Vertical):
         table.empty = _NONE_YET if found.rules.share else _NONE_KEPT
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.logged_requests(id_, page_token=token, page_size=PAGE)
+            # A row shows the first value of each column.
+            return await client.logged_requests(id_, page_token=token, values=1)
 
         if table.source is None:
             table.set_source(PageCache(fetch, lambda row: str(row.id)))

@@ -53,10 +53,14 @@ def list_requests(
     principal: Principal,
     deployment: str,
     *,
+    values: int | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[LoggedRequest]:
-    """The requests that were kept, newest first. Raises Missing, InvalidInput, NotPermitted."""
+    """The requests that were kept, newest first, with so many values of each column, or all.
+
+    Raises Missing, InvalidInput, NotPermitted.
+    """
     paging.check_page_size(page_size)
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
     scope = f"requests:{row.id}"
@@ -72,7 +76,7 @@ def list_requests(
         if len(found) == page_size:
             # Its time as it was written: the displayed time is rounded to microseconds.
             return Page(items=found, next_page_token=paging.encode_token(scope, last["at"], last["id"]))
-        found.append(to_schema(record))
+        found.append(to_schema(record, values))
         last = record
     return Page(items=found)
 
@@ -117,9 +121,13 @@ def folder_of(service: Service, deployment: str) -> Path:
     return service.home.request_logs / deployment
 
 
-def to_schema(record: Mapping[str, Any]) -> LoggedRequest:
-    """A request as it is shown."""
-    return LoggedRequest.model_validate({**record, "at": datetime.fromtimestamp(record["at"], UTC)})
+def to_schema(record: Mapping[str, Any], values: int | None = None) -> LoggedRequest:
+    """A request as it is shown, with so many values of each column, or all."""
+    shown = {**record, "at": datetime.fromtimestamp(record["at"], UTC)}
+    for side in ("inputs", "outputs"):
+        if values is not None and (columns := record.get(side)) is not None:
+            shown[side] = {name: each[:values] for name, each in columns.items()}
+    return LoggedRequest.model_validate(shown)
 
 
 def _oldest(row: DeploymentRow) -> float:

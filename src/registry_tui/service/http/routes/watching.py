@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from registry_tui.contracts.request_columns import ROWS
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.drift import Drift, DriftRules, ProfileChange, VersionProfile
 from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
@@ -33,10 +34,16 @@ def set_request_log(service: ServiceIn, principal: Acting, deployment: str, requ
 
 
 @router.get(f"{_ONE}/requests")
-def list_requests(service: ServiceIn, principal: Acting, deployment: str, page: PageIn) -> Page[LoggedRequest]:
+def list_requests(
+    service: ServiceIn,
+    principal: Acting,
+    deployment: str,
+    page: PageIn,
+    values: Annotated[int | None, Query(ge=0, le=ROWS, description="Of each column at most; default: all")] = None,
+) -> Page[LoggedRequest]:
     """The requests that were kept, newest first."""
     return request_logs.list_requests(
-        service, principal, deployment, page_size=page.page_size, page_token=page.page_token
+        service, principal, deployment, values=values, page_size=page.page_size, page_token=page.page_token
     )
 
 
