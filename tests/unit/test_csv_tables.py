@@ -81,3 +81,8 @@ def test_anything_else_is_left_to_pandas(text: str) -> None:
 
 def test_columns_of_one_name_are_left_to_pandas() -> None:
     assert csv_tables.doubles("a,a\n1,2\n", ["a", "a"]) is None
+
+
+@pytest.mark.parametrize("text", ["a\n1\n\n2\n", "a\n\n1\n", "a\n1\n\n", "a\n\n", "a\n1,\n", "a\n,1\n"])
+def test_an_empty_line_of_a_single_column_is_left_to_pandas(text: str) -> None:
+    assert csv_tables.doubles(text, ["a"]) is None

@@ -58,7 +58,7 @@ class Shortcuts:
         types = plain_types(schema)
         if types is None or not isinstance(frame, pandas.DataFrame) or list(frame.columns) != list(types):
             return False
-        return all(_is_of(type_, frame[name].dtype) for name, type_ in types.items())
+        return all(_is_of(type_, dtype) for type_, dtype in zip(types.values(), frame.dtypes, strict=True))
 
     # -- the steps ---------------------------------------------------------------------------------
 
@@ -76,8 +76,10 @@ class Shortcuts:
     def csv(self, csv_input: Any, schema: Any = None) -> Any:
         """`parse_csv_input`, whose table often needs no further check."""
         frame = self._plain_csv(csv_input, schema) if self._active else None
-        if frame is None:
-            frame = self._original["csv"](csv_input, schema)
+        if frame is not None:  # made by the signature
+            self.is_checked(frame)
+            return frame
+        frame = self._original["csv"](csv_input, schema)
         if self._active and self.fits(frame, schema):
             self.is_checked(frame)
         return frame
