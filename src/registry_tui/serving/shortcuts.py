@@ -14,6 +14,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from registry_tui.serving import bodies, csv_tables
@@ -69,7 +70,7 @@ class Shortcuts:
             frame = _split(decoded_input, types) if pandas_orient == "split" else _records(decoded_input, types)
         if frame is None:
             return self._original["table"](decoded_input, pandas_orient=pandas_orient, schema=schema)
-        if list(frame.columns) == list(types or ()):
+        if frame.columns.tolist() == list(types or ()):
             self.is_checked(frame)
         return frame
 
@@ -211,7 +212,7 @@ def _doubles(names: Sequence[str], block: Any) -> Any:
 
     if block.ndim != 2 or len(block) != len(names) or block.dtype.kind not in "fi":
         return None
-    return pandas.DataFrame(block.astype(numpy.float64, copy=False).T, columns=list(names), copy=False)
+    return pandas.DataFrame(block.astype(numpy.float64, copy=False).T, columns=_columns(tuple(names)), copy=False)
 
 
 def frame_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> Any:
@@ -229,7 +230,28 @@ def frame_of(columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> 
         if column is None:
             return None
         made[name] = column
-    return pandas.DataFrame(made)
+    frame = pandas.DataFrame(made)
+    frame.columns = _columns(tuple(made))
+    return frame
+
+
+def _columns(names: tuple[str, ...]) -> Any:
+    """The names of a table's columns, with the lookup tables that were made for an earlier table where that is safe."""
+    kept = _kept_columns(names)
+    # A view, because a model may name the index.
+    return list(names) if kept is None else kept.view()
+
+
+@lru_cache(maxsize=64)
+def _kept_columns(names: tuple[str, ...]) -> Any:
+    """An index of the names that cannot be changed in place; None where pandas' indexes of texts can be."""
+    import pandas
+
+    index = pandas.Index(list(names))
+    if index.dtype == object:
+        return None
+    index.get_indexer_for(index[:1])  # makes its lookup tables
+    return index
 
 
 def _column(values: Sequence[Any], type_: str) -> Any:
