@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 #: Options with their values; None: an option that takes none.
@@ -36,3 +36,15 @@ def line(words: str, arguments: Sequence[Any] = (), options: Options = ()) -> Li
             made += [f"{name}={text}"] if text.startswith("-") else [name, text]
     given = [str(each) for each in arguments if each is not None]
     return [*made, *(["--"] if any(each.startswith("-") for each in given) else []), *given]
+
+
+def tagged(tags: Sequence[Mapping[str, str]]) -> Options:
+    """The options that set tags. Raises NoCommand."""
+    if any("=" in each["key"] for each in tags):
+        raise NoCommand("a tag's key holds a “=”, which the command line takes for its end")
+    return [("--tag", f"{each['key']}={each['value']}") for each in tags]
+
+
+def switch(name: str, value: bool | None, usual: bool | None = None) -> Options:
+    """The option for a yes or no, none where it is not given or as usual."""
+    return [] if value is None or value is usual else [(f"--{'' if value else 'no-'}{name}", True)]
