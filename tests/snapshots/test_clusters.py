@@ -97,8 +97,9 @@ async def test_the_cluster_is_set_and_tried_by_a_form(answers: Mapping[str, Answ
         await see.shows("Deployments of", "They run on the registry's machine.")
         form = see.screen
         assert not row_of(form, "token").display
+        assert "The cluster is tried first" not in see.text
         form.query_one("#kind", Select).value = "ray"
-        await see.shows("Address", "Token", "Port of calls")
+        await see.shows("Address", "Token", "Port of calls", "The cluster is tried first")
         type_into(form, address="http://10.0.0.5:8265")
         assert "ray get-auth-token" in (form.problem_of() or "")
         type_into(form, token=TOKEN)

@@ -21,6 +21,7 @@ _LOCAL, _RAY = "local", "ray"
 _KINDS = (("on the registry's machine", _LOCAL), ("in a Ray cluster", _RAY))
 #: The fields of clusters only.
 _OF_CLUSTER = ("address", "token", "http-port")
+_TRIED = "The cluster is tried first: address, token, and its version."
 
 
 class ChangeBackend(Form["Environment"]):
@@ -46,8 +47,8 @@ class ChangeBackend(Form["Environment"]):
         yield row("Token", Input(compact=True, id="token", password=True, placeholder=hint))
         port = str(now.http_port or 8000)
         yield row("Port of calls", Input(port, compact=True, id="http-port", type="integer"))
-        words = "The cluster is tried first: address, token, and its version. Stop deployments before they move."
-        yield Static(words, id="about", classes="hint", markup=False)
+        yield Static(_TRIED, id="tried", classes="hint", markup=False)
+        yield Static("Stop deployments before they move.", id="about", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self._show_rows()
@@ -64,6 +65,7 @@ class ChangeBackend(Form["Environment"]):
             parent = self.query_one(f"#{id_}").parent
             assert isinstance(parent, Widget)
             parent.display = self._kind == _RAY
+        self.query_one("#tried").display = self._kind == _RAY
         self.check()
         self.fit()
 
