@@ -25,6 +25,8 @@ from registry_tui.service.operations.rotating import FIELDS
 from support.platforms import Platform
 from support.rows import ask, tables
 
+#: The fewest characters of a secret that is sought: shorter words are not searched.
+_SHORTEST = 40
 #: Words that are long enough to hold a secret, which has 43 characters; also of base64.
 _LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
 #: A person's token or an API key.
@@ -33,6 +35,8 @@ _TOKEN = re.compile(rb"rtk?_[0-9a-f]{12}_([A-Za-z0-9_-]{43})")
 _HIDDEN = re.compile(rb"hidden-[0-9a-f]{40}")
 #: Where such a value may be: in the rows that keep it for its use.
 _HOLDING = ("revisions", "ranger_sources", "attached_servers")
+#: The tables in which the service keeps secrets of other servers, and of its machine users.
+_KEEPING = ("registries", "attached_servers", "environment_stores", "environment_backends")
 #: Bytes of a file that are searched at a time, and those that are searched twice, so that none is cut in two.
 PIECE, _TWICE = 1 << 22, 1 << 10
 #: How the password of a PostgreSQL database is named.
@@ -91,9 +95,17 @@ def store_secrets(platform: Platform) -> dict[str, str]:
     for place, raw in zip(places, stores, strict=True):
         credentials = json.loads(raw).get("credentials", {})
         for field in ("secret_access_key", "session_token", "account_key", "sas", "client_secret"):
-            if len(credentials.get(field) or "") >= 40:
+            if len(credentials.get(field) or "") >= _SHORTEST:
                 found[f"store of {place}: {field}"] = credentials[field]
     return found
+
+
+def cluster_secrets(platform: Platform) -> dict[str, str]:
+    """The tokens of the Ray clusters that environments' deployments run in, by the cluster's address."""
+    addresses = column(platform, "SELECT address FROM environment_backends")
+    tokens = column(platform, "SELECT token FROM environment_backends")
+    found = zip(addresses, tokens, strict=True)
+    return {f"cluster at {address}": token for address, token in found if len(token) >= _SHORTEST}
 
 
 def issuer_secrets(platform: Platform) -> dict[str, str]:
@@ -156,7 +168,7 @@ def own_places(platform: Platform, name: str) -> set[str]:
         return {str(home.databases_file), str(home.mlflow / "auth.ini")}
     if name == "client at the issuer":
         return {f"{home.service_database}{end}" for end in ("", "-wal")} | {"table installation"}
-    if name == "variable" or name.startswith(("machine user", "attached server", "store of")):
+    if name == "variable" or name.startswith(("machine user", "attached server", "store of", "cluster at")):
         return {f"{home.service_database}{end}" for end in ("", "-wal")}
     if name in FIELDS[SecretKind.OBJECT_STORE]:
         return {str(home.secrets_file), str(home.run / "identities.json")}
@@ -173,9 +185,9 @@ def out_of_place(platform: Platform) -> list[str]:
     """The secrets that are where they should not be: each one's name and the place, never its value.
 
     Searched are all files below the home but the object store's data, the rows of the service's tables but those of
-    the machine users, of attached servers and of environments' stores, the command lines of all processes, and the
-    environments of the platform's parts. Of a platform that a test has damaged, it looks for the secrets that can
-    still be read.
+    the machine users, of attached servers and of environments' stores and clusters, the command lines of all processes,
+    and the environments of the platform's parts. Of a platform that a test has damaged, it looks for the secrets that
+    can still be read.
     """
     if not platform.home.secrets_file.exists():
         return []  # it never started, or a test took it away
@@ -212,6 +224,7 @@ def _sought(platform: Platform) -> dict[str, bytes]:
             **machine_secrets(platform),
             **attached_secrets(platform),
             **store_secrets(platform),
+            **cluster_secrets(platform),
             **issuer_secrets(platform),
         }
     except SQLAlchemyError:
@@ -262,6 +275,6 @@ def _words(path: Path) -> bytes:
 def _rows(url: str) -> Iterator[tuple[str, bytes]]:
     with suppress(SQLAlchemyError):
         for table in tables(url):
-            if table not in ("registries", "attached_servers", "environment_stores"):
+            if table not in _KEEPING:
                 rows = repr(ask(url, f'SELECT * FROM "{table}"')).encode(errors="replace")
                 yield f"table {table}", b"\n".join(_LONG.findall(rows))
