@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +11,10 @@ from sqlalchemy import func, select
 from registry_tui.platform.database_urls import Databases, schema_of
 from registry_tui.schemas.stream import ChangeKind
 from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import EventRow
+from registry_tui.service.database.tables import DeploymentRow, EnvironmentBackendRow, EventRow
 from registry_tui.service.loops.others import Others
 from registry_tui.service.loops.stream import Hub
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 from support.postgres import PostgresServer
 
 #: A process of the service that nobody runs.
@@ -85,3 +86,20 @@ def test_after_a_row_that_is_not_understood_all_is_asked_again_and_others_are_st
     _add(database, "after them")
     wait_for(lambda: hub.heard == ["resync", "resync", "after them"], what="the change after those of newer processes")
     assert caplog.text.count("is not understood") == 1
+
+
+def test_rows_that_another_process_writes_wake_what_rests(database: Database) -> None:
+    woken = threading.Semaphore(0)
+    hub = Hub()
+    Others(database, hub, wakes=(EnvironmentBackendRow,), wake=woken.release).start()
+    other = Others(database, Hub(), wakes=(EnvironmentBackendRow,))
+    try:
+        with database.session() as session:
+            other.announce(session, [EnvironmentBackendRow()])
+        assert woken.acquire(timeout=PATIENCE)
+        with database.session() as session:
+            other.announce(session, [DeploymentRow()])
+        _add(database, "after it")
+        assert not woken.acquire(timeout=0.2)
+    finally:
+        hub.close()

@@ -46,8 +46,11 @@ def test_a_loop_that_nothing_wants_looks_again_after_a_commit_that_concerns_it_a
     assert not looking.thread.is_alive()
 
 
-def test_where_others_write_too_it_goes_on() -> None:
-    looking = Looking(Resting(0.001, Row, rests=False))
-    assert looking.looked() and looking.looked()
+def test_a_loop_that_rests_is_woken_for_what_another_process_wrote() -> None:
+    looking = Looking(Resting(0.001, Row))
+    assert looking.looked()
+    assert not looking.looks.acquire(timeout=0.2)
+    looking.resting.wake()
+    assert looking.looked()
     looking.end()
     assert not looking.thread.is_alive()

@@ -147,7 +147,7 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
         hub = Hub()
         service.database.committed.append(hub.committed)
         if service.database.shared:
-            others = Others(service.database, hub)
+            others = Others(service.database, hub, wakes=background.wakes, wake=background.wake)
             service.database.announcing.append(others.announce)
             others.start()
         app = create_app(service, background, hub)

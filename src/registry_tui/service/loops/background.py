@@ -81,9 +81,8 @@ class Background:
         self.minder = Minder(service)
         self._nfs = NfsMinder(service)
         self._clusters = ClusterMinder(service)
-        rests = not service.database.shared
-        self._clusters_rest = Resting(CLUSTERS_EVERY, DeploymentRow, EnvironmentBackendRow, rests=rests)
-        self._drift_rest = Resting(DRIFT_EVERY, DeploymentRow, rests=rests)
+        self._clusters_rest = Resting(CLUSTERS_EVERY, DeploymentRow, EnvironmentBackendRow)
+        self._drift_rest = Resting(DRIFT_EVERY, DeploymentRow)
         self._sender = Sender(service, lambda: self.ready.is_set() and self._leads_now())
 
     def start(self) -> None:
@@ -117,6 +116,16 @@ class Background:
             each.wake()
         for thread in self._threads:
             thread.join(timeout)
+
+    @property
+    def wakes(self) -> tuple[type[object], ...]:
+        """The tables with rows that may need a resting thread."""
+        return (*self._clusters_rest.tables, *self._drift_rest.tables)
+
+    def wake(self) -> None:
+        """Another process may have written such a row."""
+        for each in (self._clusters_rest, self._drift_rest):
+            each.wake()
 
     def nudge(self) -> None:
         """A version waits for its archive: check now."""

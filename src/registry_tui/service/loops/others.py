@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +35,27 @@ _EVERY = 1.0
 _ROWS = 100
 _KINDS: dict[str, type[EventRow | WorkflowRow]] = {"event": EventRow, "workflow": WorkflowRow}
 #: The format of the notifications of `announce`. Every role of the server may notify every channel, of anything.
-_NOTIFICATION = re.compile(r"(?P<life>[0-9a-f]{32}) (event( [0-9]{1,18})+|workflow( [^ ]+)+)")
+_NOTIFICATION = re.compile(r"(?P<life>[0-9a-f]{32}) (wake|event( [0-9]{1,18})+|workflow( [^ ]+)+)")
+_WAKE = "wake"
 
 
 class Others:
-    """Announces this process's changes, and publishes those of others in its hub."""
+    """Announces this process's changes, and publishes those of others in its hub.
 
-    def __init__(self, database: Database, hub: Hub) -> None:
+    `wake` is called after another process has written a row of a table in `wakes`, and after changes that were missed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        hub: Hub,
+        *,
+        wakes: tuple[type[object], ...] = (),
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._hub = hub
+        self._wakes, self._wake = wakes, wake
         self._life = uuid.uuid4().hex
         self._channel = schema_of(database.url)
         #: Whether a change was not understood, which is logged once.
@@ -56,6 +68,8 @@ class Others:
             for some in (ids[start : start + _ROWS] for start in range(0, len(ids), _ROWS)):
                 text = " ".join([self._life, kind, *some])
                 session.execute(select(func.pg_notify(self._channel, text)))
+        if any(isinstance(row, self._wakes) for row in rows):
+            session.execute(select(func.pg_notify(self._channel, f"{self._life} {_WAKE}")))
 
     def start(self) -> None:
         """Listens from now on, until the hub is closed. Raises psycopg.Error."""
@@ -81,6 +95,7 @@ class Others:
                 if connection is None:
                     connection = self._listening()
                     self._hub.begin_again()
+                    self._wake()
                 for notification in connection.notifies(timeout=_EVERY):
                     self._hear(notification.payload)
             except (psycopg.Error, SQLAlchemyError) as error:
@@ -112,6 +127,9 @@ class Others:
         if (found := _NOTIFICATION.fullmatch(payload)) is None or found["life"] == self._life:
             return
         _, kind, *ids = payload.split(" ")
+        if kind == _WAKE:
+            self._wake()
+            return
         table = _KINDS[kind]
         with self._database.reading() as session:
             known = [int(each) for each in ids] if table is EventRow else ids
