@@ -119,6 +119,22 @@ def test_every_cell_of_the_table_is_true(stage: Stage) -> None:
     assert cells > 1000
 
 
+def test_no_change_is_taken_that_changes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(stage.platform) as http:
+        paths = {operation: path for operation, method, path in description(http) if method == "PATCH"}
+        bodies: list[tuple[str, dict[str, str]]] = [(operation, {}) for operation in paths]
+        bodies.append(("update_deployment", {"comment": "about nothing"}))
+        for operation, body in bodies:
+            monkeypatch.setitem(BODIES, operation, body)
+            status, problem, text = answer_to(http, stage, operation, "PATCH", paths[operation], "administrator")
+            assert status == 422, f"{operation}: {text}"
+            # The only field of an experiment's change is required.
+            if operation != "update_experiment":
+                assert problem["detail"] == "Nothing would change", text
+                assert problem["action"].startswith("Give a field that says what is to be changed: "), text
+    assert len(paths) > 5
+
+
 async def test_every_cell_of_the_table_is_true_by_the_client(stage: Stage, tmp_path: Path) -> None:
     wrong: list[str] = []
     cells = 0

@@ -114,7 +114,7 @@ async def judge_drift(see: Driver) -> Form[Any]:
 async def edit_model(see: Driver) -> Form[Any]:
     model, _ = await the_version(see)
     form = EditModel(model)
-    await opened(see, form, owner="ada")
+    await opened(see, form, owner="grace")
     return form
 
 

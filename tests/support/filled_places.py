@@ -230,7 +230,7 @@ async def create_exception(see: Driver) -> Form[Any]:
 async def change_exception(see: Driver) -> Form[Any]:
     await scenes.exceptions(see)
     form = ChangeException(see.screen.current)
-    await opened(see, form, reason="Ticket 12")
+    await opened(see, form, reason="Ticket 13")
     return form
 
 

@@ -106,7 +106,7 @@ BODIES: dict[str, Any] = {
     # Refused after the check of the caller: the deployment has no canary.
     "decide_canary": {"decision": "pause"},
     "put_user": {},
-    "change_user": {},
+    "change_user": {"full_name": "Table"},
     # Refused after the check of the caller: the rules have no such number.
     "set_rules": {"text": "rules: []", "instead_of": 999},
     "set_exception": {"reason": "table"},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual.widgets import Button, Input, Select
 
+from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.viewer import View
 from support import secret_search
 from support.other_stores import BUCKET, moto
@@ -62,6 +63,7 @@ async def test_the_store_of_an_environment_is_shown_and_tried(
         await driver.at("environments")
         await driver.press("e")
         await driver.shows(f"Store of {name}")
+        driver.screen.query_one("#artifacts", Tick).value = False
         driver.screen.query_one("#ok", Button).press()
         await driver.at("environments")
     platform.command("environments", "delete", name, "--yes")

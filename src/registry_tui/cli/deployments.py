@@ -248,7 +248,7 @@ def update(
     tried = (pause_after, max_error_rate, max_p99, max_disagreement, min_requests, tolerance)
     rollout, kept = rollouts_of(strategy, follow_strategy, steps, step_duration, *tried)
     # Variables are put to those that there are, once these are known.
-    make = session.build if env or secret_env or unset_env else partial(session.changes, besides=("comment",))
+    make = session.build if env or secret_env or unset_env else session.changes
     request = make(
         DeploymentUpdate,
         version=version,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from registry_tui.cli import asking, output
 from registry_tui.cli.grouping import CommandGroup
@@ -19,6 +19,7 @@ from registry_tui.client.errors import Conflict, NotFound, RegistryError
 from registry_tui.contracts import clocks
 from registry_tui.contracts.moments import parse_moment
 from registry_tui.platform.errors import PlatformError
+from registry_tui.schemas.base import ChangeSchema
 from registry_tui.schemas.lineage import MAX_ASKED, Dependents, DependentsAsked
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
@@ -27,7 +28,7 @@ from registry_tui.wording.mistakes import mistakes
 
 Answer = TypeVar("Answer")
 Made = TypeVar("Made")
-Model = TypeVar("Model", bound=BaseModel)
+Change = TypeVar("Change", bound=ChangeSchema)
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -68,10 +69,10 @@ def build(make: Callable[..., Made], **fields: Any) -> Made:
         raise typer.BadParameter("; ".join(mistakes(error))) from error
 
 
-def changes(make: Callable[..., Model], *, besides: Iterable[str] = (), **fields: Any) -> Model:
-    """As `build`, for what changes something: raises typer.BadParameter when no field is given but for `besides`."""
+def changes(make: Callable[..., Change], **fields: Any) -> Change:
+    """As `build`, for what changes something: raises typer.BadParameter when nothing would change."""
     made = build(make, **fields)
-    if not made.model_dump(exclude_defaults=True, exclude=set(besides)):
+    if made.changes_nothing:
         raise typer.BadParameter("nothing would change: give an option that says what; `--help` has all of them")
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,18 @@ class RequestSchema(BaseModel):
     """A request's body: an unknown field is an error, so that a typing mistake is not lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChangeSchema(RequestSchema):
+    """What is to be changed: fields that are not given stay as they are."""
+
+    #: Fields that tell about a change, and are none.
+    ABOUT_IT: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether no field says what is to be changed."""
+        return not self.model_dump(exclude_defaults=True, exclude=set(self.ABOUT_IT))
 
 
 class Page(Schema, Generic[Item]):

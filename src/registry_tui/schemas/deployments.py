@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.base import ChangeSchema, RequestSchema, Schema
 from registry_tui.schemas.canaries import Canary, KeptRollout, Rollout
 from registry_tui.schemas.places import BackendKind
 from registry_tui.schemas.scaling import MAX_GPUS, MAX_REPLICAS, Autoscaling, AutoscalingChange, KeptAutoscaling
@@ -110,12 +110,14 @@ class DeploymentCreate(RequestSchema):
         return self
 
 
-class DeploymentUpdate(RequestSchema):
+class DeploymentUpdate(ChangeSchema):
     """Fields that are None stay unchanged.
 
     A change of version, resources or environment starts new replicas before old ones go. Given environment variables
     replace all; a secret one without a value keeps its value.
     """
+
+    ABOUT_IT: ClassVar[frozenset[str]] = frozenset({"comment"})
 
     version: int | None = Field(default=None, ge=1)
     alias: str | None = None

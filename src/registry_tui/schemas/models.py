@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.base import ChangeSchema, RequestSchema, Schema
 from registry_tui.schemas.scans import Verdict as ScanVerdictName
 from registry_tui.schemas.signatures import SignatureMark
 from registry_tui.schemas.stages import Stage, StageStatus
@@ -141,7 +141,7 @@ class RegisterModel(RequestSchema):
     stage: Stage | None = None
 
 
-class ModelUpdate(RequestSchema):
+class ModelUpdate(ChangeSchema):
     """Fields that are None stay unchanged."""
 
     description: str | None = Field(default=None, max_length=100_000)
@@ -151,7 +151,7 @@ class ModelUpdate(RequestSchema):
     delete_tags: list[str] = []
 
 
-class VersionUpdate(RequestSchema):
+class VersionUpdate(ChangeSchema):
     notes: str | None = Field(default=None, max_length=100_000)
     set_tags: list[Tag] = []
     delete_tags: list[str] = []

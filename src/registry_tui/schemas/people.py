@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.base import ChangeSchema, RequestSchema, Schema
 from registry_tui.schemas.places import Role
 
 
@@ -69,7 +69,7 @@ FullName = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Email = Annotated[str, Field(max_length=254, pattern=r"^([^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+)?$")]
 
 
-class UserChange(RequestSchema):
+class UserChange(ChangeSchema):
     """Changes of a user; None leaves a field unchanged."""
 
     full_name: FullName | None = None

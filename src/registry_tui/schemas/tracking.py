@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, RequestSchema, Schema
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, ChangeSchema, RequestSchema, Schema
 from registry_tui.schemas.models import Tag
 
 
@@ -36,7 +36,7 @@ class ExperimentCreate(RequestSchema):
     note: str = Field(default="", max_length=MAX_NOTE)
 
 
-class ExperimentUpdate(RequestSchema):
+class ExperimentUpdate(ChangeSchema):
     name: str = Field(min_length=1, max_length=MAX_EXPERIMENT_NAME)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.base import ChangeSchema, RequestSchema, Schema
 from registry_tui.schemas.places import NAME_MAX, NAME_MIN, NAME_PATTERN
 
 URL_MAX = 2000
@@ -69,7 +69,7 @@ class WebhookCreate(RequestSchema):
     model: str | None = Field(default=None, min_length=1, max_length=256)
 
 
-class WebhookChange(RequestSchema):
+class WebhookChange(ChangeSchema):
     """Fields that are not given stay unchanged."""
 
     url: str | None = Field(default=None, max_length=URL_MAX)

@@ -70,6 +70,10 @@ class ChangeException(ExceptionForm):
         super().__init__()
         self.exception = exception
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         found = self.exception
         return f"{found.model_name} v{found.version} passes {found.rule}"

@@ -31,6 +31,10 @@ class SetRules(Form["EnvironmentRules"]):
         super().__init__()
         self.newest, self.back_to = newest, back_to
 
+    @property
+    def edits(self) -> bool:
+        return self.back_to is None and bool(self.newest.text)
+
     def title_text(self) -> str:
         name = self.newest.environment_name
         return f"Rules of {name}" if self.back_to is None else f"Back to rules {self.back_to.number} of {name}"

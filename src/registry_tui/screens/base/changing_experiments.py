@@ -72,6 +72,10 @@ class RenameExperiment(_Named):
         super().__init__(project, experiment.name)
         self.experiment = experiment
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Rename experiment {self.experiment.name}"
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+#: The answer to OK where a form begins with what is now, and shows it still.
+NOTHING_CHANGED = "Nothing is changed: type what is to be different; esc leaves"
+
 
 def row(label: str, *widgets: Widget) -> Horizontal:
     """One line of a form."""
@@ -148,6 +151,7 @@ class Form(Dialog[Result]):
         self._complained_of: tuple[object, ...] = ()
         #: Whether the form was left while it was busy.
         self.left = False
+        self._at_first: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box form") as box:
@@ -165,6 +169,7 @@ class Form(Dialog[Result]):
 
     def on_mount(self) -> None:
         self.query_one("#problem").display = False
+        self._at_first = self.values()
         self.check()
         self.fit()
 
@@ -200,6 +205,11 @@ class Form(Dialog[Result]):
     def problem_of(self) -> str | None:
         """Why OK is not possible with the current input, or None."""
         return None
+
+    @property
+    def edits(self) -> bool:
+        """Whether the form begins with what is now, so that OK without a change has nothing to send."""
+        return False
 
     def send(self) -> Coroutine[Any, Any, Result]:
         """Sends the request; its result closes the form."""
@@ -269,7 +279,14 @@ class Form(Dialog[Result]):
             self.complain(why)
             self._about_input = True
             return
+        if self._unchanged:
+            self.complain(NOTHING_CHANGED)
+            return
         self.begin()
+
+    @property
+    def _unchanged(self) -> bool:
+        return self.edits and self.values() == self._at_first
 
     def begin(self) -> None:
         """Sends the result of `work`; other input is blocked until the response arrives."""
@@ -321,6 +338,8 @@ class Form(Dialog[Result]):
     def action_copy_code(self) -> None:
         """Copies the command line equivalent of OK."""
         why = self.problem_of() if self.SENDS else "no command does this"
+        if why is None and self._unchanged:
+            why = "nothing is changed"
         if self.busy or why is not None:
             self.complain(f"not copied: {why or 'it is being sent'}")
         else:

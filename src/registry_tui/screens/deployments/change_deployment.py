@@ -36,6 +36,10 @@ class ChangeForm(ServingForm):
         super().__init__()
         self.deployment, self.variables = deployment, variables
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Change {self.deployment.name}"
 

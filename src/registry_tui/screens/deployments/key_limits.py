@@ -63,6 +63,10 @@ class LimitKey(Form["ApiKey"]):
         super().__init__()
         self._found = found
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Limits of {self._found.name}"
 

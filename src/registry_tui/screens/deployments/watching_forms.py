@@ -30,6 +30,10 @@ class KeepRequests(Form["RequestLog"]):
         super().__init__()
         self._deployment, self._title, self._rules = deployment, name, rules
 
+    @property
+    def edits(self) -> bool:
+        return bool(self._rules.share)
+
     def title_text(self) -> str:
         return f"Requests of {self._title} that are kept"
 
@@ -87,6 +91,10 @@ class JudgeDrift(Form["Drift"]):
     def __init__(self, deployment: str, name: str, rules: DriftRules) -> None:
         super().__init__()
         self._deployment, self._title, self._rules = deployment, name, rules
+
+    @property
+    def edits(self) -> bool:
+        return True
 
     def title_text(self) -> str:
         return f"Drift of {self._title}"

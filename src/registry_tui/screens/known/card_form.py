@@ -37,6 +37,10 @@ class CardForm(Form["ModelCard"]):
         #: The text about whose loss the user was warned.
         self._would_lose = ""
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Card of {self.version.model_name} v{self.version.version}"
 
@@ -59,7 +63,7 @@ class CardForm(Form["ModelCard"]):
             return "write something: the card is empty"
         if len(self.text) > MAX_CARD:
             return f"a card has {MAX_CARD} characters at most, this one has {len(self.text)}"
-        return "nothing is changed yet" if self.text == self.card.text else None
+        return None
 
     def action_give(self) -> None:
         """Saves, as the button does."""

@@ -79,6 +79,10 @@ class EditVersion(_Tagged):
         super().__init__(version.tags)
         self.version = version
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"{self.version.model_name} version {self.version.version}"
 
@@ -102,6 +106,10 @@ class EditModel(_Tagged):
     def __init__(self, model: RegisteredModel) -> None:
         super().__init__(model.tags)
         self.model = model
+
+    @property
+    def edits(self) -> bool:
+        return True
 
     def title_text(self) -> str:
         return self.model.name

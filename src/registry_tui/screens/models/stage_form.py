@@ -52,6 +52,10 @@ class SetStage(Form["ModelVersion"]):
         super().__init__()
         self.version, self.stages, self.rules, self.history = version, stages, rules, history
 
+    @property
+    def edits(self) -> bool:
+        return self.version.stage in self.stages
+
     def title_text(self) -> str:
         return f"Stage of {self.version.model_name} version {self.version.version}"
 

@@ -27,6 +27,10 @@ class PersonForm(Form[str]):
         super().__init__()
         self.person = person
 
+    @property
+    def edits(self) -> bool:
+        return self.person is not None
+
     def title_text(self) -> str:
         return "Create user" if self.person is None else f"Change {self.person.name}"
 

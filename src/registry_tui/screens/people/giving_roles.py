@@ -29,6 +29,10 @@ class GiveRoles(Form[str]):
         super().__init__()
         self.environment, self.given, self.user, self.group = environment, given, user, group
 
+    @property
+    def edits(self) -> bool:
+        return self._is_known
+
     def title_text(self) -> str:
         known = self.user or self.group
         return f"Grant roles in {self.environment}" if known is None else f"Roles of {known} in {self.environment}"

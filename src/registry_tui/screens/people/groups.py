@@ -103,6 +103,10 @@ class GroupForm(Form[str]):
         super().__init__()
         self.group = group
 
+    @property
+    def edits(self) -> bool:
+        return self.group is not None
+
     def title_text(self) -> str:
         return "Create group" if self.group is None else f"Change group {self.group.name}"
 

@@ -268,6 +268,10 @@ class ChangeServer(_ServerForm):
         super().__init__()
         self.server = server
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Change {self.title_name}"
 

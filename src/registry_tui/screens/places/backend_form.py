@@ -34,6 +34,10 @@ class ChangeBackend(Form["Environment"]):
         super().__init__()
         self.environment = environment
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Deployments of {self.environment.name}"
 

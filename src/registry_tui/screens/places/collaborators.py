@@ -147,6 +147,10 @@ class SetCollaborator(Form[str]):
         super().__init__()
         self.project, self.known = project, known
 
+    @property
+    def edits(self) -> bool:
+        return self.known is not None
+
     def title_text(self) -> str:
         return "Add collaborator" if self.known is None else f"Role of {self.known.user}"
 

@@ -107,6 +107,10 @@ class ChangeStore(StoreForm):
         super().__init__()
         self.environment = environment
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Store of {self.environment.name}"
 

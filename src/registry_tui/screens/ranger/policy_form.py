@@ -52,6 +52,10 @@ class PolicyForm(Form["RangerPolicy"]):
         #: The version that is replaced.
         self.version = self.policy.version
 
+    @property
+    def edits(self) -> bool:
+        return not self.new
+
     def title_text(self) -> str:
         return f"New policy of {self.service.name}" if self.new else f"Policy {self.policy.name}"
 
@@ -141,6 +145,10 @@ class PolicyForm(Form["RangerPolicy"]):
     @property
     def _conditions(self) -> Mapping[str, Sequence[PolicyItem]]:
         return self.query_one("#conditions", ConditionList).items
+
+    def values(self) -> tuple[object, ...]:
+        conditions = {field: tuple(items) for field, items in self._conditions.items() if items}
+        return (*super().values(), conditions)
 
     def _text(self, id: str) -> str:
         return self.query_one(f"#{id}", Input).value.strip()

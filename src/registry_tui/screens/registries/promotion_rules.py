@@ -29,6 +29,10 @@ class SetPromotionRules(Form["PromotionRules"]):
         super().__init__()
         self.registry, self.rules = registry, rules
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Who may promote in {self.registry.name}"
 

@@ -44,6 +44,10 @@ class EditRuns(Form[object]):
             and len(value) < 200
         }
 
+    @property
+    def edits(self) -> bool:
+        return self.one is not None
+
     def title_text(self) -> str:
         if self.one is not None:
             return f"Run {self.one.name or self.one.id}"

@@ -122,6 +122,10 @@ class ChangeWebhook(_WebhookForm["Webhook"]):
         super().__init__()
         self.webhook = webhook
 
+    @property
+    def edits(self) -> bool:
+        return True
+
     def title_text(self) -> str:
         return f"Change {self.webhook.name}"
 

@@ -14,6 +14,7 @@ from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld,
 from registry_tui.schemas.places import Role
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.no_change import require_change
 from registry_tui.service.database.tables import (
     CollaboratorRow,
     EnvironmentRoleRow,
@@ -37,7 +38,7 @@ def put_user(service: Service, principal: Principal, name: str, change: UserChan
     with events.recording(service, principal, "user.create", Resource("user", name, name)):
         permissions.require(principal, Action.USERS_CHANGE)
         identity.ensure_user(service, name)
-    if change == UserChange():
+    if change.changes_nothing:
         return get_user(service, principal, name)
     return change_user(service, principal, name, change)
 
@@ -51,6 +52,7 @@ def change_user(service: Service, principal: Principal, name: str, change: UserC
     action = "user.change" if change.state is None else _ACTIONS[change.state]
     with events.recording(service, principal, action, Resource("user", name, name)) as event:
         permissions.require(principal, Action.USERS_CHANGE)
+        require_change(change)
         if change.forget_sign_in:
             event.detail = "whoever signs in next with the name at the issuer is the user"
         if change.state is UserState.SUSPENDED and name == identity.owner_name(service):

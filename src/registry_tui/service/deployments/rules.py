@@ -28,6 +28,7 @@ from registry_tui.service.admission import rules as admission
 from registry_tui.service.core import events, permissions, served
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.idempotency import SHOWN
+from registry_tui.service.core.no_change import require_change
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
 from registry_tui.service.deployments import canaries, machine
 from registry_tui.service.deployments import views as deployment_views
@@ -156,6 +157,7 @@ def update_deployment(
     Raises Missing, NotPermitted, InvalidInput, WrongState, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
+    require_change(request)
     now_ = settings_now(service, principal, row)
     at_once = {"description", "authentication", "follow_rollout", "comment", "rollout"}
     changed = request.model_dump(exclude_none=True, exclude=at_once)

@@ -18,6 +18,7 @@ from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, Versi
 from registry_tui.service.adapters.mlflow_words import moment, offset_token, quoted, unquotable
 from registry_tui.service.core import events, idempotency, identity, tag_rules
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.no_change import require_change
 from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
 from registry_tui.service.models.changes import changed
@@ -90,6 +91,7 @@ def update_model(
     """Changes description, visibility, owner and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.update", "change it") as found:
+        require_change(request)
         check_tags(request.set_tags, request.delete_tags)
         ours = {}
         if request.visibility is not None:

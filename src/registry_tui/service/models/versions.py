@@ -20,6 +20,7 @@ from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted, unquotable
 from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.no_change import require_change
 from registry_tui.service.database.tables import VersionScanRow
 from registry_tui.service.engine.rows import active_workflow
 from registry_tui.service.errors import Missing
@@ -172,6 +173,7 @@ def update_version(
         known = find_version(service, place, found, version)
         event.resource = resource_of(place, known)
         models.require_owner(principal, found, "change its versions", also=known.creator)
+        require_change(request)
         models.check_tags(request.set_tags, request.delete_tags)
         named = {"name": found.name, "version": str(version)}
         if request.notes is not None:

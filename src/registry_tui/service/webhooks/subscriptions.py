@@ -32,6 +32,7 @@ from registry_tui.schemas.webhooks import (
 )
 from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.no_change import require_change
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import EnvironmentRow, WebhookDeliveryRow, WebhookRow, new_id, now
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
@@ -136,6 +137,7 @@ def get_webhook(service: Service, principal: Principal, webhook: str) -> Webhook
 def change_webhook(service: Service, principal: Principal, webhook: str, request: WebhookChange) -> Webhook:
     """Changes a webhook's address or its events. Raises Missing, NotPermitted, InvalidInput."""
     with _changing(service, principal, webhook, "webhook.change") as row:
+        require_change(request)
         if request.url is not None:
             _check_url(service, request.url)
             row.url = request.url
