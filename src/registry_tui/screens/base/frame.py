@@ -125,6 +125,11 @@ class FrameScreen(Loading, LowestScreen):
     # -- the frame ----------------------------------------------------------------------------------
 
     @property
+    def section(self) -> str:
+        """The entry of the side bar that is marked."""
+        return self.SECTION
+
+    @property
     def client(self) -> RegistryClient:
         return self.program.client
 
@@ -137,7 +142,6 @@ class FrameScreen(Loading, LowestScreen):
         yield StatusLine(id="status")
 
     def on_mount(self) -> None:
-        self.query_one(Navigation).section = self.SECTION
         self.show_crumbs()
         self.show_status()
         if self.program.answering:
@@ -169,6 +173,7 @@ class FrameScreen(Loading, LowestScreen):
     def show_crumbs(self) -> None:
         """Shows `crumbs` again, after a name became known."""
         self.query_one(Breadcrumbs).crumbs = self.crumbs()
+        self.query_one(Navigation).section = self.section
         self.show_actions()
 
     def show_actions(self) -> None:

@@ -58,8 +58,18 @@ class WebhookScreen(ListScreen):
         yield from super().compose_content()
 
     def crumbs(self) -> tuple[Crumb, ...]:
-        name = self.place.args["webhook"] if self.webhook is None else self.webhook.name
+        webhook = self.webhook
+        if webhook is not None and webhook.model is not None and webhook.registry_id is not None:
+            of_it = {"registry": webhook.registry_id, "model": webhook.model}
+            models = Place("models", {"registry": webhook.registry_id})
+            above = (("Registered Models", models), (webhook.model, Place("model", of_it)))
+            return (*above, ("Webhooks", Place("webhooks", of_it)), (webhook.name, None))
+        name = self.place.args["webhook"] if webhook is None else webhook.name
         return (("Environments", Place("environments")), ("Webhooks", Place("webhooks")), (name, None))
+
+    @property
+    def section(self) -> str:
+        return self.SECTION if self.webhook is None or self.webhook.model is None else "models"
 
     async def prepare(self) -> None:
         self.webhook = webhook = await self.client.webhook(self.place.args["webhook"])

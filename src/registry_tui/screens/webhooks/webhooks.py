@@ -54,6 +54,10 @@ class WebhooksScreen(ListScreen):
             return (("Registered Models", models), (model, Place("model", of_it)), ("Webhooks", None))
         return (("Environments", Place("environments")), ("Webhooks", None))
 
+    @property
+    def section(self) -> str:
+        return self.SECTION if "model" not in self.place.args else "models"
+
     async def prepare(self) -> None:
         registry, model = self.place.args.get("registry"), self.place.args.get("model")
         if registry is not None and model is not None:
