@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import termios
@@ -75,6 +76,15 @@ def test_the_terminals_size_is_asked_of_the_terminal(platform: Platform) -> None
         wait_for(lambda: "Last updated" not in screen.text and "registry-local" in screen.text, what="fewer columns")
         screen.press("ctrl+q")
         assert screen.ended() == 0
+
+
+def test_it_draws_on_the_terminal_while_errors_go_to_a_file(platform: Platform, tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with terminal(["sh", "-c", f"exec {shlex.join(PROGRAM)} 2> {errors}"], platform.environment()) as screen:
+        screen.shows("registry-local", "Available")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    assert errors.read_text() == ""
 
 
 def test_a_wrong_setting_is_told_when_the_program_opens(own_platform: Platform) -> None:

@@ -72,6 +72,9 @@ def _run(early: EarlyPage | None, walk: Sequence[Scene]) -> int:
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
 
+    if not sys.stderr.isatty():
+        # Textual draws on the standard error that the process began with; messages still go where the caller sent them.
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     # Objects created until the first paint stay; garbage collection starts after it.
     gc.disable()
     from registry_tui.app.app import RegistryApp
