@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from registry_tui.client.errors import Conflict, WrongInput
-from registry_tui.schemas.deployments import Deployment, DeploymentState, ReplicaState
-from registry_tui.schemas.operations import WorkflowStatus
+from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, ReplicaState
+from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import BackendChange, BackendKind
 from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange, KeptAutoscaling
 from support.load import Load
@@ -197,6 +197,26 @@ def test_replicas_get_the_gpus_that_they_ask_for(platform: Platform, two: Served
     assert answer(deployment, asked)[0] in ("0", "1", "2")
     changed = update(platform, deployment, gpus=2)
     assert changed.gpus == 2 and len(answer(deployment, asked)[0].split(",")) == 2
+
+
+def test_a_rollout_that_waits_for_a_larger_node_says_so_meanwhile(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, cpu=0.5)
+    change = DeploymentUpdate(gpus=7)
+    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, change))
+    assert isinstance(accepted, Accepted)
+    begun = accepted.workflow
+    said = "waits for a larger node: each replica requests 0.5 CPU, "
+    wait_for(lambda: said in now(platform, deployment).reason, what="the deployment to say what it waits for")
+    wait_for(lambda: [each for each in replicas(platform, deployment) if said in each.detail], what="the replica to")
+    shown = wait_for(lambda: platform.ask(lambda client: client.workflow(begun.id)).progress.waits, what="the workflow")
+    assert "7 GPU" in shown and "at most" in shown and "3 GPU" in shown
+    log = platform.ask(lambda client: client.workflow_logs(begun.id))
+    assert [each for each in log.items if said in each.text]
+    # The version before answers all the while.
+    assert answer(deployment) == [23.0]
+    platform.ask(lambda client: client.cancel_workflow(begun.id))
+    finish(platform, begun, WorkflowStatus.CANCELLED)
+    wait_for(lambda: "waits" not in now(platform, deployment).reason, what="nothing to wait any more")
 
 
 def test_callers_notice_nothing_of_the_end_of_a_node(platform: Platform, ray: RayServer, two: Served) -> None:

@@ -49,6 +49,7 @@ def _print(found: Workflow, as_json: bool) -> None:
             f"{'✓' if index < found.steps_done else '·'} {step}" for index, step in enumerate(found.steps)
         ),
         "progress": f"{words.size(progress.bytes_done)} of {words.size(progress.bytes_total)}",
+        "now": f"a replica {progress.waits}" if progress.waits and found.finished_at is None else None,
         "who": found.actor,
         "request ID": found.request_id,
         "started": found.created_at,

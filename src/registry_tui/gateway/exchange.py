@@ -22,6 +22,8 @@ from registry_tui.contracts.gateway_routes import Replica
 KEPT_SECONDS = 60.0
 #: Bytes of a response that are buffered until the caller takes them.
 AHEAD = 256 << 10
+#: Seconds for a connection to a node of a cluster, which may be gone without a word.
+CONNECT_SECONDS = 2.0
 
 
 class Refused(Exception):
@@ -182,7 +184,8 @@ class Connections:
             _, exchange = await loop.create_unix_connection(Exchange, self._socket)
             return exchange
         parts = urlsplit(self._socket)
-        _, exchange = await loop.create_connection(Exchange, parts.hostname or "", parts.port or 80)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, exchange = await loop.create_connection(Exchange, parts.hostname or "", parts.port or 80)
         return exchange
 
     def give_back(self, exchange: Exchange, *, keep: bool) -> None:

@@ -72,6 +72,10 @@ class TookTooLong(Exception):
     """The replica did not respond in time."""
 
 
+class _ProxyEnded(Broken):
+    """The proxy of a cluster's node ended before it responded. Replicas that die do not end its connections."""
+
+
 class Upstream:
     """Connections to all replicas, kept open."""
 
@@ -112,6 +116,10 @@ class Upstream:
             except Refused:
                 self._avoided[replica.socket] = time.monotonic() + AVOIDED
             except Broken as error:
+                if isinstance(error, _ProxyEnded) and left and not _is_large(body):
+                    # The request is not why a node ended: as many replicas as otherwise may be tried.
+                    self._avoided[replica.socket] = time.monotonic() + AVOIDED
+                    continue
                 died += 1
                 if died >= TRIES or _is_large(body):
                     raise ReplicasDied from error
@@ -147,7 +155,10 @@ class Upstream:
             exchange = await connections.take(new=alone)
             in_pieces = False
             try:
-                await exchange.send(head, body)
+                try:
+                    await exchange.send(head, body)
+                except Broken as error:
+                    raise (_ProxyEnded() if replica.in_cluster else error) from None
                 name = answered_by(replica, exchange)
                 in_pieces = exchange.headers.get("content-type", "").startswith(event_stream.MEDIA_TYPE)
                 content = b"" if in_pieces else await exchange.whole()

@@ -175,6 +175,8 @@ def _facts(work: Workflow, pace: str) -> Content:
             if progress.bytes_total:
                 share = progress.bytes_done / progress.bytes_total
                 parts.append((f"   {bar(share, 24)} {pace}", ""))
+            if progress.waits:
+                parts.append((f"   a replica {safe(progress.waits, 500)}", "$warning"))
             parts.append(("\n", ""))
         else:
             parts.append((f"○ {safe(step)}\n", "$foreground-muted"))

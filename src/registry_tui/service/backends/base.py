@@ -52,6 +52,8 @@ class ReplicaProcess:
     unread: bool = False
     #: Why the last calls of its model failed.
     trouble: str = ""
+    #: The place or the resources that it waits for before it can start.
+    waits: str = ""
     #: Why a node of a cluster killed it last, for its memory; on this machine the service itself does so.
     over_memory: str = ""
 

@@ -20,12 +20,13 @@ from urllib.parse import quote
 from registry_tui.contracts.carried import STATUS_PATH, Carried
 from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.platform.paths import Home
+from registry_tui.service.backends import ray_proxies, ray_rooms
 from registry_tui.service.backends.base import Cluster, ReplicaName, ReplicaProcess, Resources, Scaling
 from registry_tui.service.backends.ray_cluster import PREFIX, RayCluster
 from registry_tui.service.backends.ray_generations import Generation, Generations
 from registry_tui.service.backends.ray_package import package
 from registry_tui.service.backends.ray_words import Told, missing, process_of, reason_of
-from registry_tui.service.errors import PartUnavailable
+from registry_tui.service.errors import PartUnavailable, WrongState
 from registry_tui.serving.calls import Calls
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class RayReplicas:
         self._failed: dict[str, str] = {}
         #: By application: the number of running replicas that Serve reported last.
         self._counts: dict[str, int] = {}
+        #: By application: when it was asked what its replicas wait for, and the answer.
+        self._waiting: dict[str, tuple[float, str]] = {}
 
     # -- known replicas ------------------------------------------------------------------------------------
 
@@ -99,7 +102,9 @@ class RayReplicas:
         for name in names:
             known = self._generations.known(name.deployment, name.generation)
             if known is not None and name.index in known.indexes:
-                found[known.application] = Replica(name.program.rpartition("-")[0], known.url, known.secret)
+                shown = name.program.rpartition("-")[0]
+                for url in known.urls(self._generations.hosts(known.address)):
+                    found[url] = Replica(shown, url, known.secret)
         return list(found.values())
 
     def check(self, cluster: Cluster) -> str:
@@ -117,6 +122,11 @@ class RayReplicas:
                 action="Set it again: `registry-tui environments set-backend`",
             )
         return self._cluster(cluster)
+
+    def _note_hosts(self, address: str, details: Mapping[str, Any]) -> None:
+        """Keeps the proxies that are healthy now; the last ones where none is, for callers to try."""
+        if hosts := ray_proxies.hosts_of(details, address):
+            self._generations.note_hosts(address, hosts)
 
     # -- changing ------------------------------------------------------------------------------------------
 
@@ -136,7 +146,15 @@ class RayReplicas:
         before = self._generations.known(deployment, generation)
         indexes = {name.index for name in wanted} | set(before.indexes if before else ())
         ray = self._cluster(cluster)
-        port = (ray.details().get("http_options") or {}).get("port", cluster.http_port)
+        details = ray.details()
+        port = (details.get("http_options") or {}).get("port", cluster.http_port)
+        self._note_hosts(cluster.address, details)
+        if not self._generations.hosts(cluster.address) and not ray_proxies.is_private(cluster.address):
+            raise WrongState(
+                f"The Ray cluster at {cluster.address} answers calls at a public address: they would cross the network "
+                "readable",
+                action="Give its address in a private network: `registry-tui environments set-backend`",
+            )
         known = Generation(
             cluster.environment, cluster.address, application, carried.secret, port, tuple(sorted(indexes)), scaling
         )
@@ -253,6 +271,7 @@ class RayReplicas:
         else:
             self._generations.drop(deployment, generation)
             self._counts.pop(known.application, None)
+            self._waiting.pop(known.application, None)
         self._forget(known)
 
     def _forget(self, known: Generation) -> None:
@@ -299,7 +318,7 @@ class RayReplicas:
         if reason and self._failed.get(known.application) != reason:
             self._failed[known.application] = reason
             self._append(names[0], [line for _, line in lines])
-        waits = "" if running or reason else " ".join(f"{details.get('message', '')}".split())[:500]
+        waits = "" if reason or len(running) >= len(names) else self._waits(known, details)
         return [
             process_of(
                 name,
@@ -327,7 +346,22 @@ class RayReplicas:
             if time.monotonic() - at > _KEPT:
                 found = self._of(known).details()
                 self._details[known.address] = (time.monotonic(), found)
+                self._note_hosts(known.address, found)
             return found
+
+    def _waits(self, known: Generation, details: Mapping[str, Any]) -> str:
+        """What replicas of a generation wait for: a place for them, or what Serve says."""
+        at, found = self._waiting.get(known.application, (0.0, ""))
+        if not ray_rooms.waiting(details):
+            found = ""
+        elif time.monotonic() - at > _TOLD_KEPT:
+            with suppress(PartUnavailable):
+                seen, options = self._seen(known), details.get("deployment_config", {}).get("ray_actor_options") or {}
+                found = ray_rooms.reason(options, self._of(known).nodes(), seen.get("applications", {}))
+                self._waiting[known.application] = (time.monotonic(), found)
+        if found:
+            return found
+        return " ".join(f"{details.get('message', '')}".split())[:500]
 
     def _collect(self, known: Generation, deployment: str, generation: int, *, at_once: bool = False) -> None:
         """Requests the states of replicas. Serve chooses the replica that answers, so this takes a few requests for
@@ -344,7 +378,8 @@ class RayReplicas:
                 behind = {id_: each.values["lines"][-1][0] for id_, each in reports.items() if each.values["lines"]}
                 try:
                     path = f"{STATUS_PATH}?behind={_quoted(behind)}"
-                    status, body = known.ask("GET", path, timeout=_STATUS_SECONDS)
+                    hosts = self._generations.hosts(known.address)
+                    status, body = known.ask("GET", path, timeout=_STATUS_SECONDS, hosts=hosts)
                     values = json.loads(body) if status == http.client.OK else None
                 except (OSError, http.client.HTTPException, ValueError):
                     return
@@ -383,7 +418,8 @@ class RayReplicas:
         known = self._generations.known(name.deployment, name.generation)
         if known is None:
             raise ConnectionRefusedError(f"{name.program} is gone")
-        return known.ask(method, path, body, content_type, timeout, trial=trial)
+        hosts = self._generations.hosts(known.address)
+        return known.ask(method, path, body, content_type, timeout, hosts=hosts, trial=trial)
 
 
 def _set_number(settings: dict[str, Any], replicas: int, scaling: Scaling | None) -> None:

@@ -20,12 +20,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from registry_tui.service.backends import ray_proxies
 from registry_tui.service.backends.base import Cluster
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 
 #: The prefix of the names of registries' applications.
 PREFIX = "rt--"
 _APPLICATIONS = "/api/serve/applications/"
+_NODES = "/api/v0/nodes"
+#: Nodes that are looked at: more than a cluster of Ray's has.
+_MOST_NODES = 10_000
 #: Timeout of a response in seconds; the first one after the cluster's start takes long.
 _SECONDS = 60.0
 #: The oldest Ray whose replicas know their rank.
@@ -101,6 +105,12 @@ class RayCluster:
         """The current state of Serve: applications with their replicas, and the addresses of its proxies."""
         return self._json("GET", _APPLICATIONS)
 
+    def nodes(self) -> list[Mapping[str, Any]]:
+        """The cluster's nodes with their total resources."""
+        found = self._json("GET", f"{_NODES}?limit={_MOST_NODES}")
+        nodes: list[Mapping[str, Any]] = ((found.get("data") or {}).get("result") or {}).get("result") or []
+        return nodes
+
     def change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
         """Changes applications, which `change` gets by their names; all others stay as they are.
 
@@ -117,14 +127,10 @@ class RayCluster:
             change(present)
             if {name: json.dumps(config) for name, config in present.items() if not _ours(name)} != foreign:
                 raise WrongState("Only this registry's applications may be changed")
-            listening = now.get("http_options") or {
-                "host": urlsplit(self.cluster.address).hostname,
-                "port": self.cluster.http_port,
-                "keep_alive_timeout_s": _KEPT_SECONDS,
-            }
+            place, first = ray_proxies.options_for(self.cluster.address, self.cluster.http_port)
             whole: dict[str, Any] = {
-                "proxy_location": now.get("proxy_location") or "HeadOnly",
-                "http_options": listening,
+                "proxy_location": now.get("proxy_location") or place,
+                "http_options": now.get("http_options") or {**first, "keep_alive_timeout_s": _KEPT_SECONDS},
                 "applications": list(present.values()),
             }
             for kept in ("grpc_options", "target_capacity"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from registry_tui.contracts.carried import SECRET_HEADER
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 from registry_tui.service.backends.base import Scaling
+
+#: Seconds for a connection to one of several proxies.
+_CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,10 @@ class Generation:
             }
         )
 
-    @property
-    def url(self) -> str:
-        """The address of its endpoint."""
-        host = urlsplit(self.address).hostname or ""
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}/{self.application}"
+    def urls(self, hosts: Sequence[str]) -> list[str]:
+        """Its addresses for calls: at each of the hosts of proxies, or at the cluster's own where none is known."""
+        found = hosts or [urlsplit(self.address).hostname or ""]
+        return [f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}/{self.application}" for host in found]
 
     def ask(
         self,
@@ -57,22 +60,41 @@ class Generation:
         content_type: str = "",
         timeout: float = 60.0,
         *,
+        hosts: Sequence[str],
         trial: bool = False,
     ) -> tuple[int, bytes]:
-        """The response of one of its replicas, chosen by Serve. Raises OSError, HTTPException."""
-        parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+        """The response of one of its replicas, whichever Serve chooses, by the first proxy that takes a connection.
+
+        Raises OSError, HTTPException.
+        """
+        connection = self._connected(hosts, timeout)
         headers = {SECRET_HEADER: self.secret}
         if content_type:
             headers["Content-Type"] = content_type
         if trial:
             headers["X-Trial"] = "yes"
         try:
-            connection.request(method, f"{parts.path}{path}", body or None, headers)
+            connection.request(method, f"/{self.application}{path}", body or None, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def _connected(self, hosts: Sequence[str], timeout: float) -> http.client.HTTPConnection:
+        urls = [urlsplit(url) for url in self.urls(hosts)]
+        for parts in urls:
+            seconds = timeout if len(urls) == 1 else min(timeout, _CONNECT_SECONDS)
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
+            try:
+                connection.connect()
+            except OSError:
+                connection.close()
+                if parts is urls[-1]:
+                    raise
+                continue
+            connection.sock.settimeout(timeout)
+            return connection
+        raise ConnectionRefusedError(f"{self.application} has no proxy")
 
 
 class Generations:
@@ -96,6 +118,22 @@ class Generations:
         path = self._file(deployment, generation)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, json.dumps(asdict(known)))
+
+    def _proxies(self, address: str) -> Path:
+        return self._root / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}.proxies"
+
+    def hosts(self, address: str) -> tuple[str, ...]:
+        """The hosts of a cluster's proxies, as they were last noted; none where only that of its address is known."""
+        try:
+            return tuple(json.loads(self._proxies(address).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return ()
+
+    def note_hosts(self, address: str, hosts: Sequence[str]) -> None:
+        """Stores the hosts of a cluster's proxies. Raises OSError."""
+        if tuple(hosts) != self.hosts(address):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(self._proxies(address), json.dumps(list(hosts)))
 
     def drop(self, deployment: str, generation: int) -> None:
         """Forgets a generation."""

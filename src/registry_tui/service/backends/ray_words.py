@@ -35,12 +35,13 @@ def process_of(
         state="RUNNING" if found is not None else "FATAL" if failed else "STARTING",
         pid=values.get("pid"),
         reason=reason or (waits if failed else ""),
+        waits="" if found is not None else waits,
         starts=values.get("starts", 0),
         memory_bytes=values.get("memory_bytes"),
         uptime_seconds=values.get("uptime_seconds"),
         ready=found is not None,
         batching=values.get("batching", ""),
-        trouble=calls.trouble or waits,
+        trouble=calls.trouble,
         over_memory=values.get("over_memory", ""),
     )
 

@@ -119,7 +119,7 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
     """
     backends = context.service.backends
     until = time.monotonic() + context.service.settings.replica_patience
-    reported = -1
+    reported, told = -1, ""
     while True:
         processes = backends.replicas.look(names)
         ready = sum(process.ready for process in processes)
@@ -127,6 +127,12 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
             reported = ready
             context.log(f"{ready} of {counted(len(names), 'replica')} ready")
             context.progress(Progress(files_done=ready, files_total=len(names)))
+        waits = next((process.waits for process in processes if process.waits), "")
+        if waits != told:
+            told = waits
+            if waits:
+                context.log(f"a replica {waits}", "warning")
+            context.progress(Progress(files_done=ready, files_total=len(names), waits=waits))
         if ready == len(names):
             return
         for process in processes:
@@ -134,9 +140,10 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
                 _require_hope(backends, process)
         if time.monotonic() > until:
             slow = next(process for process in processes if not process.ready)
+            why = f"It {slow.waits}" if slow.waits else last_words(backends, slow.name)
             raise WrongState(
                 f"The replica {slow.name.program} does not answer after "
-                f"{counted(context.service.settings.replica_patience, 'second')}. {last_words(backends, slow.name)}",
+                f"{counted(context.service.settings.replica_patience, 'second')}. {why}",
                 action="See its log: `registry-tui deployments logs`",
             )
         context.check_cancelled()

@@ -219,7 +219,7 @@ def to_schema(
         if row.follow_alias and row.follow_rollout is not None
         else None,
         state=DeploymentState(row.state),
-        reason=_reason(row, own),
+        reason=_reason(row, own, processes),
         revision=revision.number,
         replicas_wanted=revision.replicas if revision.autoscaling is None else max(revision.replicas, len(own)),
         replicas_ready=sum(process.ready for process in own),
@@ -247,9 +247,13 @@ def to_schema(
     )
 
 
-def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess]) -> str:
-    """Why it does not respond, in the gateway's words or by its failing calls, and the last problem."""
-    happened = "; ".join(filter(None, (row.reason, row.follow_problem if row.follow_alias else "")))
+def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess], all_of_it: Sequence[ReplicaProcess]) -> str:
+    """Why it does not respond, in the gateway's words or by its failing calls, and the last problem.
+
+    Of `all_of_it`, also the replicas of a rollout, it says what they wait for.
+    """
+    waits = dict.fromkeys(f"A replica {each.waits}" for each in all_of_it if each.waits)
+    happened = "; ".join(filter(None, (*waits, row.reason, row.follow_problem if row.follow_alias else "")))
     if row.state != DeploymentState.DEPLOYED.value:
         return happened
     parts = list(dict.fromkeys(process.trouble for process in processes if process.trouble))
@@ -325,4 +329,4 @@ def replica_state(process: ReplicaProcess) -> tuple[ReplicaState, str]:
         return ReplicaState.STOPPING, "answers what is under way"
     if process.state in ("FATAL", "MISSING"):
         return ReplicaState.FAILED, process.reason or process.trouble or "it ended again and again; see its log"
-    return ReplicaState.STARTING, process.reason or process.trouble or "loading the model"
+    return ReplicaState.STARTING, process.reason or process.trouble or process.waits or "loading the model"

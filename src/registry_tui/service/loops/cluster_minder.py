@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import clusters
@@ -42,6 +43,8 @@ class ClusterMinder:
         self._reported: dict[ReplicaName, int] = {}
         #: Why a deployment could not be looked after, as last reported.
         self._said: dict[str, str] = {}
+        #: Where the gateway reaches each deployment's replicas, as last published.
+        self._published: dict[str, list[Replica]] = {}
         #: Whether there was anything to look after.
         self.wanted = True
 
@@ -78,9 +81,18 @@ class ClusterMinder:
             if process.over_memory and process.starts > before:
                 self._reported[process.name] = process.starts
                 self._over_memory(row, process.over_memory)
+        self._publish(row)
         active = gateway_link.active_revision(row)
         if active is not None and row.state == DeploymentState.DEPLOYED.value:
             self._renew(row, active)
+
+    def _publish(self, row: DeploymentRow) -> None:
+        """Has the gateway know the nodes that came or went."""
+        backends = self._service.backends
+        found = backends.clusters.reached(backends.replicas.names(row.id))
+        if self._published.get(row.id) != found:
+            gateway_link.publish(self._service)
+            self._published[row.id] = found
 
     def _over_memory(self, row: DeploymentRow, why: str) -> None:
         report(self._service, row, "deployment.replica-over-memory", why)
