@@ -259,7 +259,7 @@ def answered(scorer: Scorer, requests: list[tuple[str, bytes]]) -> list[Answer]:
     """The scorer's responses when all of these wait together."""
 
     async def ask() -> list[Answer]:
-        asked = [asyncio.ensure_future(scorer.score(body, content_type)) for content_type, body in requests]
+        asked = [scorer.score(body, content_type) for content_type, body in requests]
         taken: list[Any] = []
         while len(taken) < len(asked):
             await asyncio.sleep(0)

@@ -56,9 +56,9 @@ def whole(model: Any, **options: Any) -> Scorer:
     return made
 
 
-def ask(scorer: Scorer, *, waits: bool, size: int = 0, **fields: Any) -> asyncio.Task[Answer]:
+def ask(scorer: Scorer, *, waits: bool, size: int = 0, **fields: Any) -> asyncio.Future[Answer]:
     body = {"dataframe_split": {"columns": ["waits", "text"], "data": [[waits, "x" * size]]}, **fields}
-    return asyncio.ensure_future(scorer.score(json.dumps(body).encode(), JSON))
+    return scorer.score(json.dumps(body).encode(), JSON)
 
 
 async def until(scorer: Scorer, task: Awaitable[Answer]) -> Answer:

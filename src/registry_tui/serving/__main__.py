@@ -184,6 +184,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
 
     from registry_tui.serving.app import ReplicaApp
     from registry_tui.serving.company import Decision, decide
+    from registry_tui.serving.joined import JoinedHTTP
     from registry_tui.serving.open_inference import Served
     from registry_tui.serving.scorer import Scorer
     from registry_tui.serving.shortcuts import Shortcuts
@@ -231,6 +232,9 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
     )
     config = uvicorn.Config(
         app,
+        http=JoinedHTTP,
+        # The gateway is the only caller, and names no other.
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from registry_tui.contracts.counts import counted
@@ -22,6 +22,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: A header of the platform's trial requests: their outcome does not count as that of real calls.
 TRIAL = b"x-trial"
+#: Seconds after which it is watched whether the caller hangs up: most answers are there before.
+LOOK_AFTER = 0.05
 #: The text of MLflow's scoring server when its own timeout is over.
 TIMED_OUT = b"Request processing time exceeded limit"
 
@@ -187,8 +189,8 @@ class ReplicaApp:
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         try:
             accept = headers.get(b"accept", b"").decode("latin-1")
-            scoring = self.scorer.score(body, content_type, accept=accept, counted=TRIAL not in headers, by=by)
-            return await _unless_gone(receive, scoring, self.limits.seconds), []
+            coming = self.scorer.score(body, content_type, accept=accept, counted=TRIAL not in headers, by=by)
+            return await _unless_gone(receive, coming, self.limits.seconds), []
         except QueueFull:
             waiting = "Too many requests wait for this replica; try again in a moment"
             full = problem(429, "queue-full", "RESOURCE_EXHAUSTED", waiting)
@@ -197,23 +199,33 @@ class ReplicaApp:
             return Answer(504, TIMED_OUT), []
 
 
-async def _unless_gone(receive: Receive, scoring: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+async def _unless_gone(receive: Receive, answer: asyncio.Future[Answer], seconds: float) -> Answer:
     """The response, as long as the caller waits for it: after that it is not computed if it has not begun.
 
-    Raises Gone, TimeoutError, QueueFull.
+    Raises Gone, TimeoutError.
     """
-    answering = asyncio.ensure_future(scoring)
-    leaving = asyncio.ensure_future(_gone(receive))
+    loop = asyncio.get_running_loop()
+    leaving: asyncio.Task[None] | None = None
+
+    def look() -> None:
+        nonlocal leaving
+        leaving = loop.create_task(_gone(receive))
+        leaving.add_done_callback(lambda _: answer.cancel())
+
+    timers = loop.call_later(LOOK_AFTER, look), loop.call_later(seconds, answer.cancel)
     try:
-        done, _ = await asyncio.wait({answering, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if answering in done:
-            return answering.result()
-        if leaving in done:
-            raise Gone
-        raise TimeoutError
+        return await answer
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        if leaving is not None and leaving.done():
+            raise Gone from None
+        raise TimeoutError from None
     finally:
-        answering.cancel()
-        leaving.cancel()
+        for timer in timers:
+            timer.cancel()
+        if leaving is not None:
+            leaving.cancel()
 
 
 async def _gone(receive: Receive) -> None:

@@ -53,6 +53,7 @@ _MODULES = (
     "registry_tui.serving.chat",
     "registry_tui.serving.company",
     "registry_tui.serving.describing",
+    "registry_tui.serving.joined",
     "registry_tui.serving.open_inference",
     "registry_tui.serving.row_by_row",
     "registry_tui.serving.scorer",

@@ -140,11 +140,12 @@ class Scorer:
         self._threads = [*self._threads[1:], another]
         another.start()
 
-    async def score(
+    def score(
         self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True, by: Ask | None = None
-    ) -> Answer:
-        """The answer to one request; `accept` has the formats that the caller takes. Raises QueueFull.
+    ) -> asyncio.Future[Answer]:
+        """The answer to one request, on the running event loop. Raises QueueFull.
 
+        `accept` has the formats that the caller takes.
         `by` answers it on a thread of the model's instead of MLflow's function, given body, model and shortcuts.
         """
         loop = asyncio.get_running_loop()
@@ -157,7 +158,7 @@ class Scorer:
             self._waiting_bytes += len(body)
         waiting = _Waiting(body, content_type, accept, loop.create_future(), loop, counted, by)
         self._queue.put(waiting)
-        return await waiting.future
+        return waiting.future
 
     def close(self) -> None:
         """Answers the waiting requests, then stops."""
