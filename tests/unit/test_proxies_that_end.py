@@ -55,3 +55,14 @@ async def test_two_replicas_die_with_a_request_at_most(upstream: Upstream) -> No
         with pytest.raises(ReplicasDied):
             await upstream.send([third, first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
         assert len(asked) + len(then) + len(last) == 2
+
+
+async def test_a_proxy_that_is_gone_leaves_the_other_one_to_be_asked_again(upstream: Upstream) -> None:
+    async with proxy() as (gone, _):
+        pass
+    async with proxy(DEAD, ANSWER) as (first, asked):
+        found = await upstream.send([gone, first], "POST", "/invocations", body=b"{}", seconds=5.0)
+        assert (found.status, len(asked)) == (200, 2)
+    async with proxy(DEAD, ANSWER) as (first, asked), proxy(b"") as (second, then):
+        found = await upstream.send([first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
+        assert (found.status, len(asked), len(then)) == (200, 2, 1)

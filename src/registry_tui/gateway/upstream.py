@@ -108,6 +108,8 @@ class Upstream:
         died = 0
         left = self._in_order(replicas)
         again: Replica | None = None
+        #: A cluster's proxy behind which a replica died: it knows of others.
+        behind: Replica | None = None
         while left or again is not None:
             replica, again = (again, None) if again is not None else (left.pop(0), None)
             self._begin_or_end(replica.socket, 1)
@@ -115,10 +117,14 @@ class Upstream:
                 return await self._ask(replica, method, path, body, headers, seconds, died)
             except Refused:
                 self._avoided[replica.socket] = time.monotonic() + AVOIDED
+                if not left:
+                    again, behind = behind, None
             except Broken as error:
-                if isinstance(error, _ProxyEnded) and left and not _is_large(body):
+                if isinstance(error, _ProxyEnded) and (left or behind) and not _is_large(body):
                     # The request is not why a node ended: as many replicas as otherwise may be tried.
                     self._avoided[replica.socket] = time.monotonic() + AVOIDED
+                    if not left:
+                        again, behind = behind, None
                     continue
                 died += 1
                 if died >= TRIES or _is_large(body):
@@ -126,6 +132,8 @@ class Upstream:
                 if not left:
                     # A connection that was kept open ends also when a replica is replaced or restarted by hand.
                     again = replica
+                elif replica.in_cluster:
+                    behind = replica
             except TimeoutError as error:
                 raise TookTooLong from error
             finally:
