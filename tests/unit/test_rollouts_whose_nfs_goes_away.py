@@ -42,7 +42,9 @@ class Replicas:
     def look(self, names: list[str]) -> list[SimpleNamespace]:
         reasons = {name: "The NFS server of /mnt/x does not answer" for name in names if "nfs" in self.running[name]}
         return [
-            SimpleNamespace(name=name, ready=name not in reasons, reason=reasons.get(name, ""), state="RUNNING")
+            SimpleNamespace(
+                name=name, ready=name not in reasons, reason=reasons.get(name, ""), state="RUNNING", waits=""
+            )
             for name in names
         ]
 
