@@ -40,7 +40,7 @@ PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
     let_children_be_interrupted()
-    if forked_platforms.wanted():
+    if os.environ.get(forked_platforms.WANTED):
         forked_platforms.use()
     # The same examples in each run, without a deadline: durations depend on the load of the machine.
     settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

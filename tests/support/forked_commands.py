@@ -160,7 +160,7 @@ def import_commands() -> None:
 if __name__ == "__main__":
     main = registry_tui.cli.main  # importing the module of this name hides the function
     import_commands()
-    if forked_platforms.wanted():
+    if os.environ.get(forked_platforms.WANTED):
         forked_platforms.use(Path(sys.argv[2]))
     given = serve(socket.socket(fileno=int(sys.argv[1])))
     if given is not None:

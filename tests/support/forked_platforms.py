@@ -33,8 +33,8 @@ from typing import IO, Any, NoReturn
 
 from registry_tui.platform import supervisor
 
-#: Set to 0, it has platforms start as people's do.
-_SWITCH = "REGISTRY_TUI_TEST_FORKS"
+#: Set it to have a run's platforms forked.
+WANTED = "REGISTRY_TUI_TEST_FORKS"
 #: The largest request: arguments and variables.
 _MOST = 1 << 17
 #: Room for a process's arguments, and for its variables, where the kernel shows them.
@@ -46,11 +46,6 @@ _IMPORTED: Mapping[str, Sequence[str]] = {
     "registry_tui.service": ("registry_tui.service.running",),
 }
 _SUPERVISORD = "supervisor.supervisord"
-
-
-def wanted() -> bool:
-    """Whether this run's platforms are forked."""
-    return os.environ.get(_SWITCH, "1") != "0"
 
 
 # -- in a test process, and in commands that are forked for it --------------------------------------------
