@@ -153,7 +153,7 @@ def test_a_service_that_stands_still_while_mappings_are_saved_gets_each_request_
         screen.shows("IDBroker mappings of", "Save and Sync")
         screen.press(f"\x1b[200~{found.machine_user_crn}\x1b[201~")
         screen.shows("machineUser")
-        stopped = own_platform.pid("service")
+        stopped = own_platform.running("service")
         os.kill(stopped, signal.SIGSTOP)
         try:
             screen.press("enter")

@@ -192,7 +192,7 @@ def test_a_link_that_drops_under_an_upload_and_a_registration_loses_nothing(sign
         assert trains.stdin is not None and trains.stdout is not None
         _, run_id, digest = trains.stdout.readline().split()
         # The door stands still, so that the upload is half done when the link drops.
-        door, before = platform.pid("service"), link.passed()
+        door, before = platform.running("service"), link.passed()
         os.kill(door, signal.SIGSTOP)
         try:
             trains.stdin.write("go\n")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -17,7 +15,7 @@ from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.service.adapters.mlflow import Mlflow
 from support.load import Load
 from support.platforms import ENVIRONMENT, PATIENCE, Platform, unique, wait_for
-from support.served import Served, answer, deploy, finish, now, register, replicas, split, update
+from support.served import Served, answer, deploy, finish, kill_replica, now, register, replicas, split, update
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_a_local_copy_that_changed_is_noticed_when_it_is_loaded(platform: Platfo
     copy = platform.home.serving / "models" / victim.version.model_id / victim.version.id / "files"
     [settings] = copy.rglob("settings.json")
     settings.write_text('{"add": 9}')
-    os.kill(replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
+    kill_replica(platform, deployment)
     told = wait_for(
         lambda: [each for each in replicas(platform, deployment) if "damaged" in each.detail], what="the reason"
     )

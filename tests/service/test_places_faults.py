@@ -56,7 +56,7 @@ async def test_it_stops_with_connections_open_and_comes_back_over_a_stale_socket
     half = socket.socket(socket.AF_UNIX)
     half.connect(str(own_platform.home.service_socket))
     half.sendall(b"POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    pid = own_platform.pid("service")
+    pid = own_platform.running("service")
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: own_platform.pid("service") not in (0, pid), what="the supervisor to start it again")
     idle.close()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -239,9 +241,24 @@ def test_a_rotation_whose_file_is_damaged_is_set_aside_at_the_next_start(own_pla
     assert not home.damaged_rotation_file.exists()
 
 
+def test_an_object_store_that_is_starting_is_not_ended_by_asking_it_to_read_its_keys(own_platform: Platform) -> None:
+    platform = own_platform
+    platform.kill("object-store")
+
+    def asked() -> bool:
+        for _ in range(20):
+            object_store.read_identities_again(platform.home)
+            time.sleep(0.01)
+        return knows_key(platform, platform.secrets.object_store_admin)
+
+    wait_for(asked, what="the object store to answer")
+    ends = re.findall("exited: object-store (.+)", (platform.home.logs / "supervisor.log").read_text())
+    assert ends and not [each for each in ends if "SIGHUP" in each]
+
+
 def test_a_kill_in_the_middle_changes_nothing_about_the_end(own_platform: Platform) -> None:
     platform, before, machines = own_platform, own_platform.secrets, machine_keys(own_platform)
-    store = platform.pid("object-store")
+    store = platform.running("object-store")
     os.kill(store, signal.SIGSTOP)  # so that the rotation waits for it
     try:
         asking = threading.Thread(target=lambda: platform.command("secrets", "rotate", "--yes", check=False))

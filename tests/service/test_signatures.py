@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -179,7 +178,7 @@ def test_a_replica_does_not_start_from_files_that_were_changed_with_their_manife
     (settings,) = (copy / "files").rglob("settings.json")
     settings.write_text('{"add": 9}')
     (copy / "manifest.json").write_bytes(agreeing((copy / "manifest.json").read_bytes()))
-    os.kill(served.replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
+    served.kill_replica(platform, deployment)
     told = wait_for(
         lambda: [each for each in served.replicas(platform, deployment) if "as it was signed" in each.detail],
         what="the reason",
@@ -243,7 +242,7 @@ def test_a_file_that_was_added_after_signing_comes_through_no_door(
     # An additional file in the local copy prevents its replicas' starts.
     (settings,) = (local / "files").rglob("settings.json")
     settings.with_name(evil).write_bytes(content)
-    os.kill(served.replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
+    served.kill_replica(platform, deployment)
     wait_for(
         lambda: [each for each in served.replicas(platform, deployment) if f"{evil} does not belong" in each.detail],
         what="the reason",
@@ -260,7 +259,7 @@ def test_a_key_that_is_trusted_no_more_ends_what_it_signed_until_it_is_signed_ag
     with pytest.raises(RegistryError, match="signs what is registered"):
         platform.ask(lambda client: client.remove_signing_key(signing.environment, new.name))
     platform.ask(lambda client: client.remove_signing_key(signing.environment, before))
-    os.kill(served.replicas(platform, deployment)[0].pid or 0, signal.SIGKILL)
+    served.kill_replica(platform, deployment)
     wait_for(
         lambda: [each for each in served.replicas(platform, deployment) if "is not trusted here" in each.detail],
         what="the reason",

@@ -260,7 +260,7 @@ def test_what_a_process_leaves_that_is_gone_is_finished_by_the_other(pair: Pair,
     wait_for(all_ended, what="the first process to finish what the second one began")
     assert {pair.clients[0].get(f"/workflows/{each}").json()["status"] for each in begun} == {"succeeded"}
     pair.second = start_second(pair.platform)
-    os.kill(pair.platform.pid("service"), signal.SIGKILL)
+    os.kill(pair.platform.running("service"), signal.SIGKILL)
     made = pair.clients[1].post(f"/projects/{project.id}/register", json=asked)
     assert made.status_code == 202, made.text
     assert pair.finished(made.json()["workflow"]["id"])["status"] == "succeeded"

@@ -132,9 +132,13 @@ class Platform:
         info = supervisor.processes(self.home)[part]
         return info.pid if info.running else 0
 
+    def running(self, part: str) -> int:
+        """The process of a part, once it runs: a signal to 0 would go to the processes of this run."""
+        return wait_for(lambda: self.pid(part), what=f"{part} to run")
+
     def kill(self, part: str) -> int:
         """Ends a part's process at once, as a crash would; the supervisor starts it again. Returns its PID."""
-        pid = wait_for(lambda: self.pid(part), what=f"{part} to run")
+        pid = self.running(part)
         os.kill(pid, signal.SIGKILL)
         return pid
 

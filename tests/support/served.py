@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform as this_machine
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from registry_tui.schemas.models import ModelVersion, RegisterModel
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.registries import RegistryDelete
-from support.platforms import PATIENCE, PLAIN, Platform, unique
+from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
 from support.registered import mlflow_client
 
 #: `add` rows up and add a constant, with side effects chosen by columns.
@@ -218,6 +220,12 @@ def now(platform: Platform, deployment: Deployment) -> Deployment:
 
 def replicas(platform: Platform, deployment: Deployment) -> list[ReplicaStatus]:
     return platform.ask(lambda client: client.replicas(deployment.id))
+
+
+def kill_replica(platform: Platform, deployment: Deployment) -> None:
+    """Kills the first replica of a deployment, once it runs."""
+    pid = wait_for(lambda: replicas(platform, deployment)[0].pid, what="a replica to run")
+    os.kill(pid, signal.SIGKILL)
 
 
 def update(

@@ -55,7 +55,7 @@ async def meets_again(platform: Platform, patience: httpx.Timeout, words: str) -
         await driver.press("2")
         await driver.rows("projects")
         await driver.settled()
-        service = platform.pid("service")
+        service = platform.running("service")
         os.kill(service, signal.SIGSTOP)
         try:
             await driver.press("1", "2")
@@ -80,7 +80,7 @@ async def test_mlflow_restarting_is_told_and_what_is_shown_stays(own_platform: P
         await driver.rows("project")
         shown = [row.name for row in driver.screen.table.source.loaded_rows()]
         # Not killed at once: it may be back before anybody has looked.
-        os.kill(own_platform.pid("mlflow"), signal.SIGSTOP)
+        os.kill(own_platform.running("mlflow"), signal.SIGSTOP)
         await driver.until(lambda: any("mlflow" in line and " s" in line for line in last_line(driver)), "the words")
         await asyncio.to_thread(own_platform.kill, "mlflow")
         await driver.press("ctrl+r")

@@ -146,12 +146,13 @@ def write_identities(home: Home, secrets: Secrets) -> None:
 
 
 def read_identities_again(home: Home) -> None:
-    """Has a running `weed` take up its users' keys; one that starts just now reads them by itself.
+    """Has a `weed` that answers take up its users' keys. One that is starting may have read them already.
 
     Raises SupervisorUnavailable.
     """
     process = supervisor.processes(home)["object-store"]
-    if process.running and process.pid:
+    # Until it handles the signal, it would end by it.
+    if process.running and process.pid and _answers(home.run / _SOCKETS[1]):
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGHUP)
 
@@ -166,12 +167,13 @@ def remove_sockets(home: Home) -> None:
     for part in ("master", "volume", "filer", "s3", "admin"):
         path = Path(f"/tmp/seaweedfs-{part}-grpc-{getattr(ports, f'{part}_grpc')}.sock")
         with suppress(OSError):  # a stranger's file of that name is not ours to remove
+            # It may be that of an object store on the same ports, of a home that this one copies.
             if not _answers(path):
                 path.unlink()
 
 
 def _answers(path: Path) -> bool:
-    """Whether a process listens on a unix socket: an object store on the same ports, of a home that this one copies."""
+    """Whether a process listens on a unix socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(1.0)
         try:
