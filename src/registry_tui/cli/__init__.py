@@ -15,10 +15,10 @@ _COMPLETING = "_REGISTRY_TUI_COMPLETE"
 def main() -> None:
     """The `registry-tui` command."""
     none_at_the_end()
-    # httpx's own command line: what it imports (click, rich, pygments) takes a tenth of a command's start.
+    # httpx's own command line: its imports (click, rich, pygments) take a tenth of a command's start.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     if len(sys.argv) == 1 and _COMPLETING not in os.environ:
-        # What is imported and built at the start stays: looking for garbage in it costs a fifth of the start.
+        # Objects made at the start stay alive: garbage collection among them costs a fifth of the start.
         gc.disable()
         from registry_tui.terminal.early import EarlyPage
 

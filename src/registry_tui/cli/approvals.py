@@ -106,7 +106,7 @@ def ask(
 
 @app.command()
 def approve(approval: ApprovalArgument, comment: CommentOption = "", as_json: session.JsonOption = False) -> None:
-    """Approve; for MLAdmins, and where the registry says so not for who asked."""
+    """Approve a request. Needs MLAdmin; a registry may require somebody other than the requester."""
     _decide(approval, Decision.APPROVE, comment, as_json)
 
 
@@ -241,7 +241,7 @@ def wait_approved(
 
 @rules.command("show")
 def show_rules(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
-    """Show what a registry asks for before a version gets an alias or a stage."""
+    """Show a registry's requirements for giving a version an alias or a stage."""
 
     async def run(client: RegistryClient) -> PromotionRules:
         return await client.promotion_rules(registry)
@@ -298,7 +298,7 @@ def approved_stages(
     ] = True,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Say which stages need an approval, and whether somebody else has to decide.
+    """Set which stages need an approval, and whether somebody else has to decide.
 
     Example: registry-tui registries promotion approvals prod Production --four-eyes
     """

@@ -82,9 +82,9 @@ def scan(
     again: Annotated[bool, typer.Option("--again", help="Scan the archive now.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show which formats lie in a version's archive and what loading them imports; nothing is loaded for that.
+    """Show the file formats in a version's archive and the imports that loading them causes. Loads nothing.
 
-    Verdicts: safe format, known imports, runs code, unknown, not scanned. None says that a model is harmless.
+    Verdicts: safe format, known imports, runs code, unknown, not scanned. None of them proves that a model is harmless.
     """
 
     async def run(client: RegistryClient) -> VersionScan:
@@ -121,7 +121,7 @@ def bom(
 ) -> None:
     """Write a version's bill of materials as CycloneDX JSON: packages, data sets, base models, metrics.
 
-    It is made when the version is registered. With --against, lists what differs between two versions.
+    It is made when the version is registered. With --against, lists the differences between two versions.
 
     Example: registry-tui models bom WineModel 2 > wine-2.cdx.json
     """
@@ -169,7 +169,7 @@ def search(
 ) -> None:
     """List the versions that use something, in all registries, newest first.
 
-    A package finds versions whose requirement allows such a version of it, and those that do not say which they take.
+    A package finds versions whose requirement allows that package version, and versions that do not limit the package.
 
     Example: registry-tui models search --uses 'numpy<2' --uses dataset:wine
     """
@@ -205,7 +205,7 @@ def diff(
     all_: Annotated[bool, typer.Option("--all", help="Also what is the same in both.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show what differs between two versions: params, metrics, signature, requirements, and files by their sums.
+    """Show the differences between two versions: params, metrics, signature, requirements, and files by their sums.
 
     Example: registry-tui models diff WineModel 3 4
     """
@@ -248,7 +248,7 @@ def download(
 ) -> None:
     """Download a version's archive, checked against its manifest and that against its signature; print where it is.
 
-    What a download that failed had fetched is kept; the same command goes on with it.
+    A failed download keeps the fetched files; run the same command again to resume it.
 
     Example: registry-tui models download WineModel 1 --to ./wine && mlflow models predict -m ./wine -i input.json
     """

@@ -96,7 +96,7 @@ def get(
 ) -> None:
     """Download a file, or a folder with everything below, and print where it is.
 
-    Nothing is fetched where a file of the same name exists, unless --overwrite says so.
+    Fails before the first download if a file of the same name exists, unless --overwrite is given.
 
     Example: registry-tui runs artifacts get RUN model ./model --project default
     """

@@ -104,7 +104,7 @@ def attach(
 ) -> None:
     """Show a stock MLflow server, 2.9 or newer, as a workspace: its experiments and runs, as its user may read them.
 
-    Everybody who works in the project reads with these credentials.
+    All collaborators of the project read with these credentials.
 
     Example: registry-tui attach lab https://mlflow.example.com --user ann --password-file -
     """
@@ -141,7 +141,7 @@ def change(
     """Read an attached MLflow server that has moved at its new address, or with other credentials.
 
     Credentials, certificates and proxy stay as they are unless others are given. It has to be the same server: runs and
-    versions are known by their IDs there, and what was imported from it before is not imported again.
+    versions are known by their IDs there, and earlier imports are not repeated.
 
     Example: registry-tui attached change lab https://mlflow.new.example.com
     """
@@ -219,8 +219,8 @@ def import_(
 ) -> None:
     """Import registered models of an attached MLflow server: versions with numbers, aliases, tags, notes and stages.
 
-    Every version gets an archive here. What was imported before stays as it is, so that the command can be given
-    again for what is new; it says what it leaves out, and why.
+    Every version gets an archive here. Earlier imports stay as they are: run the command again to import new
+    versions. It reports everything that it leaves out, with the reason.
 
     Example: registry-tui attached import lab churn fraud
     """
@@ -243,7 +243,7 @@ def import_(
 def _signing(
     user: str | None, password_file: str | None, token: str | None, aws_profile: str | None, aws_region: str | None
 ) -> dict[str, str | None]:
-    """The fields of a request that say how the server is signed in at. Raises BadParameter."""
+    """The fields of a request with the credentials for the server. Raises BadParameter."""
     if token is not None and user is not None:
         raise typer.BadParameter("goes without --user", param_hint="--token")
     if user is None and password_file is not None:
@@ -261,7 +261,7 @@ def _signing(
 
 
 def _way(url: str, certificate: str | None, proxy: str | None, allow_http: bool) -> dict[str, Any]:
-    """The fields that say how a server is reached, in both requests."""
+    """The connection fields of both requests: URL, certificate, proxy."""
     trusted = None if certificate is None else session.text_from(certificate, "--certificate")
     return {"url": url, "certificate": trusted, "proxy": proxy, "allow_http": allow_http}
 

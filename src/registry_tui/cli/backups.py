@@ -60,13 +60,13 @@ def backup(
 ) -> None:
     """Back the platform up, running or stopped: databases, artifacts, archives, secrets and settings.
 
-    Another backup in the same place copies only what is new. Rows in PostgreSQL are backed up as SQLite's are, and
-    restored into either. Databases and secrets are encrypted with a passphrase,
-    without which nobody can restore them; artifacts and archives are kept as they are. One that is cut off is none; the
-    next one uses what it copied.
+    Another backup in the same place copies only new data. Rows in PostgreSQL are backed up as SQLite's are, and
+    restored into either. Databases and secrets are encrypted with a passphrase, without which nobody can restore them;
+    artifacts and archives are kept as they are. An interrupted backup does not count as one; the next backup reuses
+    the files that it copied.
 
-    What lies in a store that an environment brought along is not copied, nor are logs, replicas and models'
-    environments. The command needs the home's files: only its owner can use it.
+    Objects in an environment's own store are not copied, nor are logs, replicas and models' environments. The command
+    needs the home's files: only its owner can use it.
 
     Example: registry-tui backup /mnt/backups/registry
     """
@@ -126,9 +126,9 @@ def restore(
 ) -> None:
     """Restore a backup into an empty home, on this machine or another one. Everything is read back and compared.
 
-    One that is cut off begins again when the command is repeated; until it is done, nothing starts in that home.
-    Deployments are stopped there. What lies in a store that an environment brought along stays where it is: never run
-    two platforms of one backup that both use such a store.
+    An interrupted restore starts over when the command is repeated; until it is done, nothing starts in that home.
+    Deployments are stopped there. Objects in an environment's own store stay where they are: never run two platforms
+    of one backup that both use such a store.
 
     Example: registry-tui --data-dir ~/restored restore /mnt/backups/registry
     """
@@ -219,7 +219,7 @@ def verify(
     passphrase_file: _PassphraseOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Read everything that a backup consists of, and compare its digests; decrypt what is encrypted."""
+    """Read all files of a backup and compare their digests; decrypt the encrypted ones."""
     extras.require("platform")
     store = _store(place, reached)
     from registry_tui.service.backup import restoring
@@ -284,10 +284,10 @@ def prune(
 def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False) -> None:
     """Bring a home of an earlier version to this one: stop, copy the databases, migrate, start, and compare all rows.
 
-    When anything fails, the databases are put back as they were, and what the upgrade made is moved aside. One that was
-    cut off goes back when the command is given again, and begins anew; once all rows were compared, it goes on to start
-    the platform. The copies stay in the home until the next upgrade; those of rows in PostgreSQL are schemas beside
-    the platform's. Make a backup first, too.
+    If anything fails, the databases are put back as they were, and the files of the upgrade are moved aside. Run the
+    command again after an interruption: it rolls back and starts over, or, once all rows were compared, goes on to
+    start the platform. The copies stay in the home until the next upgrade; those of rows in PostgreSQL are schemas
+    next to the platform's. Make a backup first, too.
 
     Example: registry-tui upgrade
     """

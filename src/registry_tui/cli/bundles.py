@@ -52,7 +52,7 @@ def export(
 
     It holds the version's files, manifest, signatures, bill of materials and model card.
 
-    What an export that failed had fetched is kept; the same command goes on with it.
+    A failed export keeps the fetched files; run the same command again to resume it.
 
     Example: registry-tui models export WineModel 3 --to wine-3.tar
     """
@@ -141,7 +141,7 @@ def import_(
 ) -> None:
     """Register a model from a bundle of `models export`, from a folder that MLflow wrote, or from one of Hugging Face.
 
-    Everything is checked before anything is sent, and the version is ready only when what is stored has the same sums.
+    All files are checked before the upload, and the version is ready only when the stored files have the same sums.
     Of a bundle, metrics, params and data sets of its bill of materials go on as those of the run, and the card that a
     person wrote as the version's. The same command goes on with an import that was cut off. A model that has a version
     with these files already gets no other one: that version is the answer, and stays as it is.

@@ -41,7 +41,7 @@ def _print(found: Canary, as_json: bool) -> None:
 
 @app.command()
 def status(deployment: DeploymentArgument, as_json: session.JsonOption = False) -> None:
-    """Show how far the canary is, and what both versions answered; of one that ended, how.
+    """Show the progress of a canary and the results of both versions; for a finished one, its outcome.
 
     Example: registry-tui deployments canary status wine-api
     """

@@ -30,7 +30,7 @@ def card(
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show a version's model card, or write it. Until a person does, it is made from what is known.
+    """Show a version's model card, or write it. Until a person writes one, it is generated from the version's facts.
 
     Example: registry-tui models card WineModel 3 --edit
     """

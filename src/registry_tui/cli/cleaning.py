@@ -35,8 +35,8 @@ def clean(
     """Remove environments of models, and logs of replicas, that nobody uses.
 
     An environment is used by deployments, also stopped ones; a log by its replica. The service removes them by itself
-    after the setting `unused_days`, and earlier beyond `unused_bytes`. What is removed is made again when a version
-    needs it; a log is not.
+    after the setting `unused_days`, and earlier beyond `unused_bytes`. A removed environment is made again when a
+    version needs it; a log is not.
 
     Example: registry-tui platform clean --older-than 7 --dry-run
     """

@@ -25,8 +25,8 @@ def demo(
 ) -> None:
     """Load the demo: two environments, three workspaces, four projects with trained models, their registries.
 
-    Again, it makes only what is missing. Takes under a minute. With `--play` the terminal program shows the loaded demo
-    by itself: space pauses, → goes on at once, + and - change the speed, and any other key hands over.
+    Repeated, it makes only the missing parts. Takes under a minute. With `--play` the terminal program shows
+    the loaded demo by itself: space pauses, → goes on at once, + and - change the speed, and any other key hands over.
     """
     if play:
         raise typer.Exit(_play())

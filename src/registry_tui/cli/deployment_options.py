@@ -1,4 +1,4 @@
-"""Arguments and options of `deployments`, and what they mean: sizes in bytes, variables."""
+"""Arguments and options of `deployments`, and their parsing: sizes in bytes, variables."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ DESCRIPTION = typer.Option("--description", help="What it is for.")
 
 
 def autoscaling_of(least: int | None, most: int | None, requests: float | None) -> AutoscalingChange | None:
-    """How the cluster finds the number of replicas, as far as it is said; None where nothing is."""
+    """The given limits and target of autoscaling; None without any."""
     if least is None and most is None and requests is None:
         return None
     return session.build(AutoscalingChange, min_replicas=least, max_replicas=most, target_requests=requests)
 
 
 def new_autoscaling(least: int | None, most: int | None, requests: float | None) -> Autoscaling | None:
-    """The same for a new deployment, where the most has to be said."""
+    """The same for a new deployment, which requires the maximum. Raises BadParameter."""
     given = autoscaling_of(least, most, requests)
     if given is None:
         return None
@@ -107,7 +107,7 @@ def variables_of(plain: list[str] | None, secret: list[str] | None) -> list[Envi
 async def changed_variables(
     client: RegistryClient, deployment: str, given: Sequence[EnvironmentVariable], unset: Sequence[str]
 ) -> list[EnvironmentVariable]:
-    """The variables of the deployment now, with what is given set and the others' values kept, also secret ones."""
+    """The deployment's current variables with the given ones set; other values are kept, also secret ones."""
     found, history = await client.deployment(deployment), await client.revisions(deployment)
     kept = {each.name: each for each in found.among(history).environment}
     if unknown := sorted(set(unset) - kept.keys()):

@@ -314,7 +314,7 @@ def restart(
 
 @app.command()
 def stop(deployment: DeploymentArgument, wait: session.WaitOption = True, as_json: session.JsonOption = False) -> None:
-    """Stop a deployment once it has answered what is under way."""
+    """Stop a deployment once it has answered the requests in progress."""
 
     async def run(client: RegistryClient) -> None:
         await _finish(client, await client.stop_deployment(deployment), wait, as_json)
@@ -362,7 +362,7 @@ def at(
     time: Annotated[str, typer.Argument(help="Local time, or with a zone: 2026-11-20 14:03, 2026-11-20T14:03:00Z.")],
     as_json: session.JsonOption = False,
 ) -> None:
-    """Say which version served then, who let it, and what ran before and after; also of a deleted deployment.
+    """Show the version that served at a time, who deployed it, and the ones before and after; also if deleted since.
 
     Example: registry-tui deployments at wine-api "2026-11-20 14:03"
     """

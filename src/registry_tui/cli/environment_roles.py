@@ -45,7 +45,7 @@ def list_(environment: session.EnvironmentArgument, as_json: session.JsonOption 
 def grant(
     environment: session.EnvironmentArgument, roles: RolesArgument, user: UserOption = None, group: GroupOption = None
 ) -> None:
-    """Give a user or a group roles in an environment, beside those that they have.
+    """Give a user or a group more roles in an environment.
 
     Example: registry-tui environments roles grant local EnvironmentUser MLUser --to ada
     """

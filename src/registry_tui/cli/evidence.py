@@ -23,9 +23,9 @@ def evidence(
     with_model: Annotated[bool, typer.Option("--with-model", help="Also the files of its archive.")] = False,
     registry: session.RegistryOption = None,
 ) -> None:
-    """Write everything that is known about a version into a new folder, with sums and how to verify it offline.
+    """Write all facts about a version into a new folder, with sums and instructions to verify them offline.
 
-    Card, bill of materials, manifest, scan, run with metrics and data sets, approvals, stages, what the rules say,
+    Card, bill of materials, manifest, scan, run with metrics and data sets, approvals, stages, verdicts of the rules,
     lineage, and the events with the hash chain over them.
 
     Example: registry-tui models evidence WineModel 3 --to ./evidence --with-model

@@ -16,7 +16,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 _WHOLE = 10_000
 
 
-#: What people type who know the command by another name.
+#: Other names under which people know a command.
 _MEANT = {
     **dict.fromkeys(("sign-in", "signin", "sign_in", "log-in", "auth"), ("login",)),
     **dict.fromkeys(("sign-out", "signout", "sign_out", "log-out"), ("logout",)),
@@ -34,7 +34,7 @@ def bounded(command: Any) -> Any:
     for each in getattr(command, "params", ()):
         if not isinstance(each, TyperOption | TyperArgument) or not (bounds := _bounds(each.min, each.max)):
             continue
-        each.min = each.max = None  # they are for the help alone: what is checked is the parameter's annotation
+        each.min = each.max = None  # they are for the help alone: the parameter's annotation is checked
         if each.metavar is None:
             each.display_type = partial(_type_with, bounds)  # type: ignore[method-assign]
         else:
@@ -58,7 +58,7 @@ class CommandGroup(TyperGroup):
     """The common behaviour of all groups of commands."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command of the group; None when there is none of that name."""
+        """A command of the group; None when the name is unknown."""
         return bounded(super().get_command(ctx, cmd_name))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -93,7 +93,7 @@ def limit(
     none: Annotated[bool, typer.Option("--none", help="No limits any more.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Set what may be sent with an API key, in place of its limits before. More is answered with 429.
+    """Replace an API key's limits. Requests beyond them are refused with 429.
 
     Example: registry-tui keys limit 0a1b2c3d4e5f --per-second 5 --burst 20 --per-day 10000
     """

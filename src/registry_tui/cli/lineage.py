@@ -60,7 +60,7 @@ def of_model(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show what a model, a version or an alias came from, and what depends on it.
+    """Show the sources of a model, a version or an alias, and its dependents.
 
     Example: registry-tui models lineage WineModel 3 --dot
     """
@@ -84,7 +84,7 @@ def of_run(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show what a run read, and which versions and deployments came from it."""
+    """Show a run's inputs, and the versions and deployments that came from it."""
     print_lineage(named("run", project, run), depth, each, as_json, as_dot)
 
 
@@ -110,7 +110,7 @@ def of_dataset(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show the runs that read a data set, and what came from them.
+    """Show the runs that read a data set, and everything derived from them.
 
     Example: registry-tui datasets lineage wine-white --project wine-quality
     """
@@ -126,7 +126,7 @@ def of_commit(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show the runs that executed the code of a git commit, and what came from them."""
+    """Show the runs that executed the code of a git commit, and everything derived from them."""
     print_lineage(named("commit", project, commit), depth, each, as_json, as_dot)
 
 
@@ -150,7 +150,7 @@ def of_deployment(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show what a deployment serves and served, where that came from, and which API keys may call it."""
+    """Show a deployment's versions, now and before, their sources, and the API keys that may call it."""
     print_lineage(named("deployment", deployment), depth, each, as_json, as_dot)
 
 
@@ -161,7 +161,7 @@ def of_key(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show which deployments an API key may call, and what they serve."""
+    """Show the deployments that an API key may call, and their versions."""
     print_lineage(named("key", key), depth, each, as_json, as_dot)
 
 
@@ -172,7 +172,7 @@ def of_project(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show a project's deployments and experiments, and what came from them."""
+    """Show a project's deployments and experiments, and everything derived from them."""
     print_lineage(named("project", project), depth, each, as_json, as_dot)
 
 
@@ -183,7 +183,7 @@ def of_registry(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show a registry's models, their versions, and what serves them."""
+    """Show a registry's models, their versions, and the deployments that serve them."""
     print_lineage(named("registry", registry), depth, each, as_json, as_dot)
 
 
@@ -194,5 +194,5 @@ def of_environment(
     as_json: session.JsonOption = False,
     as_dot: DotOption = False,
 ) -> None:
-    """Show an environment's registry and projects, and what is in them."""
+    """Show an environment's registry and projects, and their contents."""
     print_lineage(named("environment", environment), depth, each, as_json, as_dot)

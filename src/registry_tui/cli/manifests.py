@@ -25,7 +25,7 @@ def manifest(
     max_replicas: Annotated[int | None, typer.Option(min=1, help="How many the cluster may run.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Write what a deployment serves as manifests for Kubernetes, and say what is not in them.
+    """Write Kubernetes manifests of a deployment, and list the parts that they leave out.
 
     Example: registry-tui deployments manifest wine-api | kubectl apply -f -
     """

@@ -28,7 +28,7 @@ async def _who(client: RegistryClient) -> tuple[User, str]:
 
 
 def whoami(as_json: session.JsonOption = False) -> None:
-    """Show your user name, and what you may do in this installation: entitlements, groups, roles and projects."""
+    """Show your user name and your rights in this installation: entitlements, groups, roles and projects."""
     context = contexts.chosen()
     found, clock = session.ask(_who)
     fields = {

@@ -54,8 +54,8 @@ def set_issuer(
     """Let people sign in at an OpenID provider with `registry-tui login URL --oidc`, from now on.
 
     The provider is tried first: it has to describe itself, show its keys, and give a device code (RFC 8628) to the
-    client. Choose a claim that people cannot change by themselves: whoever signs in first with a user's name is that
-    user from then on. Who gets the name at the provider later is refused (`users forget-sign-in` lets them in). The
+    client. Choose a claim that people cannot change by themselves: the first person to sign in with a user's name is
+    that user from then on. A later holder of the name is refused (`users forget-sign-in` lets them in). The
     administrator of the installation signs in with a token only.
 
     A public client needs no secret, and people's own programs ask the provider. Where the provider wants a secret, the

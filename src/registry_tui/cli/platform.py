@@ -70,7 +70,7 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Start the platform: object store, MLflow server, service. What runs already stays as it is.
+    """Start the platform: object store, MLflow server, service. Running parts stay as they are.
 
     Only this machine's owner reaches it, through a socket, unless --listen lets other machines in until `down`.
 

@@ -137,7 +137,7 @@ def delete(
 
 @collaborators.command("list")
 def list_collaborators(project: session.ProjectArgument, as_json: session.JsonOption = False) -> None:
-    """List who works in a project."""
+    """List the collaborators of a project."""
 
     async def run(client: RegistryClient) -> None:
         items = (await client.collaborators(project)).items

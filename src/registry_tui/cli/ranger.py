@@ -221,7 +221,7 @@ def delete_policy(
     yes: session.YesOption = False,
     dry_run: session.DryRunOption = False,
 ) -> None:
-    """Delete a policy; what only it gave is refused at once."""
+    """Delete a policy; permissions that only it gave end at once."""
 
     async def about(client: RegistryClient) -> str:
         return reference("policy", str((await _found(client, policy, service)).id))

@@ -332,7 +332,7 @@ def storage(
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show what a Model Registry's archives take up, the largest first, and which belong to nothing.
+    """Show the sizes of a Model Registry's archives, largest first, and the orphaned ones.
 
     Example: registry-tui registries storage registry-local --state orphaned
     """

@@ -48,7 +48,7 @@ def list_(
 
 @app.command()
 def show(deployment: DeploymentArgument, as_json: session.JsonOption = False) -> None:
-    """Show what is kept, and how many requests were."""
+    """Show the rules of a request log, and the number and size of its requests."""
     _print(session.ask(lambda client: client.request_log(deployment)), as_json)
 
 

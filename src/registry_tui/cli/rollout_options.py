@@ -1,4 +1,4 @@
-"""Options of `deployments update` that say how callers come to a new version."""
+"""Options of `deployments update` for moving callers to a new version."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def check(
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Say whether a version could be deployed now; with --rules, promoted or given an alias. Ends with 1 when not.
+    """Check whether a version could be deployed now; with --rules, promoted or given an alias. Exits with 1 when not.
 
     Example: registry-tui models check WineModel 3 --rules --for deploy
     """

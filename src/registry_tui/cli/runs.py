@@ -120,8 +120,8 @@ def purge(
 ) -> None:
     """Remove deleted runs for good, with their artifacts and logged models: all, or those that are named.
 
-    Versions that were registered from them keep their archives. The disk gets the bytes back at the end; the
-    workflow's log says how many.
+    Versions that were registered from them keep their archives. The disk space is freed at the end; the
+    workflow's log has the number of bytes.
 
     Example: registry-tui runs purge --project default --older-than 30
     """

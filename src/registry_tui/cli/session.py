@@ -70,7 +70,7 @@ def build(make: Callable[..., Made], **fields: Any) -> Made:
 
 
 def changes(make: Callable[..., Change], **fields: Any) -> Change:
-    """As `build`, for what changes something: raises typer.BadParameter when nothing would change."""
+    """As `build`, for a change: raises typer.BadParameter when nothing would change."""
     made = build(make, **fields)
     if made.changes_nothing:
         raise typer.BadParameter("nothing would change: give an option that says what; `--help` has all of them")

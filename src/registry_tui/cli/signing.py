@@ -120,7 +120,7 @@ def remove(
 def rotate(
     environment: session.EnvironmentArgument, yes: session.YesOption = False, as_json: session.JsonOption = False
 ) -> None:
-    """Make a new key, which signs from now on. What earlier keys signed stays valid until they are removed."""
+    """Make a new key, which signs from now on. Signatures of earlier keys stay valid until those are removed."""
     session.confirm(f"Sign what is registered in {environment} with a new key from now on?", yes=yes)
     found = session.ask(lambda client: client.rotate_signing_key(environment))
     if as_json:
@@ -142,7 +142,7 @@ def signature(
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show who signed a version, each signature checked now. Ends with 1 when none counts.
+    """Show a version's signers, and check each signature now. Exits with 1 when none counts.
 
     Example: registry-tui models signature WineModel 3 --save wine.sig
     """

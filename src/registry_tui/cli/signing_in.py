@@ -65,7 +65,7 @@ def login(
     """Sign in to a service elsewhere; commands and the terminal program work there from then on.
 
     Shows the certificate's fingerprint and asks, unless this machine trusts it; then asks for your token. An
-    administrator makes one with `registry-tui tokens create`. With --oidc, or when you say so, you sign in at the
+    administrator makes one with `registry-tui tokens create`. With --oidc, or when you choose it, you sign in at the
     service's OpenID provider instead: open the address in a browser on any machine, and type the code. Commands that
     start and stop a platform, `logs` and `demo` stay with this machine's own.
 

@@ -166,10 +166,10 @@ def store_access(
     ],
     kms_key: KmsOption = "",
 ) -> None:
-    """Print what the credentials of an environment's own store have to be allowed, and nothing more.
+    """Print the minimal permissions that the credentials of an environment's own store need.
 
     For S3 it is an IAM policy, which opens the KMS key too: give it to a user, make a key of that user, and give the
-    key to `environments create` or `change-store`. Nothing is asked of the store.
+    key to `environments create` or `change-store`. Sends no request to the store.
 
     Example: registry-tui environments store-access s3://acme-models/registry
     """

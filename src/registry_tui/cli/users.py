@@ -31,7 +31,7 @@ EmailOption = Annotated[str | None, typer.Option(help="An e-mail address.")]
 
 
 def held(user: User) -> dict[str, object]:
-    """What decides what somebody may do, as rows of `output.print_one`."""
+    """A user's rights, groups, roles and projects, as rows of `output.print_one`."""
     return {
         "administrator": user.administrator,
         "groups": ", ".join(user.groups) or None,
@@ -56,7 +56,7 @@ def _print(found: User, as_json: bool) -> None:
 
 @app.command("list")
 def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False) -> None:
-    """List the users; without being administrator those who share a project with you."""
+    """List the users; if you are not an administrator, those that share a project with you."""
     session.ask(lambda client: output.print_list(client.users, COLUMNS, as_json=as_json, limit=limit))
 
 
@@ -118,9 +118,9 @@ def resume(user: UserArgument) -> None:
 
 @app.command("forget-sign-in")
 def forget_sign_in(user: UserArgument, yes: session.YesOption = False) -> None:
-    """Let another person at the OpenID provider sign in as a user, after an account was made anew there.
+    """Let another person at the OpenID provider sign in as a user, after an account was made again there.
 
-    Whoever signs in next with the user's name is the user from then on, with all that is theirs.
+    The next person to sign in with the user's name is the user from then on, with all that is theirs.
     """
     session.confirm(f"Let whoever signs in next as {user} be that user, with all that is theirs?", yes=yes)
     session.ask(lambda client: client.change_user(user, UserChange(forget_sign_in=True)))

@@ -144,14 +144,14 @@ def delete(webhook: WebhookArgument, yes: session.YesOption = False, dry_run: se
 
 @app.command()
 def pause(webhook: WebhookArgument) -> None:
-    """Send nothing for a while; what happens meanwhile waits."""
+    """Pause a webhook; events are queued meanwhile."""
     session.ask(lambda client: client.pause_webhook(webhook))
     output.note(f"Webhook {webhook} is paused; `registry-tui webhooks resume {webhook}` goes on")
 
 
 @app.command()
 def resume(webhook: WebhookArgument) -> None:
-    """Go on to send, what has waited first; when its creator may have it no more, what you may see."""
+    """Resume a webhook, queued events first; if its creator may not have it any more, with the events you may see."""
     session.ask(lambda client: client.resume_webhook(webhook))
     output.note(f"Webhook {webhook} is active")
 
@@ -171,7 +171,7 @@ def rotate_secret(
 
 @app.command()
 def test(webhook: WebhookArgument, as_json: session.JsonOption = False) -> None:
-    """Send a message of type webhook.test, and show what came of it."""
+    """Send a message of type webhook.test, and show the result."""
 
     async def run(client: RegistryClient) -> WebhookDelivery:
         made = await client.test_webhook(webhook)
@@ -203,7 +203,7 @@ def deliveries(
     limit: session.FirstOption = 50,
     as_json: session.JsonOption = False,
 ) -> None:
-    """List what was sent to a webhook and what waits, the newest first."""
+    """List a webhook's sent and queued messages, newest first."""
     session.ask(
         lambda client: output.print_list(
             partial(client.webhook_deliveries, webhook, state=state),

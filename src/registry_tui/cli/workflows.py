@@ -91,7 +91,7 @@ def show(workflow: WorkflowArgument, as_json: session.JsonOption = False) -> Non
 
 @app.command()
 def cancel(workflow: WorkflowArgument, as_json: session.JsonOption = False) -> None:
-    """Cancel a workflow; what it did is undone."""
+    """Cancel a workflow and undo its steps."""
     _print(session.ask(lambda client: client.cancel_workflow(workflow)), as_json)
 
 
