@@ -1,4 +1,4 @@
-"""The demo: real models in two clouds' worth of environments. `load` makes what is missing, `remove` takes it away."""
+"""The demo: real models in two clouds' worth of environments. `load` makes its missing parts, `remove` deletes it."""
 
 from __future__ import annotations
 

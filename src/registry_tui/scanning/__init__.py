@@ -1,1 +1,1 @@
-"""Reads which formats files of a model have and what loading them would import; nothing is ever loaded."""
+"""Finds the formats of a model's files and the imports of loading them, without loading them."""

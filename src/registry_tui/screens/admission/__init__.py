@@ -1,1 +1,1 @@
-"""Pages of admission rules: what an environment asks of versions, and exceptions from it."""
+"""Pages of admission rules: an environment's requirements for versions, and exceptions."""

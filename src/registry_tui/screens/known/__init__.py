@@ -1,1 +1,1 @@
-"""What is known of versions: signatures and trusted keys, cards, bills of materials, evidence."""
+"""Facts about versions: signatures and trusted keys, cards, bills of materials, evidence."""

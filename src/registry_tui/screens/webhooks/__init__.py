@@ -1,1 +1,1 @@
-"""Webhooks: their list, what was delivered, and the forms."""
+"""Webhooks: their list, deliveries, and forms."""

@@ -1,1 +1,1 @@
-"""Admission: what a version has to meet before it is deployed, promoted or given an alias."""
+"""Admission: requirements for a version to be deployed, promoted or given an alias."""

@@ -1,1 +1,1 @@
-"""Lineage: what things came from, and what depends on them."""
+"""Lineage: the origins of objects, and their dependents."""

@@ -1,1 +1,1 @@
-"""Ranger's policies: who may do what with the objects of RAZ-enabled environments."""
+"""Ranger's policies: permissions on the objects of RAZ-enabled environments."""

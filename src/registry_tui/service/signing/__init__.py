@@ -1,1 +1,1 @@
-"""Signatures of versions: the keys of environments, what they sign, and whether a signature counts."""
+"""Signatures of versions: the keys of environments, the signed content, and whether a signature counts."""

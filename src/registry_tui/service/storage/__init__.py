@@ -1,1 +1,1 @@
-"""Storage of a registry: what it uses, and its clean-up."""
+"""Storage of a registry: its usage and clean-up."""

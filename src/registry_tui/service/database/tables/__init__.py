@@ -1,4 +1,4 @@
-"""The service's tables, by what they are about; every table is known as soon as one is imported."""
+"""The service's tables, by subject; importing one registers all of them."""
 
 from registry_tui.service.database.tables.admission import AdmissionExceptionRow, AdmissionRulesRow
 from registry_tui.service.database.tables.base import Base, UtcDateTime, new_id, now
