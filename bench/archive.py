@@ -136,7 +136,7 @@ def disk_copy(source: Path, target: Path) -> None:
 
 
 def archive(source: Place, target: Place) -> None:
-    """What the workflow does: list, copy, read back, write the manifest."""
+    """The steps of the workflow: list, copy, read back, write the manifest."""
     files = bucket_files.list_files(source)
     archives.copy_files(files, source, target.below(FILES))
     entries = archives.hash_files(bucket_files.list_files(target.below(FILES)), target.below(FILES))

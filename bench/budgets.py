@@ -1,4 +1,4 @@
-"""What each benchmark may cost, stated here only, and the judge that decides how a benchmark ends.
+"""The budgets of all benchmarks, stated here only, and the judge that decides how a benchmark ends.
 
 `python bench/budgets.py` prints all of them.
 """
@@ -27,7 +27,7 @@ class Budget:
         return f"{sign} {bound:g} {self.unit}".rstrip()
 
 
-#: Benchmark (its file's name) to what it judges. × is the ratio to the other side, measured in the same run.
+#: Budgets by benchmark (file name) and measured value. × is the ratio to the other side, measured in the same run.
 BUDGETS: Mapping[str, Mapping[str, Budget]] = {
     "archive": {"speed beside a bare boto3 copy": Budget(least=0.95, unit="×")},
     "charts": {"reading a curve": Budget(most=1500, unit="ms"), "moving the cursor": Budget(most=16, unit="ms")},
@@ -88,7 +88,7 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
 
 
 class Judge:
-    """Compares what a benchmark measures with its budgets; several values of one name must all be within it."""
+    """Compares a benchmark's measurements with its budgets; several values of one name must all be within it."""
 
     def __init__(self, benchmark: str) -> None:
         self.budgets = BUDGETS[benchmark]

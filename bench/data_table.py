@@ -1,6 +1,6 @@
-"""The other side of `tui.py`: Textual's DataTable with as many rows as are asked for, made here, without a server.
+"""The other side of `tui.py`: Textual's DataTable with a given number of rows, made here, without a server.
 
-`o` adds the rows, `f` leaves one row, `s` sorts; what it shows is what the program shows of runs.
+`o` adds the rows, `f` leaves one row, `s` sorts; its columns are those of the program's runs.
 """
 
 from __future__ import annotations

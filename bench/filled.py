@@ -10,7 +10,7 @@ from servers import compile_project, temporary_folder
 from registry_tui.platform.paths import Home
 from support.platforms import Platform
 
-#: Prints what was measured with so many versions and repetitions; returns the exit code.
+#: Measures with so many versions and repetitions, and prints the results; returns the exit code.
 Measure = Callable[[Platform, int, int], int]
 
 

@@ -3,8 +3,8 @@
 `python bench/gateway.py` (about a minute)
 
 Callers of one kind open a connection for each call, those of the other kind keep theirs, as HTTP clients do. Both call
-a deployment on a platform in a temporary home, and none tries again. What a killed process had accepted is lost; what
-waits to be accepted, and every later call, is not.
+a deployment on a platform in a temporary home, and none retries. Calls that a killed process had accepted are lost;
+those that wait to be accepted, and later ones, are not.
 """
 
 from __future__ import annotations

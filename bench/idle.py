@@ -1,9 +1,9 @@
-"""What a platform costs while nobody uses it: processor and disk, fresh and after use.
+"""The cost of an idle platform: processor and disk, fresh and after use.
 
 `python bench/idle.py` (about six minutes)   `--seconds 10 --settle 10` is quicker
 
 The processor's time is the processes' own (proc(5), stat), those of ended threads too, so that a busy machine changes
-it little. What is written is what the processes had the disk write (proc(5), io). The use is a project with some runs,
+it little. Bytes written are the processes' writes to the disk (proc(5), io). The use is a project with some runs,
 artifacts, a registered model and searches.
 """
 
@@ -32,7 +32,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Used:
-    """What a process has used since it started."""
+    """The resources that a process has used since it started."""
 
     part: str
     seconds: float
@@ -53,7 +53,7 @@ def snapshot(home: Home) -> Mapping[int, Used]:
 
 
 def measure(home: Home, seconds: float, when: str, judge: Judge) -> None:
-    """Prints what each process uses while nobody does anything, and the sum."""
+    """Prints the resources that each idle process uses, and the sum."""
     before = snapshot(home)
     began = time.monotonic()
     time.sleep(seconds)
@@ -72,7 +72,7 @@ def measure(home: Home, seconds: float, when: str, judge: Judge) -> None:
 
 
 def use(platform: Platform, models: int) -> None:
-    """What a person does in a quarter of an hour."""
+    """A quarter of an hour of a person's work."""
     project = platform.new_project()
     for _ in range(models):
         run = log_model(platform, project)

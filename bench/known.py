@@ -1,4 +1,4 @@
-"""What is known about versions: a search of 10 000 versions by what they use, and `events verify` of 100 000 events.
+"""Facts about versions: a search of 10 000 versions by their components, and `events verify` of 100 000 events.
 
 `python bench/known.py` (about a minute)
 
@@ -33,7 +33,7 @@ from support.platforms import Platform
 
 PAGE = 100
 START = datetime(2026, 1, 1, tzinfo=UTC)
-#: As `contracts/event_chain.py` says, without it.
+#: The hashes of `contracts/event_chain.py`, computed without it.
 ALONE = """
 import hashlib, sys
 before = sys.argv[2]
@@ -128,7 +128,7 @@ def search(service: httpx.Client, uses: list[str], repeat: int) -> float:
 
 
 def measure(platform: Platform, folder: Path, versions: int, events: int, repeat: int) -> int:
-    """Prints what both take; returns the exit code."""
+    """Prints the times of both; returns the exit code."""
     registry = platform.ask(lambda client: client.registry("registry-local"))
     fill_models(platform.home.mlflow_database, versions, 1, workspace=registry.mlflow_workspace)
     fill_boms(platform, registry.id)

@@ -1,9 +1,9 @@
-"""The lineage of a model with 1 000 versions, beside MLflow's own REST API listing these versions, in one run.
+"""The lineage of a model with 1 000 versions, compared with MLflow's own REST API listing these versions, in one run.
 
 `python bench/lineage.py` (half a minute)
 
-Each version came from a run of its own. The tree has all versions with their runs, both ways. MLflow's answer has the
-versions alone, and is what stock code would begin with. Both keep one connection and take turns.
+Each version came from a run of its own. The tree has all versions with their runs, both ways. MLflow's response has the
+versions alone; stock code would begin with it. Both keep one connection and take turns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from support.registered import mlflow_client
 
 
 def come_from_runs(database: Path, experiment: int, project: Project) -> None:
-    """Says of each version of the model which run of the experiment it came from."""
+    """Records for each version of the model the run of the experiment that it came from."""
     with closing(sqlite3.connect(database, timeout=60)) as rows, rows:
         query = "SELECT run_uuid, name FROM runs WHERE experiment_id = ? ORDER BY start_time"
         for version, (run, name) in enumerate(rows.execute(query, (experiment,)).fetchall(), start=1):

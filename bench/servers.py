@@ -36,7 +36,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
-    """What both sides start with: no settings of the caller's MLflow, bytecode kept as in an installed program."""
+    """The environment of both sides: no settings of the caller's MLflow, bytecode kept as in an installed program."""
     foreign = ("MLFLOW_", "_MLFLOW_", "AWS_", "REGISTRY_TUI_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     # The stock server starts five more processes for jobs that the platform does not offer: left out on both sides.

@@ -167,7 +167,7 @@ def wrk(side: Side, case: Case, connections: int, seconds: int, folder: Path) ->
         f"{side.url}/invocations", content=case.body.read_bytes(), headers=headers, trust_env=False, timeout=120
     )
     assert answer.status_code == 200 and answer.json()["predictions"], answer.text[:500]
-    # What takes long is measured for as long as several answers take.
+    # Slow calls are measured for as long as several responses take.
     seconds = max(seconds, math.ceil((time.monotonic() - began) * 2 * (connections + 1)))
     script = folder / "wrk.lua"
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]

@@ -27,7 +27,7 @@ from registry_tui.platform import processes
 from registry_tui.platform.paths import Home
 
 JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
-#: What is asked of the model with tensors: as many values of 4 bytes as make 1 MiB.
+#: Shape of the input for the model with tensors: values of 4 bytes, 1 MiB in total.
 TENSOR = (512, 512)
 #: A package that the platform does not have, so that an environment is made for a model that asks for it.
 ABSENT = "tabulate==0.9.0"
@@ -111,7 +111,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent, to which model, at which numbers of connections."""
+    """A request body, its model, and the numbers of connections."""
 
     name: str
     body: Path

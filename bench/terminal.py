@@ -1,4 +1,4 @@
-"""Programs in a pseudo-terminal, measured from outside: what they write, when, and what it costs them."""
+"""Programs in a pseudo-terminal, measured from outside: their output, its time, and its cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS, ROWS = 170, 50
 UP, DOWN, PAGE_UP, PAGE_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
 #: A key's paint is over after so many seconds without a byte.
 QUIET = 0.03
-#: Seconds without a byte that tell one frame from the next; a frame is written at once.
+#: Seconds without a byte that separate two frames; a frame is written at once.
 FRAME = 0.004
 
 
@@ -36,13 +36,13 @@ class Program:
     pid: int
     file: int
     written: bytearray = field(default_factory=bytearray)
-    #: Bytes of the largest frame: what was written without a pause of `FRAME`.
+    #: Bytes of the largest frame: written without a pause of `FRAME`.
     largest: int = 0
     _burst: int = 0
     _last: float = 0.0
 
     def read(self, seconds: float) -> bytes:
-        """What it writes next; empty when nothing comes for that long."""
+        """Its next output; empty when nothing comes for that long."""
         if not select.select([self.file], [], [], seconds)[0]:
             return b""
         with suppress(OSError):
@@ -109,7 +109,7 @@ class Program:
     @property
     def worked(self) -> float:
         """Milliseconds of the processor used so far."""
-        # The clock of another process: what clock_getcpuclockid(3) computes, and Python has no function for.
+        # The clock of another process, as clock_getcpuclockid(3) computes it; Python has no function for it.
         return time.clock_gettime((~self.pid << 3) | 2) * 1000
 
 
@@ -137,7 +137,7 @@ def program(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Pr
 
 @dataclass(frozen=True)
 class Keys:
-    """What a key made a program do, over many presses."""
+    """The effect of a key on a program, over many presses."""
 
     p50: float
     p99: float
@@ -148,7 +148,7 @@ class Keys:
 
 
 def press(programs: Sequence[Program], keys: Sequence[bytes], pause: float = 0.0) -> list[Keys]:
-    """Presses each key in each program in turn, each when what the one before made it write is over."""
+    """Presses each key in each program in turn, each after the output of the one before has ended."""
     seen: list[list[tuple[float, int, float]]] = [[] for _ in programs]
     for key in keys:
         for one, pressed in zip(programs, seen, strict=True):

@@ -1,12 +1,12 @@
-"""The terminal program in a pseudo-terminal, beside a bare Textual app, a DataTable, and an earlier revision of itself.
+"""The terminal program in a pseudo-terminal, compared with a bare Textual app, a DataTable, and an earlier revision.
 
 `python bench/tui.py` (about ten minutes)   `--runs 50 10000 --models 1000 --idle 5` is quicker
 `--only-start` measures the start alone; `--against REVISION` chooses the earlier revision, `none` leaves it out
 
 All run on pseudo-terminals of 170 × 50, all sides in one go: starts take turns, and so does each key of the two
-revisions. The bare app is one empty table of Textual's. The DataTable has its rows in memory; ours asks the service for
-pages. The earlier revision asks the same service. Key to paint is the time from writing a key to the last byte of what
-it makes the program write; "work" is what it costs the processor, also on a busy machine.
+revisions. The bare app is one empty table of Textual's. The DataTable has its rows in memory; ours requests pages
+from the service. The earlier revision uses the same service. Key to paint is the time from writing a key to the last
+byte of the program's output for it; "work" is the processor time, also on a busy machine.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ Bare().run()
 """
 OURS = [sys.executable, "-m", "registry_tui"]
 MOVES = [DOWN if number % 40 < 20 else UP for number in range(200)]
-#: Two pages down and two up, within rows that are loaded: what the server takes is measured by `pages.py`.
+#: Two pages down and two up, within rows that are loaded: `pages.py` measures the server's time.
 PAGES = [PAGE_DOWN if number % 4 < 2 else PAGE_UP for number in range(200)]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What was measured with one list open: milliseconds, megabytes, and what keys did."""
+    """The measurements with one list open: milliseconds, megabytes, and the effect of keys."""
 
     opened: float
     moves: Keys
@@ -211,7 +211,7 @@ def models(one: Program, count: int, versions: int, other: Listed, report: Repor
 
 
 def idle(one: Program, seconds: float, report: Report) -> None:
-    """What is written while nobody does anything."""
+    """The output while nobody does anything."""
     before, worked, until = len(one.written), one.worked, time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         one.read(left)

@@ -1,9 +1,9 @@
-"""Opens a model with 10 000 versions, beside a page of 100 versions of a model that has no more, in one run.
+"""Opens a model with 10 000 versions, compared with a page of 100 versions of a model with only these, in one run.
 
 `python bench/versions.py` (about a minute)
 
-Opening is what the model's page asks the service: the model, its deployments, and the first 100 versions. The other
-side is the one question for 100 versions. Both keep one connection and take turns.
+Opening sends the requests of the model's page: the model, its deployments, and the first 100 versions. The other
+side is the one request for 100 versions. Both keep one connection and take turns.
 """
 
 from __future__ import annotations

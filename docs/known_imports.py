@@ -1,6 +1,6 @@
 """Makes src/registry_tui/scanning/known_imports.txt from the libraries that are installed.
 
-Classes that only keep what they are given, and functions that only rebuild values. Never anything that takes a
+Classes that only keep their arguments, and functions that only rebuild values. Never anything that takes a
 callable, a name to import, an address or a path: `functools.partial`, `operator`, `numpy.load`, `joblib.load`.
 Where pickles make instances of a class without a call, `new` stands behind it: no call with arguments is known.
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "registry_tui"
 PAGE = ROOT / "docs/architecture.md"
-#: What is around the picture in the page.
+#: The lines before and after the picture in the page.
 BEGIN, END = "<!-- made by docs/layers.py -->\n```\n", "```\n"
 #: Columns of the picture, and of the names in it.
 WIDTH, NAMES = 120, 15

@@ -38,12 +38,12 @@ DOCS = Path(__file__).parent
 COLUMNS, ROWS = 110, 30
 #: Seconds for something to appear, to look at the last of it, and between two typed characters.
 PATIENCE, LOOK, TYPING = 240.0, 2.0, 0.015
-#: What the shell shows when it waits for a command; and after a command that failed.
+#: The prompt of the shell; and the one after a command that failed.
 PROMPT, FAILED = "❯\x1b[0m ", "\x1b[1;31m❯\x1b[0m "
 
 
 class Recorder:
-    """Runs a program, keeps what it writes with its time, and follows it on a screen."""
+    """Runs a program, keeps its output with times, and follows it on a screen."""
 
     def __init__(self, command: Sequence[str], home: str, *, variables: Mapping[str, str], folder: Path) -> None:
         environment = {

@@ -24,7 +24,7 @@ from support.program import Driver
 from support.scenes import SCENES
 
 FOLDER = Path(__file__).parent / "screenshots"
-#: What is made without `--only`; a run's overview shows a path of the machine that logged it, the rest are forms.
+#: The scenes made without `--only`; a run's overview shows a path of the machine that logged it, the rest are forms.
 GALLERY = [name for name in list(SCENES)[: list(SCENES).index("help") + 1] if name != "run"]
 
 
