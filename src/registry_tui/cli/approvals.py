@@ -35,7 +35,9 @@ TIMED_OUT = 4
 WITHDRAWN = 5
 _PAUSE_SECONDS = 1.0
 
-CommentOption = Annotated[str, typer.Option("--comment", "-m", help="Why; kept, and shown to everybody concerned.")]
+CommentOption = Annotated[
+    str, typer.Option("--comment", "-m", help="The reason; kept, and shown to everybody concerned.")
+]
 ApprovalArgument = Annotated[str, typer.Argument(help="ID of the approval.")]
 PurposeOption = Annotated[
     str, typer.Option("--purpose", help="`stage:STAGE`; or a word that begins with deploy or promote.")
@@ -253,8 +255,8 @@ def show_rules(registry: session.RegistryArgument, as_json: session.JsonOption =
 def protect(
     registry: session.RegistryArgument,
     alias: Annotated[str, typer.Argument(help="The alias.")],
-    user: Annotated[list[str] | None, typer.Option("--user", help="Who may move it; repeatable.")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", help="A group that may; repeatable.")] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", help="A user who may move it; repeatable.")] = None,
+    group: Annotated[list[str] | None, typer.Option("--group", help="A group that may move it; repeatable.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Protect an alias: only these people, these groups and the administrator may move it.
@@ -294,7 +296,7 @@ def approved_stages(
         list[Stage] | None, typer.Argument(help="Stages that need an approval; none: no stage does.")
     ] = None,
     four_eyes: Annotated[
-        bool, typer.Option("--four-eyes/--two-eyes", help="Whether somebody else than the asker has to decide.")
+        bool, typer.Option("--four-eyes/--two-eyes", help="Whether somebody other than the requester has to decide.")
     ] = True,
     as_json: session.JsonOption = False,
 ) -> None:

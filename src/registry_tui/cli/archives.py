@@ -114,7 +114,7 @@ def bom(
     number: session.VersionArgument,
     registry: session.RegistryOption = None,
     against: Annotated[
-        int | None, typer.Option("--against", metavar="VERSION", min=1, help="Show what differs from this version.")
+        int | None, typer.Option("--against", metavar="VERSION", min=1, help="Show the differences from this version.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Make it again first, from the archive and the run.")] = False,
     as_json: session.JsonOption = False,

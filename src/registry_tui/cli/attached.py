@@ -59,7 +59,7 @@ ServerArgument = Annotated[
 ]
 
 
-_UserOption = Annotated[str | None, typer.Option("--user", "-u", help="Who reads there, by name and password.")]
+_UserOption = Annotated[str | None, typer.Option("--user", "-u", help="The user to read as there, with a password.")]
 _PasswordOption = Annotated[
     str | None,
     typer.Option("--password-file", metavar="FILE", help="Holds that user's password; - for standard input."),
@@ -209,7 +209,7 @@ def versions(
 def import_(
     server: ServerArgument,
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names of registered models there; all without.")
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names of registered models there; default: all.")
     ] = None,
     registry: Annotated[
         str | None,

@@ -129,9 +129,7 @@ def import_(
     source: Annotated[
         Path, typer.Argument(metavar="FILE|FOLDER", help="A bundle, or a folder of MLflow or of Hugging Face.")
     ],
-    name: Annotated[
-        str | None, typer.Option(help="Of the model; default: as the bundle says, or the folder's.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model; default: the bundle's or the folder's.")] = None,
     project: session.ProjectOption = "default",
     visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
     wheels_to: Annotated[

@@ -58,7 +58,7 @@ def untag(
 
 def note(
     runs: RunsArgument,
-    text: Annotated[str, typer.Option("--text", "-t", help="The note; empty: take it away.")],
+    text: Annotated[str, typer.Option("--text", "-t", help="The note; empty to remove it.")],
     project: session.ProjectOption,
     as_json: session.JsonOption = False,
 ) -> None:

@@ -18,7 +18,7 @@ from registry_tui.platform.paths import Home
 
 
 def demo(
-    remove: Annotated[bool, typer.Option("--remove", help="Take away what the demo made, and nothing else.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the demo's objects, and nothing else.")] = False,
     play: Annotated[
         bool, typer.Option("--play", help="Open the terminal program, and have it walk through the loaded demo.")
     ] = False,

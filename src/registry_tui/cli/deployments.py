@@ -221,7 +221,7 @@ def update(
     env: VariableOption = None,
     secret_env: SecretOption = None,
     unset_env: Annotated[
-        list[str] | None, typer.Option("--unset-env", metavar="NAME", help="Takes a variable away; repeatable.")
+        list[str] | None, typer.Option("--unset-env", metavar="NAME", help="Remove a variable; repeatable.")
     ] = None,
     authentication: Annotated[bool | None, AUTHENTICATION] = None,
     batching: Annotated[Batching | None, BATCHING] = None,
@@ -385,7 +385,7 @@ def at(
 def logs(
     deployment: DeploymentArgument,
     replica: Annotated[str, typer.Option("--replica", help="Number or name; default: the first.")] = "0",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="How many of the last lines.")] = 200,
     match: Annotated[str, typer.Option("--match", help="Only lines that hold this text.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the logs there are, also of replicas gone.")] = False,

@@ -92,7 +92,7 @@ def show(environment: session.EnvironmentArgument, as_json: session.JsonOption =
 def create(
     name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
     reached: stores.Reached,
-    cloud: Annotated[Cloud, typer.Option(help="Which cloud it is a corner of.")] = Cloud.AWS,
+    cloud: Annotated[Cloud, typer.Option(help="The cloud of the environment.")] = Cloud.AWS,
     raz: Annotated[bool, typer.Option("--raz/--no-raz", help="Whether it is RAZ-enabled.")] = True,
     bucket: Annotated[
         str | None,

@@ -17,7 +17,9 @@ from registry_tui.platform.paths import Home
 
 ListenOption = Annotated[
     str | None,
-    typer.Option("--listen", metavar="HOST:PORT", help="Let other machines in there, by HTTPS and with tokens."),
+    typer.Option(
+        "--listen", metavar="HOST:PORT", help="Let other machines in at this address, over HTTPS and with tokens."
+    ),
 ]
 CertificateOption = Annotated[
     Path | None,

@@ -43,9 +43,7 @@ app = session.new_app("Registered models: their versions, aliases and archives."
 alias = session.new_app("Aliases: names such as `champion` for one version of a model.")
 app.add_typer(alias, name="alias")
 
-UntagOption = Annotated[
-    list[str] | None, typer.Option("--untag", metavar="KEY", help="A tag to take away; repeatable.")
-]
+UntagOption = Annotated[list[str] | None, typer.Option("--untag", metavar="KEY", help="A tag to remove; repeatable.")]
 AliasArgument = Annotated[str, typer.Argument(help="The alias.")]
 VERSIONS = [
     Column[ModelVersion]("VERSION", lambda each: each.version, right=True),
@@ -176,7 +174,7 @@ def register(
     notes: Annotated[str, typer.Option(help="Of this version.")] = "",
     tag: session.TagOption = None,
     content: Annotated[
-        str | None, typer.Option(metavar="SHA256", help="What the files have to be, as a manifest's content says it.")
+        str | None, typer.Option(metavar="SHA256", help="The expected digest of the files, a manifest's content.")
     ] = None,
     visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
     stage: Annotated[Stage | None, typer.Option(help="Of this version, as `models stage` would set it.")] = None,

@@ -53,7 +53,7 @@ class Log(StrEnum):
 def up(
     as_json: JsonOption = False,
     new_ports: Annotated[
-        bool, typer.Option("--new-ports", help="Choose other ports, where another program took one.")
+        bool, typer.Option("--new-ports", help="Choose other ports if another program uses one of them.")
     ] = False,
     listen: listening.ListenOption = None,
     certificate: listening.CertificateOption = None,
@@ -209,7 +209,7 @@ def _duration(seconds: float) -> str:
 def logs(
     part: Annotated[Log, typer.Argument(help="Which part.")],
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 100,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing new lines.")] = False,
 ) -> None:
     """The last lines of a part's log."""
     from registry_tui.platform import supervisor

@@ -153,7 +153,7 @@ def list_collaborators(project: session.ProjectArgument, as_json: session.JsonOp
 def set_collaborator(
     project: session.ProjectArgument,
     user: UserArgument,
-    role: Annotated[Role, typer.Argument(help="What the user may do there.")] = Role.CONTRIBUTOR,
+    role: Annotated[Role, typer.Argument(help="The user's role in the project.")] = Role.CONTRIBUTOR,
 ) -> None:
     """Give a user a role in a project; a new user becomes known by the administrator.
 

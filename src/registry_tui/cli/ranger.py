@@ -191,7 +191,7 @@ def update_policy(
         typer.Option("--add-user", help="Add somebody to the first allow condition; repeatable."),
     ] = None,
     remove_user: Annotated[
-        list[str] | None, typer.Option("--remove-user", help="Take somebody out of all allow conditions; repeatable.")
+        list[str] | None, typer.Option("--remove-user", help="Remove somebody from all allow conditions; repeatable.")
     ] = None,
     enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it counts.")] = None,
     as_json: session.JsonOption = False,

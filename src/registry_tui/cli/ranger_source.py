@@ -35,7 +35,9 @@ def set_source(
     environment: EnvironmentArgument,
     url: Annotated[str, typer.Option("--url", help="Its address, e.g. https://ranger.example.com:6182.")],
     service: Annotated[str, typer.Option("--service", "-s", help="The name of the service there.")] = "cm_s3",
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Who asks there, by name and password.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="The user to sign in as there, with a password.")
+    ] = None,
     password_file: Annotated[
         str | None,
         typer.Option(

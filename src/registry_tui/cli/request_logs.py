@@ -55,17 +55,19 @@ def show(deployment: DeploymentArgument, as_json: session.JsonOption = False) ->
 @app.command()
 def keep(
     deployment: DeploymentArgument,
-    share: Annotated[str, typer.Option("--share", metavar="SHARE", help="Of the requests, by chance: 5%, 0.05, 1 …")],
-    days: Annotated[float, typer.Option("--days", metavar="N", help="How long they are kept at most.")] = 7.0,
+    share: Annotated[
+        str, typer.Option("--share", metavar="SHARE", help="Random share of the requests to keep: 5%, 0.05, 1 …")
+    ],
+    days: Annotated[float, typer.Option("--days", metavar="N", help="Maximum number of days to keep them.")] = 7.0,
     max_size: Annotated[
-        str, typer.Option("--max-size", metavar="SIZE", help="Of all of them; then the oldest go.")
+        str, typer.Option("--max-size", metavar="SIZE", help="Maximum size in total; the oldest are removed first.")
     ] = "64M",
     leave_out: Annotated[
-        list[str] | None, typer.Option("--leave-out", metavar="COLUMN", help="Is never kept; repeatable.")
+        list[str] | None, typer.Option("--leave-out", metavar="COLUMN", help="A column that is never kept; repeatable.")
     ] = None,
     mask: Annotated[
         list[str] | None,
-        typer.Option("--mask", metavar="COLUMN", help="Kept without its values; repeatable."),
+        typer.Option("--mask", metavar="COLUMN", help="A column that is kept without its values; repeatable."),
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:

@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 StrategyOption = Annotated[
     Strategy,
     typer.Option(
-        help="How callers come to it: all at once; canary: a growing share of them; shadow: copies of requests first."
+        help="How callers move to it: all at once; canary: a growing share of them; shadow: copies of requests first."
     ),
 ]
 FollowStrategyOption = Annotated[

@@ -58,7 +58,7 @@ SecretOption = Annotated[
 BundleOption = Annotated[
     str, typer.Option("--ca-bundle", help="A PEM file on the service's machine with the authorities to trust.")
 ]
-EncryptionOption = Annotated[Encryption, typer.Option("--encryption", help="S3: how what is stored is encrypted.")]
+EncryptionOption = Annotated[Encryption, typer.Option("--encryption", help="S3: the encryption of stored objects.")]
 KmsOption = Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")]
 
 

@@ -94,7 +94,10 @@ def suspend(user: UserArgument, yes: session.YesOption = False, dry_run: session
 def delete(
     user: UserArgument,
     to: Annotated[
-        str, typer.Option("--to", metavar="USER", help="Who gets what they own.", autocompletion=session.complete_user)
+        str,
+        typer.Option(
+            "--to", metavar="USER", help="The new owner of their objects.", autocompletion=session.complete_user
+        ),
     ],
     yes: session.YesOption = False,
     dry_run: session.DryRunOption = False,

@@ -98,9 +98,9 @@ def create(
     events: EventsOption = None,
     registry: Annotated[
         str | None,
-        typer.Option("--registry", help="Only what concerns this one.", autocompletion=session.complete_registry),
+        typer.Option("--registry", help="Only events about this one.", autocompletion=session.complete_registry),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Only what concerns this model, by its name.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Only events about this model, by its name.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Make a webhook. Its secret is shown this once; messages are signed with it.
