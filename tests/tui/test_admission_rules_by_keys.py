@@ -50,6 +50,7 @@ async def test_the_pages_show_the_rules_and_what_they_say(open_program: Open, pl
         await driver.rows("exceptions")
         await driver.shows("has-signature", "ticket 7", "never")
         await driver.press("e", "end", "space", "a", "g", "a", "i", "n", "enter")
+        await driver.at("exceptions")
         await driver.shows("ticket 7 again")
         await driver.press("ctrl+d")
         await driver.shows("End the exception")

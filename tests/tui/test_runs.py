@@ -396,6 +396,7 @@ async def test_an_experiment_opens_with_its_default_view(open_program: Open, swe
         await go(driver, sweep)
         driver.screen.query_one("#filter").value = "params.alpha = '1'"
         driver.screen.do_filter()
+        await driver.until(lambda: driver.screen.query_one("#filter").has_focus, "the filter")
         await driver.press("enter")
         await names(driver, 3)
         driver.screen.sort_by([("metric rmse", False)])

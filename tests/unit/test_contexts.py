@@ -108,6 +108,8 @@ async def test_a_client_works_in_the_context_unless_it_is_given_a_home(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(contexts.FOLDER_VARIABLE, environment[contexts.FOLDER_VARIABLE])
+    for chosen in ("REGISTRY_TUI_HOME", contexts.VARIABLE):
+        monkeypatch.delenv(chosen, raising=False)
     contexts.keep(LAB, environment)
     async with RegistryClient() as elsewhere, RegistryClient(Home(tmp_path)) as here:
         assert (elsewhere.context, elsewhere.elsewhere) == (LAB, LAB.url)
