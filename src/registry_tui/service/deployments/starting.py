@@ -119,20 +119,18 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
     """
     backends = context.service.backends
     until = time.monotonic() + context.service.settings.replica_patience
-    reported, told = -1, ""
+    reported, waited = -1, ""
     while True:
         processes = backends.replicas.look(names)
         ready = sum(process.ready for process in processes)
-        if ready != reported:
-            reported = ready
-            context.log(f"{ready} of {counted(len(names), 'replica')} ready")
-            context.progress(Progress(files_done=ready, files_total=len(names)))
         waits = next((process.waits for process in processes if process.waits), "")
-        if waits != told:
-            told = waits
-            if waits:
-                context.log(f"a replica {waits}", "warning")
+        if ready != reported:
+            context.log(f"{ready} of {counted(len(names), 'replica')} ready")
+        if waits and waits != waited:
+            context.log(f"a replica {waits}", "warning")
+        if (ready, waits) != (reported, waited):
             context.progress(Progress(files_done=ready, files_total=len(names), waits=waits))
+        reported, waited = ready, waits
         if ready == len(names):
             return
         for process in processes:
