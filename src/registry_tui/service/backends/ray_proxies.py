@@ -9,9 +9,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+
+from registry_tui.platform.listening import is_loopback
 
 #: Hosts of `http_options` with which each proxy listens at its own node's address.
 _ALL = ("0.0.0.0", "::")
@@ -28,7 +29,7 @@ def hosts_of(details: Mapping[str, Any], address: str) -> tuple[str, ...]:
         return ()
     proxies = (details.get("proxies") or {}).values()
     healthy = {str(each.get("node_ip", "")) for each in proxies if each.get("status") == _HEALTHY}
-    own_machine = is_loopback(address)
+    own_machine = is_loopback(_host(address))
     return tuple(sorted(each for each in healthy if _is_safe(each, own_machine)))
 
 
@@ -38,30 +39,23 @@ def options_for(address: str, port: int) -> tuple[str, dict[str, Any]]:
     A cluster of this machine listens on loopback only. In others each node listens at all its addresses, since Serve
     takes one host for all of them; replicas refuse requests without the gateway's secret.
     """
-    host = urlsplit(address).hostname or ""
-    if is_loopback(address):
+    host = _host(address)
+    if is_loopback(host):
         return "HeadOnly", {"host": host, "port": port}
     return "EveryNode", {"host": _ALL[1] if ":" in host else _ALL[0], "port": port}
 
 
-def is_loopback(address: str) -> bool:
-    """Whether the host of a cluster's address is this machine."""
-    found = _addresses(address)
-    return bool(found) and all(each.is_loopback for each in found)
-
-
 def is_private(address: str) -> bool:
     """Whether the host of a cluster's address has loopback and private addresses only."""
-    found = _addresses(address)
-    return bool(found) and all(each.is_private and not each.is_link_local for each in found)
+    try:
+        found = socket.getaddrinfo(_host(address), None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(_is_safe(str(each[4][0]), own_machine=True) for each in found)
 
 
-def _addresses(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    host = urlsplit(address).hostname or ""
-    with suppress(OSError, ValueError):
-        found = {str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-        return [ipaddress.ip_address(each) for each in found]
-    return []
+def _host(address: str) -> str:
+    return urlsplit(address).hostname or ""
 
 
 def _is_safe(host: str, own_machine: bool) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from registry_tui.contracts.counts import counted
+from registry_tui.schemas.deployments import GIB
 
-GIB = 1 << 30
 #: Serve's state of replicas that are not there yet.
 _STARTING = "STARTING"
 _NAMES = ("CPU", "GPU", "memory")
