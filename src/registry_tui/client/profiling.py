@@ -117,12 +117,7 @@ def of_file(file: Path, categorical: Collection[str] = (), *, source: str = "") 
     """The data of a CSV, JSON, JSON Lines or Parquet file on this machine. Raises RegistryError."""
     path = file.expanduser()
     try:
-        if path.suffix.lower() in _PARQUET:
-            return _of_parquet(source or path.name, path, categorical)
-        if path.suffix.lower() in _LINES:
-            with path.open("rb") as lines:
-                return _of_lines(source or path.name, path.name, lines, categorical)
-        return _of_text(source or path.name, path.name, path.read_bytes(), categorical)
+        return _by_name(source or path.name, path.name, path, categorical)
     except OSError as error:
         detail = f"{file} cannot be read: {error.strerror or error}"
         raise RegistryError(detail, action="Give a file that you may read") from error
@@ -148,11 +143,7 @@ async def of_run(
     if uri.startswith(artifacts):
         path = unquote(uri.removeprefix(artifacts))
         content = await client.read_artifact(origin.project_id, origin.run_id, path)
-        if path.lower().endswith(_PARQUET):
-            return await apart(lambda: _of_parquet(source, content, categorical))
-        if path.lower().endswith(_LINES):
-            return await apart(lambda: _of_lines(source, path, BytesIO(content), categorical))
-        return await apart(lambda: _of_text(source, path, content, categorical))
+        return await apart(lambda: _by_name(source, path, content, categorical))
     parts = urlsplit(uri)
     if not uri or parts.scheme not in ("", "file"):
         raise RegistryError(
@@ -171,6 +162,16 @@ async def of_example(
     if not suggested.example_is_logged:
         raise RegistryError(f"{model} {number} has no input example", action="Give the data as a file")
     return _of_text("the input example", "example.json", suggested.example.encode(), categorical)
+
+
+def _by_name(source: str, name: str, data: Path | bytes, categorical: Collection[str]) -> Training:
+    """The data of a file or of its content, in the format that the file's name says."""
+    if name.lower().endswith(_PARQUET):
+        return _of_parquet(source, data, categorical)
+    if name.lower().endswith(_LINES):
+        with BytesIO(data) if isinstance(data, bytes) else data.open("rb") as lines:
+            return _of_lines(source, name, lines, categorical)
+    return _of_text(source, name, data if isinstance(data, bytes) else data.read_bytes(), categorical)
 
 
 def _of_text(source: str, name: str, content: bytes, categorical: Collection[str]) -> Training:
