@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import Secrets
+from registry_tui.schemas.deployments import GIB
 from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
@@ -29,6 +30,7 @@ from registry_tui.service.database.tables import (
     EnvironmentRow,
     ProjectRow,
     RegistryRow,
+    RevisionRow,
     WorkspaceRow,
 )
 from registry_tui.service.http.app import create_app
@@ -130,6 +132,24 @@ def make_place(service: Service, name: str) -> None:
     for row in rows:  # in this order, as foreign keys want it
         with service.database.session() as session:
             session.add(row)
+
+
+def revision(deployment: str, number: int, memory: int = GIB, **fields: Any) -> RevisionRow:
+    """A revision of a deployment, with one replica."""
+    return RevisionRow(
+        deployment_id=deployment,
+        number=number,
+        generation=number,
+        version=number,
+        version_id=f"v{number}",
+        replicas=1,
+        cpu=1.0,
+        memory_bytes=memory,
+        environment=[],
+        batching="auto",
+        creator="ann",
+        **fields,
+    )
 
 
 def set_roles(service: Service, person: str, place: str, *roles: str, project: str = "") -> Principal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -18,7 +17,7 @@ from registry_tui.service.deployments import canaries, machine
 from registry_tui.service.errors import WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.settings import Settings
-from support.bare import bare_service, make_place
+from support.bare import bare_service, make_place, revision
 
 
 @pytest.fixture
@@ -33,23 +32,6 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
                 row.state, row.revision = "deployed", 1
                 session.add(revision(row.id, 1, memory, state=RevisionState.ACTIVE.value))
         yield service
-
-
-def revision(deployment: str, number: int, memory: int, **fields: Any) -> RevisionRow:
-    return RevisionRow(
-        deployment_id=deployment,
-        number=number,
-        generation=number,
-        version=number,
-        version_id=f"v{number}",
-        replicas=1,
-        cpu=1.0,
-        memory_bytes=memory,
-        environment=[],
-        batching="auto",
-        creator="ann",
-        **fields,
-    )
 
 
 def found(session: Session, name: str = "one") -> DeploymentRow:

@@ -9,12 +9,12 @@ import pytest
 
 from registry_tui.contracts.gateway_routes import Canary, Routes
 from registry_tui.schemas.canaries import CanaryState, Rollout
-from registry_tui.schemas.deployments import GIB, RevisionState
+from registry_tui.schemas.deployments import RevisionState
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import DeploymentRow, RevisionRow
+from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.deployments import canaries
 from registry_tui.service.publishing import gateway as gateway_link
-from support.bare import bare_service, make_place
+from support.bare import bare_service, make_place, revision
 
 DEPLOYMENT = "one-deployment"
 
@@ -27,25 +27,8 @@ def service(tmp_path: Path) -> Iterator[Service]:
         with service.database.session() as session:
             row = session.get_one(DeploymentRow, DEPLOYMENT)
             row.state, row.revision = "deployed", 1
-            session.add(revision(1, RevisionState.ACTIVE))
+            session.add(revision(DEPLOYMENT, 1, state=RevisionState.ACTIVE.value))
         yield service
-
-
-def revision(number: int, state: RevisionState) -> RevisionRow:
-    return RevisionRow(
-        deployment_id=DEPLOYMENT,
-        number=number,
-        generation=number,
-        version=number,
-        version_id=f"v{number}",
-        replicas=1,
-        cpu=1.0,
-        memory_bytes=GIB,
-        environment=[],
-        batching="auto",
-        creator="ann",
-        state=state.value,
-    )
 
 
 def try_(service: Service, number: int, state: CanaryState) -> None:
@@ -65,7 +48,7 @@ def published(service: Service) -> Canary | None:
 @pytest.mark.parametrize("state", list(CanaryState))
 def test_a_promoted_version_gets_requests_until_all_callers_reach_it(service: Service, state: CanaryState) -> None:
     with service.database.session() as session:
-        session.add(revision(2, RevisionState.PENDING))
+        session.add(revision(DEPLOYMENT, 2, state=RevisionState.PENDING.value))
     try_(service, 2, state)
     gets = state in (CanaryState.RUNNING, CanaryState.PAUSED, CanaryState.PROMOTED)
     assert (published(service) is not None) is gets
@@ -74,15 +57,15 @@ def test_a_promoted_version_gets_requests_until_all_callers_reach_it(service: Se
 @pytest.mark.parametrize("state", [RevisionState.ACTIVE, RevisionState.REPLACED, RevisionState.FAILED])
 def test_a_promoted_version_that_was_replaced_later_gets_no_requests(service: Service, state: RevisionState) -> None:
     with service.database.session() as session:
-        session.add(revision(2, state))
-        session.add(revision(3, RevisionState.PENDING))
+        session.add(revision(DEPLOYMENT, 2, state=state.value))
+        session.add(revision(DEPLOYMENT, 3, state=RevisionState.PENDING.value))
     try_(service, 2, CanaryState.PROMOTED)
     assert published(service) is None
 
 
 def test_a_rollout_that_is_tried_again_begins_without_requests(service: Service) -> None:
     with service.database.session() as session:
-        session.add(revision(2, RevisionState.PENDING))
+        session.add(revision(DEPLOYMENT, 2, state=RevisionState.PENDING.value))
     try_(service, 2, CanaryState.PROMOTED)
     try_(service, 2, CanaryState.PENDING)
     assert published(service) is None
