@@ -38,7 +38,7 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
 from registry_tui.platform.secrets import load_secrets
 from registry_tui.schemas.models import Manifest
-from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores import archives, bucket_files, copying
 from registry_tui.service.stores.archives import FILES
 from registry_tui.service.stores.bucket_files import Place
 
@@ -138,7 +138,7 @@ def disk_copy(source: Path, target: Path) -> None:
 def archive(source: Place, target: Place) -> None:
     """The steps of the workflow: list, copy, read back, write the manifest."""
     files = bucket_files.list_files(source)
-    archives.copy_files(files, source, target.below(FILES))
+    copying.copy_files(files, source, target.below(FILES))
     entries = archives.hash_files(bucket_files.list_files(target.below(FILES)), target.below(FILES))
     ids = {"model_id": "m", "model_name": "bench", "version_id": "v", "version": 1}
     manifest = Manifest(**ids, source=source.uri, created_at=datetime.now(UTC), files=entries)  # type: ignore[arg-type]
@@ -179,7 +179,7 @@ def main() -> int:
         several = options.files > 1
         sides: dict[str, Callable[[Place], None]] = {"bare boto3 copy": lambda to: bare_copy(source, to, 1)}
         if several:
-            sides[f"bare, {archives.COPIERS} at a time"] = lambda to: bare_copy(source, to, archives.COPIERS)
+            sides[f"bare, {copying.COPIERS} at a time"] = lambda to: bare_copy(source, to, copying.COPIERS)
         sides["archive (copied, read back)"] = lambda to: archive(source, to)
         one, other = Path(folder) / "one", Path(folder) / "other"
         with one.open("wb") as file:

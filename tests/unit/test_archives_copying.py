@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_tui.service.errors import InvalidInput, NotPermitted
-from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size, copy_files
 from registry_tui.service.stores.bucket_files import Place, StoreFolder, clear_errors, in_parallel, list_files, slices
 from registry_tui.service.stores.content import RangeNotSatisfiable, clean_path, parse_range
+from registry_tui.service.stores.copying import copy_files
 from registry_tui.service.stores.directory import Directory
+from registry_tui.service.stores.uploads import MAX_PARTS, PART_BYTES, part_size
 
 
 def test_results_come_in_order_and_few_are_under_way() -> None:
@@ -51,7 +52,7 @@ def test_the_first_error_stops_the_rest() -> None:
 
 @given(st.integers(min_value=1, max_value=5 << 40))
 def test_parts_cover_the_file_within_s3_limits(size: int) -> None:
-    step = _part_size(size)
+    step = part_size(size)
     assert step >= PART_BYTES
     assert -(-size // step) <= MAX_PARTS
 

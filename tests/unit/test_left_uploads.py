@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from registry_tui.service.errors import NotPermitted
-from registry_tui.service.stores.archives import copy_files, delete_archive, store_files
+from registry_tui.service.stores.archives import delete_archive
 from registry_tui.service.stores.bucket_files import StoredFile, StoreFolder, list_files
+from registry_tui.service.stores.copying import copy_files, store_files
 from registry_tui.service.stores.directory import Directory
 
 #: The calls of the store, emptied for each test.

@@ -42,8 +42,8 @@ def fetch(
     target: Path,
     *,
     progress: Callable[[Manifest], None] = lambda _manifest: None,
-    advance: archives.Advance = lambda _bytes, _files: None,
-    check: archives.Check = lambda: None,
+    advance: bucket_files.Advance = lambda _bytes, _files: None,
+    check: bucket_files.Check = lambda: None,
 ) -> Path:
     """A version's archive on disk, every file with the hash of its manifest; fetched unless an intact copy is there.
 
@@ -121,8 +121,8 @@ def _fetch_file(
     size: int,
     sha256: str,
     folder: Path,
-    advance: archives.Advance,
-    check: archives.Check,
+    advance: bucket_files.Advance,
+    check: bucket_files.Check,
 ) -> None:
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)

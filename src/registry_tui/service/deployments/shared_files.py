@@ -56,8 +56,8 @@ class Watching:
 
     log: Callable[[str], None]
     progress: Callable[[Manifest], None]
-    advance: archives.Advance
-    check: archives.Check
+    advance: bucket_files.Advance
+    check: bucket_files.Check
 
 
 def has_example(service: Service, model_id: str, version_id: str) -> bool:

@@ -17,7 +17,7 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.signing import archives as signing
-from registry_tui.service.stores import archives, content
+from registry_tui.service.stores import archives, bucket_files, content
 from registry_tui.service.stores.bucket_files import Folder, StoredFile, StoreFolder
 from registry_tui.service.tracking import artifact_uploads
 
@@ -53,8 +53,8 @@ def check_stored(
     service: Service,
     version: signing.Version,
     *,
-    progress: Callable[[Sequence[StoredFile]], archives.Advance] = lambda _files: lambda _bytes, _count: None,
-    check: archives.Check = lambda: None,
+    progress: Callable[[Sequence[StoredFile]], bucket_files.Advance] = lambda _files: lambda _bytes, _count: None,
+    check: bucket_files.Check = lambda: None,
 ) -> ArchiveCheck:
     """Reads a whole archive, and compares it with its manifest and that with its signatures. Raises ServiceError."""
     found = archives.check_archive(version.archive, progress=progress, check=check)

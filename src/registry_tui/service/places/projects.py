@@ -34,7 +34,7 @@ from registry_tui.service.database.tables import (
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
-from registry_tui.service.stores.archives import abort_outside
+from registry_tui.service.stores.uploads import abort_outside
 
 logger = logging.getLogger(__name__)
 

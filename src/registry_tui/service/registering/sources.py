@@ -13,9 +13,8 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.signing import archives as signing
-from registry_tui.service.stores import archives, bucket_files
-from registry_tui.service.stores.archives import Advance, Check
-from registry_tui.service.stores.bucket_files import StoredFile
+from registry_tui.service.stores import archives, bucket_files, copying
+from registry_tui.service.stores.bucket_files import Advance, Check, StoredFile
 from registry_tui.service.tracking.artifacts import attached_folder
 from registry_tui.service.tracking.folders import Folder
 
@@ -66,8 +65,8 @@ class Stored:
     def copy(
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
-        how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
-        sums = archives.copy_files(files, self.place, target, advance=advance, check=check)
+        how = "copied by the object store" if copying.same_store(self.place, target) else "copied from another store"
+        sums = copying.copy_files(files, self.place, target, advance=advance, check=check)
         require_sums(self, {**self.sums, **sums})
         # Files that the store copied itself are compared when they are read back.
         return how, {**self.sums, **sums}
@@ -99,7 +98,7 @@ class Remote:
     def copy(
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
-        return "copied from the attached server", archives.store_files(
+        return "copied from the attached server", copying.store_files(
             files, self.read, target, advance=advance, check=check
         )
 
@@ -129,7 +128,7 @@ class Promoted:
     def copy(
         self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
-        sums = archives.pass_files(files, self.archive.below(archives.FILES), target, advance=advance, check=check)
+        sums = copying.pass_files(files, self.archive.below(archives.FILES), target, advance=advance, check=check)
         require_sums(self, sums)
         return "copied from the other registry", sums
 

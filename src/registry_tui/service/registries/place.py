@@ -18,9 +18,9 @@ from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.core.store_keys import claimed_with_key, kept_store, keyed_store
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
-from registry_tui.service.stores.archives import abort_outside
 from registry_tui.service.stores.base import Bucket, StoredObject, Usage
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
+from registry_tui.service.stores.uploads import abort_outside
 
 
 @dataclass(frozen=True, repr=False)

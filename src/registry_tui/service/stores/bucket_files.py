@@ -36,6 +36,11 @@ READERS = 3
 #: Most files of a model. Bounds the manifest and the state of a workflow.
 MAX_FILES = 100_000
 
+#: Called with bytes and files done since the last call.
+Advance = Callable[[int, int], None]
+#: Called between pieces of work; raises to stop it.
+Check = Callable[[], None]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -110,7 +115,7 @@ def list_files(place: Folder) -> list[StoredFile]:
     return sorted(files, key=lambda file: file.path)
 
 
-def files_there(place: Folder, wanted: Iterable[str], *, check: Callable[[], None] = lambda: None) -> list[StoredFile]:
+def files_there(place: Folder, wanted: Iterable[str], *, check: Check = lambda: None) -> list[StoredFile]:
     """As `list_files`; where a store's list differs from the wanted paths, each such file is looked up by its name.
 
     Listings may lag behind writes and deletions. Raises ServiceError, and the errors of `check`, called between

@@ -39,7 +39,7 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.registering import copies, sources
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.signing import archives as signing
-from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores import archives, bucket_files, copying
 from registry_tui.service.stores.archives import FILES
 from registry_tui.service.stores.bucket_files import StoredFile
 from registry_tui.service.workflows.advancing import Advancing
@@ -326,7 +326,7 @@ def _carry(context: StepContext) -> None:
         return
     beside = archives.beside(source.archive)
     with room.storing(context.service, archive):
-        sums = archives.pass_files(beside, source.archive, archive, check=context.check_cancelled)
+        sums = copying.pass_files(beside, source.archive, archive, check=context.check_cancelled)
     kept = 0
     for mark in signing.all_of(context.service, source.version):
         content = signing.read(context.service, source.version, mark.fingerprint)
