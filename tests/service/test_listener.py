@@ -28,6 +28,7 @@ from registry_tui.schemas.tracking import ExperimentCreate
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER, WINDOW
 from support import served, strangers
 from support.browser import browsing
+from support.listener_doors import DOORS, LAPTOP, TARGETS, answers, health, http, names, refusals
 from support.platforms import PATIENCE, run_python, unique, wait_for
 from support.team import LIGHT, Machine, Team, listening_platform
 
@@ -49,36 +50,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def http(team: Team, token: str | None = None, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
-    """A plain HTTP client, as curl would be, from an address of its own."""
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    context = ssl.create_default_context(cafile=team.certificate)
-    transport = httpx.HTTPTransport(verify=context, local_address=address)
-    return httpx.Client(base_url=team.url, transport=transport, headers=headers, timeout=PATIENCE)
-
-
-def health(port: int, host: str) -> httpx.Response:
-    """Whether a port of this machine responds to callers that use this name."""
-    return httpx.get(f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"}, trust_env=False, timeout=60)
-
-
-def answers(port: int, host: str) -> bool:
-    return health(port, host).status_code == 200
-
-
-def refusals(team: Team, address: str) -> list[str]:
-    """The details of the events about refusals of an address, newest first."""
-    events = team.platform.ask(lambda client: client.events(action="access.refuse", page_size=1000)).items
-    return [each.detail for each in events if each.resource_name == address]
-
-
 # -- admission ---------------------------------------------------------------------------------------------
-
-DOORS = (
-    *("/", "/api/v1/user", "/api/v1/openapi.json", "/api/v1/health", "/service/public/v2/api/service", "/authz/v1/x"),
-    *("/mlflow/", "/mlflow/health", "/mlflow/api/2.0/mlflow/experiments/search", "/endpoints/x/ping", "/model"),
-)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -98,14 +70,6 @@ def test_no_door_opens_without_a_token_and_each_refusal_is_an_event(team: Team, 
     found = refusals(team, address)
     assert len(found) == 4
     assert all("401" in detail and door in detail for detail in found)
-
-
-#: Requests that would make, change or reveal something where they are allowed.
-TARGETS = (
-    *DOORS, "/api/v1/sign-in", "/api/v1/environments", "/api/v1/users/NAME", "/metrics", "/graphql", "/signup",
-    "/mlflow/api/2.0/mlflow/users/create", "/mlflow/api/2.0/mlflow/experiments/create", "/mlflow/graphql",
-    "/projects/NAME/api/2.0/mlflow/experiments/search", "/endpoints/x/invocations", "/v1/traces", "/NAME", "/../NAME",
-)  # fmt: skip
 
 
 def test_every_socket_of_a_platform_that_listens_has_its_row(team: Team) -> None:
@@ -143,13 +107,6 @@ def test_a_page_in_a_browser_learns_nothing_and_changes_nothing(team: Team) -> N
                         # By any name: other machines know this one by names of their own, and a token is asked for.
                         assert method == "GET" and target in strangers.LISTENER.open, at
     assert names(team) == before
-
-
-def names(team: Team) -> set[str]:
-    """The names of all people and environments."""
-    people = team.platform.ask(lambda client: client.users(page_size=1000)).items
-    places = team.platform.ask(lambda client: client.environments(page_size=1000)).items
-    return {each.name for each in people} | {each.name for each in places}
 
 
 def test_a_token_acts_as_its_own_person_only(team: Team, ada: str) -> None:
@@ -199,29 +156,6 @@ def test_another_sites_page_is_refused(team: Team, ada: str) -> None:
             answer = client.get("/api/v1/user", headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (403, "foreign-page")
         assert client.get("/api/v1/user", headers={"Origin": team.url}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--listen", "0.0.0.0:8443", "--plain-http"], "without TLS is refused"),
-        (["--listen", "8443"], "is not HOST:PORT"),
-        (["--listen", "127.0.0.1:8443", "--certificate", "/missing.pem"], "needs its key"),
-        (["--listen", "127.0.0.1:8443", "--certificate", "/missing.pem", "--key", "/missing.pem"], "does not exist"),
-        (["--listen", "127.0.0.1:TAKEN"], "Cannot listen on"),
-    ],
-)
-def test_what_is_not_safe_or_not_possible_starts_nothing(
-    team: Team, tmp_path: Path, options: list[str], words: str
-) -> None:
-    given = [each.replace("TAKEN", team.url.rpartition(":")[2]) for each in options]
-    home = tmp_path / "home"
-    for command in ("up", "serve"):
-        done = Machine(tmp_path).command("--data-dir", str(home), command, *given, check=False)
-        assert done.returncode == 1
-        assert words in done.stderr
-        assert "what to do" in done.stderr
-    assert not home.exists()
 
 
 # -- guessing ------------------------------------------------------------------------------------------------
@@ -401,34 +335,6 @@ def test_the_light_installation_works_elsewhere(team: Team, machine: Machine) ->
 
 
 # -- MLflow and deployments ------------------------------------------------------------------------------------
-
-LAPTOP = """
-import hashlib, os, sys, time
-import mlflow
-mlflow.set_experiment("laptop")
-folder, size = sys.argv[1], int(sys.argv[2])
-path = os.path.join(folder, "large.bin")
-with open(path, "wb") as file:
-    for number in range(size):
-        file.write(bytes([number % 251]) * (1 << 20))
-class Doubles(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input: list[float]) -> list[float]:
-        return [2 * each for each in model_input]
-with mlflow.start_run() as run:
-    mlflow.log_metric("loss", 0.5)
-    mlflow.log_artifact(path)
-    model = mlflow.pyfunc.log_model(
-        name="model", python_model=Doubles(), registered_model_name=sys.argv[3], pip_requirements=["mlflow"]
-    )
-there = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="large.bin", dst_path=folder + "/d")
-print(hashlib.sha256(open(there, "rb").read()).hexdigest() == hashlib.sha256(open(path, "rb").read()).hexdigest())
-client = mlflow.MlflowClient()
-until = time.monotonic() + 240
-while client.get_model_version(sys.argv[3], model.registered_model_version).status == "PENDING_REGISTRATION":
-    assert time.monotonic() < until
-    time.sleep(0.2)
-print(mlflow.pyfunc.load_model(f"models:/{sys.argv[3]}/{model.registered_model_version}").predict([21.0])[0])
-"""
 
 
 def test_stock_mlflow_code_registers_with_the_printed_environment(team: Team, machine: Machine) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,24 +17,22 @@ import sqlalchemy as sa
 
 from registry_tui.platform.database_urls import Databases
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.schemas.webhooks import DeliveryState, WebhookCreate, WebhookReplay, WebhookSecret, WebhookState
+from registry_tui.schemas.webhooks import DeliveryState, WebhookReplay
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import UserRow, WebhookDeliveryRow, WebhookRow, now
 from registry_tui.service.errors import InvalidInput, NotPermitted
 from registry_tui.service.loops import webhooks as loop
-from registry_tui.service.loops.webhooks import Sender, deliver_next
-from registry_tui.service.operations.events import list_events
+from registry_tui.service.loops.webhooks import deliver_next
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import deliveries, sending, subscriptions
-from support.authorities import authority
 from support.bare import bare_service, make_place
-from support.platforms import PATIENCE, wait_for
+from support.platforms import PATIENCE
 from support.postgres import PostgresServer
+from support.webhook_messages import PLACE, create, happens, log_of, send_all, states
 from support.webhook_receivers import Receiver, receiving
 
-PLACE = "lab"
 TESTS = Path(__file__).resolve().parent.parent
 
 
@@ -60,37 +56,6 @@ def owner(service: Service) -> Principal:
     return identity.owner_principal(service)
 
 
-def create(service: Service, owner: Principal, url: str, name: str = "hook", **more: Any) -> WebhookSecret:
-    return subscriptions.create_webhook(service, owner, WebhookCreate(name=name, environment=PLACE, url=url, **more))
-
-
-def _id_of(service: Service, name: str) -> str:
-    with service.database.reading() as session:
-        return session.scalar(sa.select(WebhookRow.id).where(WebhookRow.name == name)) or ""
-
-
-def happens(service: Service, owner: Principal, action: str, outcome: EventOutcome, **more: Any) -> None:
-    resource = {
-        "approval": Resource("version", "v-1", "wine v3", f"{PLACE}-registry"),
-        "webhook": Resource("webhook", _id_of(service, "other"), "other"),
-        "version": Resource("version", "v-1", "wine v3", f"{PLACE}-registry"),
-        "model": Resource("model", "m-1", "wine", f"{PLACE}-registry"),
-        "deployment": Resource("deployment", f"{PLACE}-deployment", "taster", f"{PLACE}-registry"),
-        "registry": Resource("registry", f"{PLACE}-registry", f"{PLACE}-registry", f"{PLACE}-registry"),
-    }[action.partition(".")[0]]
-    events.record(service, owner, action=action, resource=resource, outcome=outcome, **more)
-
-
-def send_all(service: Service, made: WebhookSecret) -> None:
-    context = sending.trust(service.settings)
-    while deliver_next(service, made.webhook.id, context):
-        pass
-
-
-def log_of(service: Service, owner: Principal, made: WebhookSecret) -> list[Any]:
-    return subscriptions.list_deliveries(service, owner, made.webhook.id).items
-
-
 def test_every_type_of_event_arrives_signed_and_in_order(
     service: Service, owner: Principal, receiver: Receiver
 ) -> None:
@@ -105,16 +70,10 @@ def test_every_type_of_event_arrives_signed_and_in_order(
     known = [name for name, _ in (*deliveries.TYPES.values(), *deliveries.WORKFLOWS.values())]
     assert [each["type"] for each in messages] == known
     assert {"timestamp", "data", "type"} == set(messages[0])
-    assert _states(service, "other") == []
+    assert states(service, "other") == []
     assert messages[0]["data"] | {"model": "wine", "version": 3, "actor": owner.name} == messages[0]["data"]
     assert {each.state for each in log_of(service, owner, made)} == {DeliveryState.DELIVERED}
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == len(known)
-
-
-def _states(service: Service, name: str) -> list[str]:
-    with service.database.reading() as session:
-        query = sa.select(WebhookDeliveryRow.state).where(WebhookDeliveryRow.webhook_id == _id_of(service, name))
-        return list(session.scalars(query))
 
 
 def test_filters_of_events_registry_and_model(service: Service, owner: Principal, receiver: Receiver) -> None:
@@ -191,95 +150,6 @@ def test_after_the_last_attempt_a_delivery_has_failed_and_can_be_sent_again(
     assert subscriptions.replay(service, owner, "hook", WebhookReplay(delivery=done.id)).count == 1
 
 
-def test_a_receiver_that_asks_for_a_rest_gets_it_within_a_bound(
-    service: Service, owner: Principal, receiver: Receiver
-) -> None:
-    made = create(service, owner, receiver.url)
-    receiver.status, receiver.headers = 429, {"Retry-After": "999999"}
-    for _ in range(2):
-        happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-    send_all(service, made)
-    send_all(service, made)
-    assert len(receiver.got) == 1
-    with service.database.reading() as session:
-        rest = session.scalars(sa.select(WebhookRow.rest_until)).one()
-    assert rest is not None
-    assert timedelta(minutes=59) < rest - now() <= timedelta(seconds=sending.LONGEST_REST)
-
-
-def test_a_redirection_is_not_followed(service: Service, owner: Principal, receiver: Receiver) -> None:
-    with receiving() as other:
-        made = create(service, owner, receiver.url)
-        receiver.status, receiver.headers = 307, {"Location": other.url}
-        happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-        send_all(service, made)
-        assert (len(receiver.got), other.got) == (1, [])
-    assert log_of(service, owner, made)[0].attempts[0].status == 307
-
-
-def test_a_receiver_that_is_gone_pauses_its_webhook_with_an_event(
-    service: Service, owner: Principal, receiver: Receiver
-) -> None:
-    made = create(service, owner, receiver.url)
-    receiver.status = 410
-    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-    send_all(service, made)
-    found = subscriptions.get_webhook(service, owner, "hook")
-    assert (found.state, "410" in found.reason) == (WebhookState.PAUSED, True)
-    receiver.status = 200
-    subscriptions.resume_webhook(service, owner, "hook")
-    with service.database.session() as session:
-        session.execute(sa.update(WebhookDeliveryRow).values(next_at=now()))
-    send_all(service, made)
-    assert log_of(service, owner, made)[0].state is DeliveryState.DELIVERED
-
-
-def test_many_failures_pause_a_webhook(service: Service, owner: Principal, receiver: Receiver) -> None:
-    made = create(service, owner, receiver.url)
-    receiver.status = 503
-    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-    with service.database.session() as session:
-        long_ago = now() - loop.GIVES_UP_AFTER
-        session.execute(sa.update(WebhookRow).values(failures=loop.GIVES_UP - 1, failing_since=long_ago))
-    watching = create(service, owner, receiver.url, "watching", events=["webhook.*"])
-    make_place(service, "elsewhere")
-    subscriptions.create_webhook(
-        service, owner, WebhookCreate(name="far", environment="elsewhere", url=receiver.url, events=["webhook.*"])
-    )
-    send_all(service, made)
-    assert subscriptions.get_webhook(service, owner, "hook").state is WebhookState.PAUSED
-    (told,) = log_of(service, owner, watching)
-    assert (told.type, told.payload["data"]["resource"]["name"]) == ("webhook.paused", "hook")
-    assert "has failed since" in told.payload["data"]["detail"]
-    assert _states(service, "far") == [] and _states(service, "hook") == [DeliveryState.PENDING.value]
-    found = list_events(service, owner, action="webhook.pause").items
-    assert [(each.outcome, each.resource_name) for each in found] == [(EventOutcome.FAILED, "hook")]
-
-
-def test_a_receivers_certificate_is_checked_by_the_authority_that_is_named(tmp_path: Path) -> None:
-    trusted, unknown = authority("webhooks"), authority("unknown")
-    ca = tmp_path / "ca.pem"
-    ca.write_text(trusted.pem)
-    settings = Settings(webhook_private_hosts=("localhost",), webhook_ca=str(ca))
-    with bare_service(tmp_path, settings=settings) as service:
-        service.database.committing.append(deliveries.note)
-        make_place(service, PLACE)
-        owner = identity.owner_principal(service)
-        for signer, names, arrives in ((trusted, ["localhost"], 1), (unknown, ["localhost"], 0), (trusted, ["x.y"], 0)):
-            folder = tmp_path / f"receiver-{len(list(tmp_path.iterdir()))}"
-            folder.mkdir()
-            with receiving(signer.sign(folder, names)) as receiver:
-                made = create(service, owner, receiver.url, folder.name)
-                happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-                send_all(service, made)
-                assert len(receiver.got) == arrives
-                (attempt,) = log_of(service, owner, made)[0].attempts
-            if arrives:
-                assert (attempt.status, len(receiver.verified(made.secret))) == (204, 1)
-            else:
-                assert attempt.status is None and "certificate" in attempt.answer.lower()
-
-
 def test_messages_are_written_and_sent_on_postgresql(
     postgres: PostgresServer, tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -298,13 +168,13 @@ def test_messages_are_written_and_sent_on_postgresql(
         send_all(service, made)
         types = [each["type"] for each in receiver.verified(made.secret)]
         assert types == ["version.registered", "version.ready", "approval.asked"]
-        states = [each.state for each in log_of(service, owner, made)]
-        assert states == [DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DELIVERED]
+        reached = [each.state for each in log_of(service, owner, made)]
+        assert reached == [DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DELIVERED]
         with service.database.session() as session:
             deliveries.prune(session, made.webhook.id, now() + 2 * deliveries.KEPT_FOR)
         assert [each.state for each in log_of(service, owner, made)] == [DeliveryState.PENDING]
         subscriptions.delete_webhook(service, owner, "hook")
-        assert _states(service, "hook") == []
+        assert states(service, "hook") == []
 
 
 def test_a_creator_who_is_gone_or_lost_their_role_pauses_the_webhook(
@@ -354,34 +224,6 @@ def test_messages_are_signed_with_both_secrets_after_a_rotation(
     receiver.verified(newest.secret)
 
 
-def test_a_receiver_that_does_not_answer_holds_up_no_other(
-    service: Service, owner: Principal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sending, "WHOLE", 1.0)
-    with receiving() as slow:
-        slow.go_on.clear()
-        create(service, owner, slow.url, "slow")
-        quick = create(service, owner, receiver.url, "quick")
-        for _ in range(30):
-            happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-        stopping, sender = threading.Event(), Sender(service, lambda: True)
-        service.database.committed.append(sender.written)
-        thread = threading.Thread(target=sender.run, args=(stopping,))
-        thread.start()
-        try:
-            wait_for(lambda: len(receiver.got) == 30, what="the quick receiver's messages")
-            happens(service, owner, "version.archive", EventOutcome.FAILED)
-            wait_for(lambda: len(receiver.got) == 31, what="one more, without a look at the clock")
-            wait_for(lambda: slow.got, what="the slow receiver's message")
-        finally:
-            stopping.set()
-            sender.wake()
-            slow.go_on.set()
-            thread.join(60)
-        assert not thread.is_alive()
-    assert [each["type"] for each in receiver.verified(quick.secret)] == ["version.ready"] * 30 + ["version.failed"]
-
-
 def test_ten_thousand_waiting_deliveries_cost_a_bounded_look(
     service: Service, owner: Principal, receiver: Receiver
 ) -> None:
@@ -408,41 +250,6 @@ def test_ten_thousand_waiting_deliveries_cost_a_bounded_look(
     with service.database.session() as session:
         deliveries.prune(session, made.webhook.id, now())
         assert deliveries.waiting(session, made.webhook.id) == deliveries.KEPT
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://other.com/x",
-        "ftp://a.example.com/x",
-        "https://ann:secret@a.example.com/x",
-        "http://127.0.0.1:1/x",
-        "http://127.1/x",
-        "http://2130706433/x",
-        "http:///x",
-        "not a url",
-    ],
-)
-def test_addresses_that_are_refused(service: Service, owner: Principal, url: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        create(service, owner, url)
-    assert refused.value.action
-    assert "secret" not in refused.value.detail
-
-
-def test_a_message_goes_to_the_address_that_was_looked_at(
-    service: Service, owner: Principal, receiver: Receiver
-) -> None:
-    made = create(service, owner, receiver.url)
-    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
-    # As with a name that leads to a private address from now on.
-    strict = Settings(webhook_hosts=("localhost",))
-    answer = sending.send(receiver.url, "{}", {}, strict, sending.trust(strict))
-    assert (answer.status, "private address" in answer.text) == (None, True)
-    assert receiver.got == []
-    send_all(service, made)
-    assert receiver.got[0][0]["Host"] == receiver.url.split("/")[2]
-    assert json.loads(receiver.got[0][1])["type"] == "version.ready"
 
 
 #: A process that sends due deliveries and is killed at a function, before or after its call.

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-from pydantic import ValidationError
-from sqlalchemy import delete
 
-from registry_tui.schemas.people import GroupChange, UserChange, UserState
 from registry_tui.schemas.sign_in import IdToken, IssuerSettings
-from registry_tui.service.access import groups, id_tokens, issuers, people, signing_in, tokens
+from registry_tui.service.access import id_tokens, signing_in, tokens
 from registry_tui.service.access.id_tokens import LEEWAY, MOST_FETCHES, YOUNG, IssuerKeys, claims_of
 from registry_tui.service.access.issuer_answers import IssuerUnavailable
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.kept import Kept, Locks
-from registry_tui.service.database.tables import (
-    EventRow,
-    GroupRow,
-    InstallationRow,
-    UserRow,
-    UserSubjectRow,
-    UserTokenRow,
-)
-from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, ServiceError, UserSuspended
 from support.bare import bare_service
-from support.issuer import CLIENT, Provider, Serving, serving
+from support.bare_sign_ins import emptied, encoded, events, issuing, put, refusal, sign_in
+from support.issuer import CLIENT, Provider, Serving
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Serving]:
-    with serving() as found:
-        found.provider.people |= {
-            "ada": {"preferred_username": "ada", "name": "Ada Lovelace", "email": "ada@lab.example"},
-            "bob": {"preferred_username": "bob"},
-        }
+    with issuing() as found:
         yield found
 
 
@@ -61,59 +45,12 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def service(lasting: Service) -> Service:
-    """A service that knows ada, no issuer and nobody's keys."""
-    with lasting.database.session() as session:
-        for table in (UserTokenRow, GroupRow, EventRow, UserRow):
-            session.execute(delete(table))
-        session.execute(delete(InstallationRow).where(InstallationRow.key == "sign_in_issuer"))
-    identity.ensure_user(lasting, "ada")
-    return replace(lasting, kept=Kept())
+    return emptied(lasting)
 
 
 @pytest.fixture
 def settings(provider: Provider, service: Service) -> IssuerSettings:
     return put(service, IssuerSettings(url=provider.url, client_id=CLIENT))
-
-
-def put(service: Service, settings: IssuerSettings) -> IssuerSettings:
-    """Settings that nobody tried."""
-    with service.database.session() as session:
-        session.merge(InstallationRow(key="sign_in_issuer", value=settings.model_dump_json()))
-    return settings
-
-
-def sign_in(service: Service, id_token: str) -> str:
-    return signing_in.sign_in(service, IdToken(id_token=id_token), "request").token
-
-
-def refusal(service: Service, id_token: str) -> str:
-    """Why an ID token is refused. The event has the same reason, without the token, and nothing was made."""
-    before = counted(service)
-    with pytest.raises(ServiceError) as caught:
-        sign_in(service, id_token)
-    assert caught.value.status == 403 and caught.value.action
-    event = events(service)[-1]
-    assert (event.action, event.outcome, event.actor) == ("user.sign-in", "denied", identity.NOBODY)
-    assert event.detail == caught.value.detail
-    assert id_token.rpartition(".")[2][:20] not in event.detail or not id_token.rpartition(".")[2]
-    assert counted(service) == before
-    return caught.value.detail
-
-
-def counted(service: Service) -> list[int]:
-    owner = identity.owner_principal(service)
-    users = people.list_users(service, owner).items
-    return [len(users), *(len(tokens.list_tokens(service, owner, each.name).items) for each in users)]
-
-
-def events(service: Service) -> list[EventRow]:
-    with service.database.reading() as session:
-        return list(session.query(EventRow).order_by(EventRow.id))
-
-
-def encoded(value: Mapping[str, Any] | bytes) -> str:
-    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 # -- accepted tokens ---------------------------------------------------------------------------------------
@@ -305,147 +242,6 @@ def test_clocks_may_differ_by_the_leeway(service: Service, settings: IssuerSetti
     assert claims_of(service, settings, provider.id_token("ada", iat=now + LEEWAY - 30))["sub"] == "id-of-ada"
 
 
-# -- the person in a token ---------------------------------------------------------------------------------
-
-
-def test_people_who_are_not_known_become_users_only_when_the_administrator_said_so(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    owner = identity.owner_principal(service)
-    assert "no user 'bob'" in refusal(service, provider.id_token("bob"))
-    put(service, settings.model_copy(update={"create_users": True}))
-    sign_in(service, provider.id_token("bob", name="Bob\x07", email="bob@lab.example"))
-    made = people.get_user(service, owner, "bob")
-    assert (made.full_name, made.email) == ("", "bob@lab.example")
-    # Known users keep the administrator's settings.
-    sign_in(service, provider.id_token("ada"))
-    assert people.get_user(service, owner, "ada").full_name == ""
-    for name in ("../x", "a b", "-x", "x" * 65, "(not signed in)"):
-        assert "cannot be a user's name" in refusal(service, provider.id_token("bob", preferred_username=name))
-
-
-def test_nobody_becomes_the_administrator_by_a_name_at_the_issuer(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    put(service, settings.model_copy(update={"create_users": True}))
-    owner = identity.owner_name(service)
-    assert "administrator" in refusal(service, provider.id_token("ada", preferred_username=owner))
-
-
-def test_a_name_that_somebody_else_got_at_the_issuer_is_refused_until_an_administrator_lets_go(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    put(service, settings.model_copy(update={"create_users": True}))
-    owner = identity.owner_principal(service)
-    sign_in(service, provider.id_token("ada"))
-    sign_in(service, provider.id_token("ada", nonce="2"))
-    assert "somebody else" in refusal(service, provider.id_token("ada", sub="another"))
-    people.change_user(service, owner, "ada", UserChange(forget_sign_in=True))
-    assert "signs in next" in events(service)[-1].detail
-    sign_in(service, provider.id_token("ada", sub="another", nonce="2"))
-    assert "somebody else" in refusal(service, provider.id_token("ada", nonce="3"))
-    # A user who was deleted and made again belongs to nobody.
-    with service.database.session() as session:
-        identity.forget_user(session, "ada")
-    sign_in(service, provider.id_token("ada", nonce="4"))
-
-
-def test_a_person_whom_the_issuer_calls_otherwise_does_not_become_another_user(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    put(service, settings.model_copy(update={"create_users": True}))
-    sign_in(service, provider.id_token("ada"))
-    renamed: dict[str, Any] = {"preferred_username": "countess"}
-    assert "signed in here as ada" in refusal(service, provider.id_token("ada", **renamed))
-    people.change_user(service, identity.owner_principal(service), "ada", UserChange(forget_sign_in=True))
-    sign_in(service, provider.id_token("ada", **renamed, nonce="2"))
-
-
-def test_another_issuer_binds_the_people_anew(service: Service, settings: IssuerSettings, provider: Provider) -> None:
-    sign_in(service, provider.id_token("ada"))
-    with service.database.session() as session:
-        session.get_one(UserSubjectRow, "ada").issuer = "https://before.example"
-    sign_in(service, provider.id_token("ada", sub="another"))
-    assert "somebody else" in refusal(service, provider.id_token("ada", nonce="2"))
-
-
-@pytest.mark.parametrize("subject", ["", 7, ["id-of-ada"]])
-def test_a_subject_that_names_nobody_is_refused(
-    service: Service, settings: IssuerSettings, provider: Provider, subject: Any
-) -> None:
-    assert refusal(service, provider.id_token("ada", sub=subject))
-
-
-def test_a_suspended_person_is_refused(service: Service, settings: IssuerSettings, provider: Provider) -> None:
-    with service.database.session() as session:
-        session.get_one(UserRow, "ada").state = UserState.SUSPENDED.value
-    with pytest.raises(UserSuspended):
-        sign_in(service, provider.id_token("ada"))
-    assert "suspended" in refusal(service, provider.id_token("ada", nonce="2"))
-
-
-def test_an_email_counts_only_when_the_issuer_checked_it(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    put(service, settings.model_copy(update={"user_claim": "email"}))
-    identity.ensure_user(service, "ada@lab.example")
-    for checked in (None, False, "true", 1):
-        assert "has not checked" in refusal(service, provider.id_token("ada", email_verified=checked))
-    assert sign_in(service, provider.id_token("ada", email_verified=True))
-
-
-def test_the_groups_of_the_issuer_are_those_of_the_person_from_the_sign_in_on(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    owner = identity.owner_principal(service)
-    for name in ("lab", "ops", "local"):
-        groups.put_group(service, owner, name, GroupChange())
-    groups.add_member(service, owner, "local", "ada")
-    sign_in(service, provider.id_token("ada", groups=["lab"]))
-    assert people.get_user(service, owner, "ada").groups == ["local"], "no claim was named"
-    put(service, settings.model_copy(update={"groups_claim": "groups"}))
-    sign_in(service, provider.id_token("ada", groups=["/lab", "ops", "elsewhere"], nonce="1"))
-    assert people.get_user(service, owner, "ada").groups == ["lab", "ops"]
-    sign_in(service, provider.id_token("ada", groups="ops", nonce="2"))
-    assert people.get_user(service, owner, "ada").groups == ["ops"]
-    for wrong in ({"groups": [1]}, {"groups": {"lab": True}}, {"_claim_names": {"groups": "src1"}}):
-        assert "does not list" in refusal(service, provider.id_token("ada", **wrong))
-    assert people.get_user(service, owner, "ada").groups == ["ops"]
-    assert "does not list" in refusal(service, provider.id_token("ada", nonce="3")), "a scope that was forgotten"
-    assert people.get_user(service, owner, "ada").groups == ["ops"]
-    sign_in(service, provider.id_token("ada", groups=[], nonce="4"))
-    assert people.get_user(service, owner, "ada").groups == []
-
-
-def test_groups_that_a_sign_in_gives_and_takes_are_events(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    owner = identity.owner_principal(service)
-    for name in ("lab", "ops"):
-        groups.put_group(service, owner, name, GroupChange())
-    groups.add_member(service, owner, "ops", "ada")
-    put(service, settings.model_copy(update={"groups_claim": "groups"}))
-    sign_in(service, provider.id_token("ada", groups=["lab"]))
-    sign_in(service, provider.id_token("ada", groups=["lab"], nonce="2"))
-    found = [
-        (each.action, each.resource_name)
-        for each in events(service)
-        if each.actor == "ada" and each.action.startswith("group.") and each.detail.startswith("ada, as http")
-    ]
-    assert found == [("group.add-member", "lab"), ("group.remove-member", "ops")]
-
-
-def test_a_user_whom_a_sign_in_makes_is_an_event(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    put(service, settings.model_copy(update={"create_users": True}))
-    for nonce in ("1", "2"):
-        sign_in(service, provider.id_token("bob", nonce=nonce))
-    made = [each for each in events(service) if each.action == "user.create"]
-    assert [(each.actor, each.resource_name, each.outcome) for each in made] == [(identity.NOBODY, "bob", "succeeded")]
-    assert provider.url in made[0].detail
-
-
 def test_a_replayed_id_token_is_refused_after_the_service_was_restarted(
     service: Service, settings: IssuerSettings, provider: Provider
 ) -> None:
@@ -506,105 +302,3 @@ def test_an_issuer_that_is_out_of_order_is_named_in_words(
             sign_in(service, provider.id_token("ada"))
     finally:
         provider.broken = 0
-
-
-def test_without_an_issuer_nobody_signs_in(service: Service, provider: Provider) -> None:
-    with pytest.raises(Missing):
-        sign_in(service, provider.id_token("ada"))
-    assert issuers.ways(service).issuer is None
-
-
-# -- its settings ------------------------------------------------------------------------------------------
-
-
-def change(**fields: Any) -> Any:
-    from registry_tui.schemas.sign_in import IssuerChange
-
-    return IssuerChange(**fields)
-
-
-def test_an_issuer_is_tried_before_it_is_set(service: Service, provider: Provider, running: Serving) -> None:
-    owner = identity.owner_principal(service)
-    with pytest.raises(InvalidInput, match="invalid_client"):
-        issuers.set_issuer(service, owner, change(url=provider.url, client_id="unknown"))
-    with pytest.raises(InvalidInput, match="openid"):
-        issuers.set_issuer(service, owner, change(url=provider.url, client_id=CLIENT, scopes="profile"))
-    with pytest.raises(ValidationError):
-        change(url=provider.url, client_id=CLIENT, authority="ü")
-    with pytest.raises(InvalidInput, match="PEM"):
-        issuers.set_issuer(service, owner, change(url=provider.url, client_id=CLIENT, authority="x"))
-    with pytest.raises(IssuerUnavailable, match="another issuer"):
-        other = provider.url.replace("127.0.0.1", "localhost")
-        issuers.set_issuer(service, owner, change(url=other, client_id=CLIENT))
-    running.stop()
-    try:
-        with pytest.raises(IssuerUnavailable, match="does not answer"):
-            issuers.set_issuer(service, owner, change(url=provider.url, client_id=CLIENT))
-    finally:
-        running.start()
-    assert issuers.settings_of(service) is None
-    set_ = issuers.set_issuer(service, owner, change(url=f"{provider.url}/", client_id=CLIENT))
-    assert set_.url == provider.url, "as it names itself"
-    shown = issuers.ways(service).issuer
-    assert shown is not None and (shown.url, shown.client_id) == (provider.url, CLIENT)
-    issuers.delete_issuer(service, owner)
-    assert issuers.ways(service).issuer is None
-
-
-def test_an_issuer_that_shows_no_keys_does_not_take_the_place_of_one_that_works(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    owner, wanted = identity.owner_principal(service), change(url=provider.url, client_id=CLIENT, token_hours=1)
-    provider.keys_status = 404
-    try:
-        with pytest.raises(IssuerUnavailable, match="404"):
-            issuers.set_issuer(service, owner, wanted)
-    finally:
-        provider.keys_status = 200
-    keys, provider.keys[:] = provider.keys[:], [OctKey.generate_key(256, {"use": "sig"})]  # type: ignore[list-item]
-    try:
-        with pytest.raises(IssuerUnavailable, match="no key") as caught:
-            issuers.set_issuer(service, owner, wanted)
-    finally:
-        provider.keys[:] = keys
-    assert caught.value.action
-    assert issuers.settings_of(service) == settings
-    assert issuers.set_issuer(service, owner, wanted).token_hours == 1
-
-
-@pytest.mark.parametrize("field", ["jwks_uri", "token_endpoint", "device_authorization_endpoint"])
-def test_an_issuer_on_this_machine_names_no_address_that_would_be_checked_otherwise(
-    service: Service, provider: Provider, field: str
-) -> None:
-    provider.described[field] = "https://login.example.com/x"
-    try:
-        with pytest.raises(IssuerUnavailable, match="must begin with http://") as caught:
-            wanted = change(url=provider.url, client_id=CLIENT)
-            issuers.set_issuer(service, identity.owner_principal(service), wanted)
-    finally:
-        provider.described.clear()
-    assert caught.value.action
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://login.example.com", "ftp://x", "https://", "https://a@b", "https://a?b=c", "https://a#b", "https://a:0"],
-)
-def test_an_issuer_that_others_could_play_is_refused(service: Service, url: str) -> None:
-    with pytest.raises(InvalidInput, match="url"):
-        issuers.set_issuer(service, identity.owner_principal(service), change(url=url, client_id=CLIENT))
-
-
-def test_only_an_administrator_sets_shows_and_deletes_the_issuer(
-    service: Service, settings: IssuerSettings, provider: Provider
-) -> None:
-    ada = identity.acting_principal(service, "ada", "request")
-    asked = provider.keys_asked
-    for call in (
-        lambda: issuers.get_issuer(service, ada),
-        lambda: issuers.set_issuer(service, ada, change(url=provider.url, client_id=CLIENT)),
-        lambda: issuers.delete_issuer(service, ada),
-    ):
-        with pytest.raises(NotPermitted):
-            call()
-    assert issuers.settings_of(service) == settings and provider.keys_asked == asked

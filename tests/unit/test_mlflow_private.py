@@ -1,4 +1,4 @@
-"""The plugin's dependencies on the installed MLflow besides `support/private_names.py`: overrides and settings."""
+"""The plugin's dependencies on the installed MLflow besides `support/private_names/`: overrides and settings."""
 
 from __future__ import annotations
 

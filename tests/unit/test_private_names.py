@@ -21,7 +21,8 @@ from support.foreign_names import (
     private_names_in_classes,
     private_of,
 )
-from support.private_names import ALL, PACKAGES, Foreign, Kind
+from support.private_names import ALL
+from support.private_names.foreign import PACKAGES, Foreign, Kind
 
 #: Where MLflow and DBOS are changed; screens set documented attributes of Textual's widgets.
 PATCHING = ("mlflow_plugin/", "service/engine/", "service/running.py")

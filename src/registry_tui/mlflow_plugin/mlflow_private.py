@@ -1,6 +1,6 @@
 """The private names of MLflow that the plugin uses: all of them, here only.
 
-`tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
+`tests/support/private_names/` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
 with the installed MLflow. Without one of these names the server would answer wrongly, so a newer MLflow that lacks one
 needs changes here first: its own name next to the old one, chosen by which of them exists.
 """

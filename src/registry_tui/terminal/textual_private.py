@@ -1,6 +1,6 @@
 """The private names of Textual that the program uses: all of them, here only.
 
-`tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
+`tests/support/private_names/` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
 with the installed Textual. Where a name is missing, the public behaviour takes over: the program works, but draws or
 sends more.
 """

@@ -1,4 +1,4 @@
-"""The private names of DBOS that the engine uses: all of them, here only (`tests/support/private_names.py`)."""
+"""The private names of DBOS that the engine uses: all of them, here only (`tests/support/private_names/`)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Every POST of the API as a call that a test can send twice."""
