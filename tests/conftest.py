@@ -19,7 +19,7 @@ from registry_tui.contracts import clocks
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
 from support import forked_platforms, secret_search, served
-from support.memory import MEMORY_GOAL, MEMORY_LIMIT, NAMED, peak_memory
+from support.memory import MEMORY_GOAL, MEMORY_LIMIT, NAMED, peak_memory, return_freed_memory
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 from support.postgres import PostgresServer, running_postgres
 
@@ -40,6 +40,7 @@ PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
     let_children_be_interrupted()
+    return_freed_memory()
     if os.environ.get(forked_platforms.WANTED):
         forked_platforms.use()
     # The same examples in each run, without a deadline: durations depend on the load of the machine.

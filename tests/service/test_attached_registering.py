@@ -27,13 +27,16 @@ from support.platforms import PATIENCE, temporary_folder
 from support.stock_mlflow import StockServer, stock_server
 
 PLACE, REGISTRY = "lab", "lab-registry"
-FILES = {
-    "MLmodel": b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\nmodel_uuid: x\n",
-    "requirements.txt": b"scikit-learn\n",
-    # Larger than one part of an upload.
-    "data/weights.bin": bytes(range(256)) * (48 << 10),
-    "data/ümläut +%.txt": b"",
-}
+
+
+def files() -> dict[str, bytes]:
+    """The model's files; one is larger than a part of an upload."""
+    return {
+        "MLmodel": b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\nmodel_uuid: x\n",
+        "requirements.txt": b"scikit-learn\n",
+        "data/weights.bin": bytes(range(256)) * (48 << 10),
+        "data/ümläut +%.txt": b"",
+    }
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def stage() -> Iterator[Stage]:
         experiment = stock.experiment("churn")
         run = stock.run(experiment, "trained", metrics={"loss": [0.5]})
         uri = stock.call("GET", "runs/get", params={"run_id": run})["run"]["info"]["artifact_uri"]
-        for path, content in FILES.items():
+        for path, content in files().items():
             stock.upload(uri, f"model/{path}", content)
         stock.upload(uri, "notes.txt", b"no model")
         with working_service(parts, threads=2) as service:
@@ -111,10 +114,10 @@ async def test_a_model_of_an_attached_run_gets_a_verified_archive_here(stage: St
         assert (origin["experiment_name"], origin["run_name"]) == ("churn", "trained")
         manifest = Manifest.model_validate_json((await http.get(f"{path}/manifest")).raise_for_status().text)
         assert {file.path: (file.size, file.sha256) for file in manifest.files} == {
-            name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in FILES.items()
+            name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in files().items()
         }
         read = await http.get(f"{path}/content", params={"path": "data/weights.bin"})
-        assert read.content == FILES["data/weights.bin"]
+        assert read.content == files()["data/weights.bin"]
         run = (await http.get(f"/projects/theirs/runs/{stage.run}")).raise_for_status().json()
         assert [(each["model_name"], each["version"]) for each in run["registered_as"]] == [("churn", 1)]
         workflow = (await http.get(f"/workflows/{made['workflow']['id']}")).raise_for_status().json()

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
+from support import apart
 from support.forwarding import forwarded
 from support.platforms import PATIENCE, Platform, unique, wait_for
 
-#: Requests to each operation, the same in every run.
-EXAMPLES = 3
-#: Answers that do not end.
-ENDLESS = {"/api/v1/stream"}
-#: Operations that reach addresses and folders outside of the platform; `test_checking_stores.py` makes up requests to
-#: them.
-OUTSIDE = {"/api/v1/stores/check"}
-#: Headers that identify the caller.
-WHO = ("authorization", "x-registry-user")
 #: Lists of things that a request could make, change or delete.
 LISTS = ("environments", "workspaces", "projects", "registries", "users", "deployments", "keys", "workflows")
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+#: Sends the requests with some headers, which are refused or not, and returns the statuses of each operation.
+Ask = Callable[[dict[str, str], bool], dict[str, list[int]]]
 
 
 @pytest.fixture(scope="module")
@@ -41,69 +26,27 @@ def address(own_platform: Platform) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def made_up(address: str) -> dict[str, list[Any]]:
-    """The requests to each operation, made up once for all senders."""
-    schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
-    operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
-    return {
-        f"{operation.method.upper()} {operation.path}": _examples(operation)
-        for operation in operations
-        if operation.path not in ENDLESS | OUTSIDE
-    }
+def ask(address: str) -> Iterator[Ask]:
+    with apart.other_process() as other:
+
+        def asked(headers: dict[str, str], refused: bool) -> dict[str, list[int]]:
+            sent = other.submit(apart.call, "support.made_up_requests:asked", address, headers, refused)
+            statuses, wrong = sent.result()
+            assert not wrong, "\n\n".join(wrong)
+            return dict(statuses)
+
+        yield asked
 
 
-def _examples(operation: Any) -> list[Any]:
-    cases: list[Any] = []
-
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
-    @given(case=operation.as_strategy())
-    def ask(case: Any) -> None:
-        for name in [name for name in case.headers or () if name.lower() in WHO]:
-            del case.headers[name]  # the caller is not made up
-        cases.append(case)
-
-    ask()
-    return cases
-
-
-def asked(
-    address: str, made_up: dict[str, list[Any]], headers: dict[str, str], checks: list[Any]
-) -> dict[str, list[int]]:
-    """The statuses that each operation answered; an answer that fails a check fails the test with all of them."""
-    statuses: dict[str, list[int]] = {}
-    wrong: list[str] = []
-    for name, cases in made_up.items():
-        statuses[name] = []
-        for case in cases:
-            try:
-                response = case.call(base_url=address, headers=headers, timeout=PATIENCE)
-                statuses[name].append(response.status_code)
-                case.validate_response(response, checks=checks)
-            except Exception as error:
-                wrong.append(f"{name}: {error}"[:3000])
-    assert not wrong, "\n\n".join(wrong)
-    return statuses
-
-
-def test_made_up_requests_of_an_administrator_break_nothing(address: str, made_up: dict[str, list[Any]]) -> None:
-    statuses = asked(address, made_up, {}, CHECKS)
+def test_made_up_requests_of_an_administrator_break_nothing(ask: Ask) -> None:
+    statuses = ask({}, False)
     assert len(statuses) > 80
     assert all(status < 500 for answers in statuses.values() for status in answers)
     assert [answers for answers in statuses.values() if 200 in answers], "some of them are carried out"
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": f"Bearer rt_x_{'0' * 40}"}, {"X-Registry-User": unique("no")}])
-def test_made_up_requests_of_nobody_change_nothing(
-    address: str, made_up: dict[str, list[Any]], headers: dict[str, str]
-) -> None:
+def test_made_up_requests_of_nobody_change_nothing(address: str, ask: Ask, headers: dict[str, str]) -> None:
     def state() -> list[Any]:
         with httpx.Client(base_url=f"{address}/api/v1", timeout=PATIENCE) as http:
             return [http.get(f"/{name}", params={"page_size": 1000}).raise_for_status().json() for name in LISTS]
@@ -115,7 +58,7 @@ def test_made_up_requests_of_nobody_change_nothing(
     # Workflows started by an administrator's requests continue by themselves.
     wait_for(at_rest, what="every workflow to end", timeout=2 * PATIENCE)
     before = state()
-    statuses = asked(address, made_up, headers, [not_a_server_error, content_type_conformance])
+    statuses = ask(headers, True)
     done = {name for name, answers in statuses.items() if any(status < 400 for status in answers)}
     # The liveness check, and the ways to sign in.
     assert done <= {"GET /api/v1/health", "GET /api/v1/sign-in"}, done

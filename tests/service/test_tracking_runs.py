@@ -43,7 +43,8 @@ with mlflow.start_run(run_id=runs[0]):
 client.delete_run(runs[4])
 print(json.dumps(runs))
 """
-BIG = bytes(range(256)) * 40_000
+#: Bytes of the large file.
+BIG = 256 * 40_000
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ async def test_the_artifact_tree_holds_logged_models(client: RegistryClient, pro
     assert [(each.path, each.size) for each in top.entries] == [
         ("model", None),
         ("notes", None),
-        ("big.bin", len(BIG)),
+        ("big.bin", BIG),
         ("empty.txt", 0),
     ]
     assert not top.is_model
@@ -147,17 +148,17 @@ async def test_the_artifact_tree_holds_logged_models(client: RegistryClient, pro
 async def test_bytes_and_ranges(
     platform: Platform, client: RegistryClient, project: Project, runs: list[str], tmp_path: Path
 ) -> None:
-    read = client.read_artifact
+    read, big = client.read_artifact, bytes(range(256)) * (BIG // 256)
     assert await read(project.id, runs[0], "notes/ünï code.txt") == b"hello world"
     assert await read(project.id, runs[0], "empty.txt") == b""
-    assert await read(project.id, runs[0], "big.bin", start=1_000_001, length=300) == BIG[1_000_001:1_000_301]
-    assert await read(project.id, runs[0], "big.bin", start=len(BIG) - 5) == BIG[-5:]
+    assert await read(project.id, runs[0], "big.bin", start=1_000_001, length=300) == big[1_000_001:1_000_301]
+    assert await read(project.id, runs[0], "big.bin", start=BIG - 5) == big[-5:]
     with pytest.raises(RegistryError, match="bytes only"):
-        await read(project.id, runs[0], "big.bin", start=len(BIG))
+        await read(project.id, runs[0], "big.bin", start=BIG)
     seen: list[tuple[int, int | None]] = []
     target = tmp_path / "big.bin"
     size = await client.download_artifact(project.id, runs[0], "big.bin", target, lambda *done: seen.append(done))
-    assert size == len(BIG) and target.read_bytes() == BIG and seen[-1] == (len(BIG), len(BIG))
+    assert size == BIG and target.read_bytes() == big and seen[-1] == (BIG, BIG)
 
     url = f"http://x/api/v1/projects/{project.id}/runs/{runs[0]}/artifacts/content"
     transport = httpx.AsyncHTTPTransport(uds=str(platform.home.service_socket))
@@ -165,7 +166,7 @@ async def test_bytes_and_ranges(
         part = await http.get(url, params={"path": "big.bin"}, headers={"Range": "bytes=-10"})
         assert (part.status_code, part.headers["content-range"]) == (
             206,
-            f"bytes {len(BIG) - 10}-{len(BIG) - 1}/{len(BIG)}",
+            f"bytes {BIG - 10}-{BIG - 1}/{BIG}",
         )
-        none = await http.get(url, params={"path": "big.bin"}, headers={"Range": f"bytes={len(BIG)}-"})
-        assert (none.status_code, none.headers["content-range"]) == (416, f"bytes */{len(BIG)}")
+        none = await http.get(url, params={"path": "big.bin"}, headers={"Range": f"bytes={BIG}-"})
+        assert (none.status_code, none.headers["content-range"]) == (416, f"bytes */{BIG}")

@@ -15,7 +15,7 @@ from support.raw_mlflow import RawMlflow, contributor
 #: More than asyncio has threads of its own, where a person may have as many uploads.
 STOPPED = min((os.cpu_count() or 1) + 6, UPLOADS_EACH - 2)
 #: Two parts and a little more.
-LARGE = os.urandom((16 << 20) + 5)
+SIZE = (16 << 20) + 5
 
 
 def begun(platform: Platform, raw: RawMlflow, project: Project, path: str, size: int) -> socket.socket:
@@ -29,7 +29,7 @@ def begun(platform: Platform, raw: RawMlflow, project: Project, path: str, size:
         f"X-MLFLOW-WORKSPACE: {project.mlflow_workspace}",
         f"Content-Length: {size}",
     ]
-    connection.sendall("\r\n".join([*lines, "", ""]).encode() + LARGE[:1])
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + b"x")
     return connection
 
 
@@ -39,17 +39,18 @@ def test_uploads_that_stop_let_others_through(platform: Platform, project: Proje
     folder = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
     with ExitStack() as stack:
         stopped = [
-            stack.enter_context(begun(platform, raw, project, f"{folder}/stopped{number}", len(LARGE)))
+            stack.enter_context(begun(platform, raw, project, f"{folder}/stopped{number}", SIZE))
             for number in range(STOPPED)
         ]
         other = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/other"
         raw.ask("PUT", other, content=b"whole").raise_for_status()
         assert raw.ask("GET", other).content == b"whole"
         # One that goes on is stored.
-        stopped[0].sendall(LARGE[1:])
+        large = b"x" + os.urandom(SIZE - 1)
+        stopped[0].sendall(large[1:])
         assert stopped[0].recv(1 << 16).startswith(b"HTTP/1.1 200 ")
     found = raw.ask("GET", f"/api/2.0/mlflow-artifacts/artifacts/{folder}/stopped0")
-    assert found.content == LARGE
+    assert found.content == large
 
 
 def test_a_download_says_its_length_before_the_first_byte_and_a_folder_is_none(
@@ -58,7 +59,7 @@ def test_a_download_says_its_length_before_the_first_byte_and_a_folder_is_none(
     raw = contributor(platform, project.id)
     run = raw.ask("POST", "runs/create", json={"start_time": 1}).raise_for_status().json()["run"]["info"]
     folder = f"/api/2.0/mlflow-artifacts/artifacts/{run['artifact_uri'].removeprefix('mlflow-artifacts:/')}"
-    for path, content in (("a/large.bin", LARGE), ("a/empty.txt", b"")):
+    for path, content in (("a/large.bin", os.urandom(SIZE)), ("a/empty.txt", b"")):
         raw.ask("PUT", f"{folder}/{path}", content=content).raise_for_status()
         got = raw.ask("GET", f"{folder}/{path}")
         assert (got.status_code, got.content, got.headers["Content-Length"]) == (200, content, str(len(content)))
