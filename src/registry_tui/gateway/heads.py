@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import uuid
-
 from aiohttp import HttpVersion11, web
 
+from registry_tui.contracts import request_ids
 from registry_tui.gateway.access import Refusal
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def request_id(request: web.BaseRequest) -> str:
     """The caller's `X-Request-ID`, or a new one where that is missing or cannot be one."""
-    sent = request.headers.get("X-Request-ID", "")
-    return sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+    return request_ids.request_id(request.headers.get(request_ids.HEADER, ""))
 
 
 def is_utf8(text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
@@ -20,10 +21,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from registry_tui.contracts import web_pages
+from registry_tui.contracts import request_ids, web_pages
 from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread, in_time, taken_in_time
 from registry_tui.contracts.counts import counted
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, REACHED_HEADER, WORKSPACE_HEADER, Asked, answering
+from registry_tui.mlflow_plugin.database_errors import refused
+
+_logger = logging.getLogger(__name__)
 
 #: For responses without a code. Only names that MLflow 2.14 knows: its client fails at any other.
 _CODES = {
@@ -43,6 +47,8 @@ _CODES = {
 _OF_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 #: Bytes. A longer body is sent on as it is; no error of MLflow's is that long.
 _LONGEST = 1 << 20
+#: With which MLflow answers where its code expects no refusal of a database: its auth app the first two.
+_HIDE_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
 #: Headers that MLflow decodes as UTF-8 before anything else.
 _DECODED = ("host", "origin")
 #: Below it, `Authorization` may hold the key of a language model's provider.
@@ -94,8 +100,9 @@ class ApiErrors:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = taken_in_time(send, self._unread)
         headers = MutableHeaders(scope=scope)
+        number = request_ids.request_id(headers.get(request_ids.HEADER, ""))
+        send = _with_id(taken_in_time(send, self._unread), number)
         if (unreadable := _unreadable(headers)) is not None:
             message = f"The header {unreadable} is not UTF-8 text."
             await _json_error(HTTPStatus.BAD_REQUEST, message)(scope, receive, send)
@@ -113,6 +120,7 @@ class ApiErrors:
             names_project=bool(workspace),
             length=int(length) if length.isdecimal() else None,
             elsewhere=REACHED_HEADER in headers,
+            id=number,
         )
         held_back = _HeldBack(self._replace, request, scope, receive, send)
 
@@ -124,16 +132,23 @@ class ApiErrors:
             try:
                 await self._app(scope, in_time(receive, self._seconds, stalled), held_back.send)
             except Stalled as error:
-                if not held_back.answered:
+                if not held_back.begun:
                     await error_response(error)(scope, receive, send)
             except Unread:
                 pass  # uvicorn aborts an unfinished response
+            except Exception as error:
+                if held_back.begun or (refusal := refused(error)) is None:
+                    raise
+                _logger.warning("Request %s: %s", number, error)
+                await error_response(refusal)(scope, receive, send)
 
     async def _replace(self, request: Asked, scope: Scope, start: Message, body: bytes) -> Response | None:
         """The response that replaces MLflow's error, or None to keep it."""
         if request.stalled is not None:  # MLflow answers 500 where its code reads the body itself
             return error_response(request.stalled)
         status = start["status"]
+        if request.refusal is not None and status in _HIDE_REFUSALS:
+            return error_response(request.refusal)
         fields = _fields(Headers(raw=start["headers"]), body)
         if status == HTTPStatus.FORBIDDEN:
             bare = _message(scope, status, fields, body) == _BARE_REFUSAL
@@ -159,17 +174,16 @@ class _HeldBack:
         self._send = send
         self._start: Message | None = None
         self._body = bytearray()
-        #: Whether the response was begun.
-        self.answered = False
+        #: Whether a part of the response has gone out.
+        self.begun = False
 
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the app inside."""
         if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
-            self.answered = True
             self._start = {**message, "headers": list(message.get("headers", []))}
             return
         if self._start is None:
-            self.answered = True
+            self.begun = True
             await self._send(message)
             return
         self._body += message.get("body", b"")
@@ -178,11 +192,24 @@ class _HeldBack:
             return
         start, self._start = self._start, None
         replaced = None if more else await self._replace(self._request, self._scope, start, bytes(self._body))
+        self.begun = True
         if replaced is not None:
             await replaced(self._scope, self._receive, self._send)
             return
         await self._send(start)
         await self._send({"type": "http.response.body", "body": bytes(self._body), "more_body": more})
+
+
+def _with_id(send: Send, number: str) -> Send:
+    """The same `send`, whose responses have the request's ID."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": list(message.get("headers", []))}
+            MutableHeaders(scope=message)[request_ids.HEADER] = number
+        await send(message)
+
+    return sending
 
 
 def error_response(error: MlflowException) -> Response:

@@ -41,6 +41,10 @@ class Asked:
     elsewhere: bool = False
     #: Why the rest of the body is not awaited.
     stalled: MlflowException | None = None
+    #: By which people find the request in the log.
+    id: str = "-"
+    #: Why MLflow's database refused: while permissions were checked until the handler begins, then in the handler.
+    refusal: MlflowException | None = None
 
 
 _asked: ContextVar[Asked | None] = ContextVar("registry_tui_asked", default=None)

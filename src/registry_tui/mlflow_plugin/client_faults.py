@@ -13,11 +13,11 @@ from flask import Flask, Response, make_response, request
 from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.utils.proto_json_utils import parse_dict
 from werkzeug.exceptions import HTTPException
 
-from registry_tui.platform.databases import is_lost_connection
+from registry_tui.mlflow_plugin.database_errors import refused
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ _logger = logging.getLogger(__name__)
 _BY_VALUE = (OverflowError, RecursionError, UnicodeError)
 #: Brackets. A body with fewer cannot be nested too deep for Python's parser.
 _HARMLESS = 500
-_AWAY = "MLflow's database cannot be reached. See whether its server runs, then try again."
 #: Uploads, whose bodies are files.
 _FILES = "/mlflow-artifacts/artifacts"
 
@@ -53,15 +52,17 @@ class ClientFaults:
     def _answer(self, error: Exception) -> Any:
         """A 400 when the request caused the error; anything else is raised again, for MLflow's log.
 
-        Our own routes raise MLflow's errors, and those of a database that is away.
+        Our own routes raise MLflow's errors, and those of its database.
         """
-        if isinstance(error, HTTPException):
-            return error
         if isinstance(error, MlflowException):
             return _response(error)
-        if is_lost_connection(error):
-            _logger.warning("%s %s: the connection to the database was lost: %s", request.method, request.path, error)
-            return _response(MlflowException(_AWAY, error_code=TEMPORARILY_UNAVAILABLE))
+        # Flask wraps what fails after the handler.
+        cause = getattr(error, "original_exception", None) if isinstance(error, HTTPException) else error
+        if cause is not None and (refusal := refused(cause)) is not None:
+            _logger.warning("%s %s: %s", request.method, request.path, cause)
+            return _response(refusal)
+        if isinstance(error, HTTPException):
+            return error
         if not isinstance(error, _BY_VALUE) and not self._has_wrong_types():
             raise error
         _logger.info("%s %s was refused: %r", request.method, request.path, error)

@@ -178,6 +178,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         artifact_paths,
         client_faults,
         curves,
+        database_errors,
         downloads,
         finding,
         hooks,
@@ -209,6 +210,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     for store in (*stores, auth.store):
         hide_values(store.engine)
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
+    database_errors.install(mlflow.server.app, *stores, mlflow_private.workspace_store(), auth.store)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)
     prepare_tables(databases, *(store.engine for store in (*stores, auth.store)))

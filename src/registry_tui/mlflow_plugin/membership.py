@@ -80,6 +80,7 @@ class Membership:
             # The auth app has let the request pass. It may have checked that a name is free; a later refusal has its
             # own reason.
             current.not_found = None
+            current.refusal = None
         if (
             current is None
             or not request.path.startswith(_REST)

@@ -154,6 +154,14 @@ def registry_store() -> Any:
     return _get_model_registry_store()
 
 
+def workspace_store() -> Any:
+    """The store of workspaces of MLflow's server."""
+    # MLflow reads its environment while it is imported.
+    from mlflow.server.workspace_helpers import _get_workspace_store
+
+    return _get_workspace_store()
+
+
 def deleted_runs(tracking: Any, older_than: int) -> list[str]:
     """IDs of the runs of the request's workspace that were deleted at least `older_than` milliseconds ago."""
     return sorted(tracking._get_deleted_runs(older_than=older_than))

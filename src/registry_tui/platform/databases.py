@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 #: Primary result codes.
@@ -20,7 +21,8 @@ _AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03"})
 #: It is a copy that only reads now, as a server is after another one took over.
 _READ_ONLY = "25006"
 #: Two transactions conflicted, or one waited for too long.
-_IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
+_IN_THE_WAY = frozenset({"40001", "55P03", "57014"})
+_DEADLOCK = "40P01"
 #: A running server refuses this user, password and database.
 _REFUSED = "08004"
 _WRONG_LOGIN = frozenset({_REFUSED, "28000", "28P01", "3D000"})
@@ -50,7 +52,7 @@ def database_fault(error: BaseException, name: str = "The service's database") -
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF, name)
     if cause is not None:
-        return _of_postgresql(cause, name)
+        return _of_postgresql(cause, name, cut_off=_is_cut_off(error))
     return None
 
 
@@ -97,9 +99,9 @@ def _of_sqlite(code: int, name: str) -> DatabaseFault | None:
     return None
 
 
-def _of_postgresql(error: BaseException, name: str) -> DatabaseFault | None:
+def _of_postgresql(error: BaseException, name: str, *, cut_off: bool) -> DatabaseFault | None:
     code: str | None = getattr(error, "sqlstate", None)
-    if code is None and type(error).__name__ != "OperationalError":
+    if code is None and not cut_off and type(error).__name__ != "OperationalError":
         return None  # a mistake in how the driver is used
     if code == _READ_ONLY:
         return DatabaseFault(
@@ -129,6 +131,8 @@ def _of_postgresql(error: BaseException, name: str) -> DatabaseFault | None:
         )
     if code in _IN_THE_WAY:
         return DatabaseFault(f"{name} was busy for too long", "Try again", final=False)
+    if code == _DEADLOCK:  # MLflow repeats a transaction for this word
+        return DatabaseFault(f"{name} ended a deadlock of two requests", "Try again", final=False)
     if code == _DISK_FULL:
         return DatabaseFault(
             f"The disk of the server of {_lowered(name)} is full: nothing was changed",
@@ -157,12 +161,20 @@ def _cause(error: BaseException) -> BaseException | None:
     kinds: tuple[type[BaseException], ...] = (sqlite3.Error,)
     if (driver := sys.modules.get("psycopg")) is not None:
         kinds += (driver.Error,)
+    return next((each for each in _causes(error) if isinstance(each, kinds)), None)
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Whether SQLAlchemy found the connection closed."""
+    return any(getattr(each, "connection_invalidated", False) is True for each in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, then each one that the one before wraps."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
-        if isinstance(at, kinds):
-            return at
+        yield at
         seen.add(id(at))
         original = getattr(at, "orig", None)
         at = original if isinstance(original, BaseException) else (at.__cause__ or at.__context__)
-    return None

@@ -120,6 +120,12 @@ MLFLOW = (
         "the server's own store, with its connections",
     ),
     Foreign(
+        "mlflow.server.workspace_helpers:_get_workspace_store",
+        _BORDER,
+        ("workspace_uri", "tracking_uri"),
+        "the server's own store, with its connections",
+    ),
+    Foreign(
         f"{_AUTH}:_get_tracking_store",
         _BORDER,
         ("backend_store_uri", "default_artifact_root"),
@@ -325,6 +331,30 @@ MLFLOW = (
         "mlflow_plugin/client_faults.py",
         Kind.ATTRIBUTE,
         "errors of a session keep their cause",
+    ),
+    Foreign(
+        f"{_STORE}.ManagedSessionMaker",
+        "mlflow_plugin/database_errors.py",
+        Kind.ATTRIBUTE,
+        "errors of a session have no text of the database's driver",
+    ),
+    Foreign(
+        f"{_TRACKING}.ManagedSessionMaker",
+        "mlflow_plugin/database_errors.py",
+        Kind.ATTRIBUTE,
+        "errors of a session have no text of the database's driver",
+    ),
+    Foreign(
+        "mlflow.store.workspace.sqlalchemy_store:SqlAlchemyStore.ManagedSessionMaker",
+        "mlflow_plugin/database_errors.py",
+        Kind.ATTRIBUTE,
+        "errors of a session have no text of the database's driver",
+    ),
+    Foreign(
+        "mlflow.server.auth.sqlalchemy_store:SqlAlchemyStore.ManagedSessionMaker",
+        "mlflow_plugin/database_errors.py",
+        Kind.ATTRIBUTE,
+        "errors of a session have no text of the database's driver",
     ),
     Foreign(
         f"{_ENTITIES}:RegisteredModel.to_proto",

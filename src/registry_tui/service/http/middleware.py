@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from registry_tui.contracts import web_pages
+from registry_tui.contracts import request_ids, web_pages
 from registry_tui.contracts.api_keys import redacted
 from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread, in_time, taken_in_time
 from registry_tui.platform.unfinished import Doors
@@ -28,7 +27,6 @@ from registry_tui.service.http.problems import (
 
 logger = logging.getLogger("registry_tui.access")
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 
 HEALTH = "/api/v1/health"
@@ -71,8 +69,7 @@ class RequestMiddleware:
         # Routes see the path as it was sent and decode each part: see `routes.Segment`.
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         headers = Headers(scope=scope)
-        sent_id = headers.get("x-request-id", "")
-        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid.uuid4())
+        request_id = request_ids.request_id(headers.get(request_ids.HEADER, ""))
         scope.setdefault("state", {})["request_id"] = request_id
         token = current_request_id.set(request_id)
         reached_at = reached.address.set(headers.get(reached.HEADER, ""))
@@ -85,7 +82,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
-                answer["X-Request-ID"] = request_id
+                answer[request_ids.HEADER] = request_id
                 answer["X-Content-Type-Options"] = "nosniff"
                 answer.setdefault("Cache-Control", "no-store")
             await passed(message)
