@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import ipaddress
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -38,27 +37,27 @@ OLDEST = (2, 51)
 _KEPT_SECONDS = 75
 
 
-def host_of(address: str) -> str:
-    """The host of a cluster's address. Raises InvalidInput for an invalid or untrusted address.
+def urls_of(address: str) -> list[str]:
+    """The URLs to connect to for a cluster's address: one for each IP address of its host, all of them checked.
 
     Over plain HTTP, the token is sent to loopback and private addresses only; link-local ones, where clouds serve
-    machines' secrets, never get a request.
+    machines' secrets, never get a request. Raises InvalidInput for an invalid or untrusted address.
     """
     try:
         parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = ""
+        host, port = "", None
     if not host or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.username:
         raise InvalidInput(
             f"{address[:200]!r} is not the address of a Ray cluster's dashboard",
             action="Give it as http://HOST:8265",
         )
     try:
-        found = {each[4][0] for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except OSError as error:
+        found = {str(each[4][0]): None for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
         raise InvalidInput(f"The host {host} is not known here", action="Check the address") from error
-    for each in map(ipaddress.ip_address, map(str, found)):
+    for each in map(ray_proxies.ip_of, found):
         if each.is_link_local or each.is_unspecified or each.is_multicast:
             raise InvalidInput(f"{host} is {each}, which is not a machine of a cluster", action="Check the address")
         if parts.scheme == "http" and not (each.is_loopback or each.is_private):
@@ -66,7 +65,8 @@ def host_of(address: str) -> str:
                 f"{host} is {each}, a public address: the cluster's token would cross the network readable",
                 action="Use https://, or an address of a private network",
             )
-    return host
+    at = f":{port}" if port else ""
+    return [f"{parts.scheme}://{f'[{each}]' if ':' in each else each}{at}" for each in found]
 
 
 class TokenRefused(PartUnavailable):
@@ -82,7 +82,7 @@ class RayCluster:
 
     def check(self) -> str:
         """Tries address and token; returns Ray's version. Raises InvalidInput when the cluster cannot be used."""
-        host_of(self.cluster.address)
+        urls_of(self.cluster.address)
         try:
             version = str(self._json("GET", "/api/version").get("ray_version", ""))
         except TokenRefused as error:
@@ -168,20 +168,25 @@ class RayCluster:
     def _answer(self, method: str, path: str, *, authorized: bool = True, **sent: Any) -> httpx.Response:
         try:
             # Resolved again each time: the name may have another address by now.
-            host_of(self.cluster.address)
+            urls = urls_of(self.cluster.address)
         except InvalidInput as error:
             raise PartUnavailable(error.detail, action=error.action) from error
-        headers = {"Authorization": f"Bearer {self.cluster.token}"} if authorized else {}
+        parts = urlsplit(self.cluster.address)
+        headers = {"Host": parts.netloc, "User-Agent": "registry-tui"}
+        if authorized:
+            headers["Authorization"] = f"Bearer {self.cluster.token}"
+        # The certificate is checked for the name, though a checked address is connected to.
+        sent["extensions"] = {"sni_hostname": parts.hostname}
         try:
             # Without proxies and redirects: both would get the token.
-            with httpx.Client(
-                base_url=self.cluster.address,
-                headers={**headers, "User-Agent": "registry-tui"},
-                timeout=_SECONDS,
-                trust_env=False,
-                follow_redirects=False,
-            ) as client:
-                answer = client.request(method, path, **sent)
+            with httpx.Client(headers=headers, timeout=_SECONDS, trust_env=False, follow_redirects=False) as client:
+                for url in urls:
+                    try:
+                        answer = client.request(method, f"{url}{path}", **sent)
+                        break
+                    except (httpx.ConnectError, httpx.ConnectTimeout):
+                        if url is urls[-1]:
+                            raise
         except httpx.HTTPError as error:
             raise PartUnavailable(
                 f"The Ray cluster at {self.cluster.address} does not answer ({type(error).__name__})",

@@ -54,13 +54,19 @@ def is_private(address: str) -> bool:
     return all(_is_safe(str(each[4][0]), own_machine=True) for each in found)
 
 
+def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP address to be judged: the IPv4 address where IPv6 holds one. Raises ValueError."""
+    found = ipaddress.ip_address(text)
+    return found if isinstance(found, ipaddress.IPv4Address) else found.ipv4_mapped or found
+
+
 def _host(address: str) -> str:
     return urlsplit(address).hostname or ""
 
 
 def _is_safe(host: str, own_machine: bool) -> bool:
     try:
-        found = ipaddress.ip_address(host)
+        found = ip_of(host)
     except ValueError:
         return False
     if found.is_loopback:
