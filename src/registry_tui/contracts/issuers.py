@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
+
+from registry_tui.contracts.hosts import is_loopback
 
 #: The addresses of the service for people who are not signed in yet.
 WAYS, BY_ID_TOKEN = "/api/v1/sign-in", "/api/v1/sign-in/id-token"
@@ -29,7 +30,7 @@ def problem(url: str) -> str | None:
         return "must look like https://login.example.com/realms/team"
     if "@" in parts.netloc or parts.query or parts.fragment:
         return "must hold neither a user nor anything behind ? or #"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return "must begin with https://: without TLS others could sign in as anybody"
     return None
 
@@ -54,12 +55,3 @@ def configuration_url(issuer: str) -> str:
 def same(one: str, other: str) -> bool:
     """Whether two spellings name one issuer: some end with a slash, which people leave out."""
     return one.rstrip("/") == other.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,11 +7,12 @@ Browsers then name their page in `Host`, `Origin` or `Sec-Fetch-Site` (Fetch sta
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Collection
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from registry_tui.contracts.hosts import means_its_reader
 
 #: Types of bodies that a page may post anywhere without a preflight request (CORS-safelisted; Fetch standard).
 _SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
@@ -66,10 +67,7 @@ def _is_here(host: str, hosts: Collection[str]) -> bool:
         return False
     if name in {each.lower().rstrip(".") for each in (*hosts, *_own_names())}:
         return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
+    return means_its_reader(name)
 
 
 def _own_names() -> tuple[str, str]:

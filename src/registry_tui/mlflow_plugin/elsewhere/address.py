@@ -5,12 +5,12 @@ Neither MLflow nor another library is imported.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from registry_tui.contracts import hosts
 from registry_tui.contracts.mlflow_routes import project_path
 from registry_tui.mlflow_plugin.addresses import TRACKING_URI_AT_START
 from registry_tui.platform import contexts
@@ -116,7 +116,7 @@ def _by_variables(address: Address, variables: Mapping[str, str]) -> Access | No
 
 
 def _project_url(scheme: str, address: Address, prefix: str) -> str:
-    if scheme == "http" and not _is_loopback(address.place):
+    if scheme == "http" and not hosts.is_loopback(urlsplit(f"//{address.place}").hostname or ""):
         raise UnusableAddress(f"{address.place} is another machine, and is not asked without TLS: use its HTTPS port")
     return f"{scheme}://{address.place}{prefix}{project_path(address.project)}"
 
@@ -132,11 +132,3 @@ def _place_of(url: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def _is_loopback(place: str) -> bool:
-    host = urlsplit(f"//{place}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import platform
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from registry_tui.contracts import archive_check
+from registry_tui.contracts import archive_check, hosts
 from registry_tui.contracts.carried import Carried
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import ReplicaSpec
@@ -98,7 +97,7 @@ def addresses(service: Service, cluster: Cluster, row: DeploymentRow, revision: 
     found = {path: _signed(files, path) for path in paths}
     for address in found.values():
         host = urlsplit(address).hostname or ""
-        if _is_loopback(host) and not _is_loopback(urlsplit(cluster.address).hostname or ""):
+        if hosts.means_its_reader(host) and not hosts.means_its_reader(urlsplit(cluster.address).hostname or ""):
             raise WrongState(
                 f"The archives lie in the embedded store, at {host}, which other machines do not reach",
                 action="Use an environment with a store of its own, which the cluster reaches too",
@@ -118,10 +117,3 @@ def _signed(files: Folder, path: str) -> str:
         return address
     arguments = {"Bucket": files.bucket, "Key": files.key(path)}
     return str(files.client.generate_presigned_url("get_object", Params=arguments, ExpiresIn=SIGNED_SECONDS))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,7 +7,6 @@ the client is sent through MLflow's proxy.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
+from registry_tui.contracts import hosts
 from registry_tui.contracts.counts import counted
 from registry_tui.service.core import own_stores
 from registry_tui.service.core.artifact_places import embedded_bucket
@@ -106,14 +106,8 @@ def _abort_older(store: Bucket, folder: str, before: datetime) -> int:
 
 def _signing(store: Bucket, *, elsewhere: bool) -> SignsParts | None:
     """The store, if it may sign addresses for a client, and the client reaches them."""
-    if not isinstance(store, SignsParts) or (elsewhere and _is_loopback(store.reached_at)):
+    if not isinstance(store, SignsParts) or (
+        elsewhere and hosts.means_its_reader(urlsplit(store.reached_at).hostname or "")
+    ):
         return None
     return store
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
