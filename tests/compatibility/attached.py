@@ -27,7 +27,7 @@ VERSIONS = "200"
 
 
 def main() -> int:
-    """Runs what was asked for. Returns the exit code."""
+    """Runs the chosen tests. Returns the exit code."""
     known = [each.name for each in GENERATIONS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("generations", nargs="*", help=f"some of {', '.join(known)}; all when none is named")

@@ -1,7 +1,7 @@
 """A stock server with thousands of runs and hundreds of versions: browsed by keys to the last row, imported, compared.
 
-`tests/compatibility/attached.py` runs it with each generation; it is no part of `make test`. Every number that is
-printed is what MLflow's own API of the stock server and our side agree on.
+`tests/compatibility/attached.py` runs it with each generation; it is not part of `make test`. Every number that is
+printed is the same in MLflow's own API of the stock server and on our side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The plugin's contract tests with the newest MLflow: `make mlflow-next`, or `mlflow_next.py VERSION` for another one.
 
 They run in a virtual environment of their own, `.compatibility/mlflow-next`. It has the versions of the lock file but
-for MLflow and what a newer MLflow moves; neither the lock file nor `.venv` changes. Ends with 1 when a test fails.
+for MLflow and the packages that a newer MLflow changes; neither the lock file nor `.venv` changes. Ends with 1 if a
+test fails.
 """
 
 from __future__ import annotations

@@ -201,9 +201,9 @@ def test_versions_are_signed_there_and_what_was_changed_with_its_manifest_is_ref
     place.bucket.put(f"{folder}files/{entry['path']}", changed)
     place.bucket.put(f"{folder}manifest.json", json.dumps(manifest).encode())
     (found,) = platform.ask(lambda client: client.signatures(*named)).signatures
-    assert "settings.json is not what was signed" in found.problem
+    assert "settings.json differs from the signed file" in found.problem
     check = platform.ask(lambda client: client.verify_archive(*named))
-    assert "settings.json is not what was signed" in check.damage
+    assert "settings.json differs from the signed file" in check.damage
 
 
 def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -> None:

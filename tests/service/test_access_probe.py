@@ -1,4 +1,4 @@
-"""Details show what the machine user can do now: its access is tried for each reader, also past the service."""
+"""Details show the present access of the machine user: its access is tried for each reader, also past the service."""
 
 from __future__ import annotations
 

@@ -335,4 +335,4 @@ def test_what_is_stored_has_to_be_what_was_announced(platform: Platform) -> None
         *("--run", original.origin.run_id or "", "--path", "model"),
         check=False,
     )
-    assert shown.returncode == 1 and "not the files that were announced" in shown.stderr
+    assert shown.returncode == 1 and "differ from the announced ones" in shown.stderr

@@ -131,7 +131,7 @@ def test_no_change_is_taken_that_changes_nothing(stage: Stage, monkeypatch: pyte
             # The only field of an experiment's change is required.
             if operation != "update_experiment":
                 assert problem["detail"] == "Nothing would change", text
-                assert problem["action"].startswith("Give a field that says what is to be changed: "), text
+                assert problem["action"].startswith("Give a field to change: "), text
     assert len(paths) > 5
 
 

@@ -360,7 +360,7 @@ def test_bytes_go_between_stores_and_changed_ones_do_not(pair: Pair, own_store: 
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + b" ")
     refused = finish(pair.platform, pair.promote(mine).workflow, WorkflowStatus.FAILED)
-    assert "is not what its manifest says: code/settings.json" in (refused.error or "")
+    assert "differs from its manifest: code/settings.json" in (refused.error or "")
     assert [each.status for each in pair.versions(mine.model_name)] == [VersionStatus.FAILED_REGISTRATION]
     file.write_bytes(whole)
     copy = pair.promoted(mine)

@@ -289,7 +289,7 @@ def test_policies_are_for_administrators(place: Place) -> None:
 
 
 def test_a_change_without_rights_is_refused_before_anything_is_looked_up(place: Place) -> None:
-    """A person who may not change policies learns neither which exist nor what a policy needs, and leaves an event."""
+    """A person who may not change policies learns neither of existing ones nor of requirements; it leaves an event."""
     project = place.platform.new_project()
     guest = unique("guest")
     change = CollaboratorChange(role=Role.CONTRIBUTOR)

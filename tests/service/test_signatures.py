@@ -143,11 +143,11 @@ def test_what_was_changed_with_its_manifest_is_neither_downloaded_nor_deployed(
     signing.tamper(made)
     command = ("models", "download", model, str(number), str(tmp_path / "wine"), "--registry", made.registry)
     downloaded = platform.command(*command, check=False)
-    assert downloaded.returncode == 1 and "settings.json is not what was signed" in downloaded.stderr
+    assert downloaded.returncode == 1 and "settings.json differs from the signed file" in downloaded.stderr
     assert not (tmp_path / "wine").exists()
-    assert "settings.json is not what was signed" in str(signing.refused(made).error)
+    assert "settings.json differs from the signed file" in str(signing.refused(made).error)
     check = platform.ask(lambda client: client.verify_archive(made.registry, model, number))
-    assert not check.sound and "settings.json is not what was signed" in check.damage
+    assert not check.sound and "settings.json differs from the signed file" in check.damage
 
 
 @pytest.mark.parametrize("how", ["gone", "of another version", "of another key"])
@@ -183,7 +183,7 @@ def test_a_replica_does_not_start_from_files_that_were_changed_with_their_manife
         lambda: [each for each in served.replicas(platform, deployment) if "as it was signed" in each.detail],
         what="the reason",
     )
-    assert "settings.json is not what was signed" in told[0].detail
+    assert "settings.json differs from the signed file" in told[0].detail
     # A restart fetches the signed files.
     moved = platform.ask(lambda client: client.restart_deployment(deployment.id))
     served.finish(platform, moved.workflow)
@@ -256,7 +256,7 @@ def test_a_key_that_is_trusted_no_more_ends_what_it_signed_until_it_is_signed_ag
     before = signing.signatures(made).signatures[0].key_name
     new = platform.ask(lambda client: client.rotate_signing_key(signing.environment))
     assert new.active and not signing.signatures(made).signatures[0].problem, "an old key stays trusted"
-    with pytest.raises(RegistryError, match="signs what is registered"):
+    with pytest.raises(RegistryError, match="signs new versions"):
         platform.ask(lambda client: client.remove_signing_key(signing.environment, new.name))
     platform.ask(lambda client: client.remove_signing_key(signing.environment, before))
     served.kill_replica(platform, deployment)
@@ -326,8 +326,8 @@ def test_stock_code_copies_no_version_that_is_not_as_it_was_signed(signing: Sign
     copied = platform.ask(lambda client: client.version(made.registry, name, 1))
     assert copied.status == VersionStatus.FAILED_REGISTRATION and copied.status_message in told
     said = {
-        "with its manifest": "settings.json is not what was signed",
-        "alone": "is not what its manifest says",
+        "with its manifest": "settings.json differs from the signed file",
+        "alone": "differs from its manifest",
         "beside the others": "sitecustomize.py is not in it",
     }
     assert said[how] in copied.status_message

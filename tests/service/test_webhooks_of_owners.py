@@ -388,7 +388,7 @@ def test_what_a_message_tells_is_only_for_whom_may_see_it(
         return [each.payload for each in subscriptions.list_deliveries(service, who, made.webhook.id).items]
 
     assert "wine" in str(read(administrator)) and "wine" not in str(read(admin))
-    assert [each["withheld"] for each in read(admin)] == ["eve may not see what this message tells of"]
+    assert [each["withheld"] for each in read(admin)] == ["eve may not see the event of this message"]
     seen = subscriptions.list_deliveries(service, admin, made.webhook.id).items[0]
     assert (seen.state, seen.type, seen.attempts[0].answer) == (DeliveryState.DELIVERED, "version.ready", "")
     both = set_roles(service, "eve", PLACE, "EnvironmentAdmin", "MLUser")

@@ -73,7 +73,7 @@ async def walk(place: Place, answers: Mapping[str, Answer], seed: int, size: tup
             await driver.press(key)
             await driver.settled()
             check(driver)
-        assert "is not what this version understands" not in driver.text
+        assert "This version does not understand" not in driver.text
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.kind)

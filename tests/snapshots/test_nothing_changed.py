@@ -1,4 +1,4 @@
-"""A form that begins with what is now sends nothing while nothing is changed in it, and says so."""
+"""A form that begins with the present values sends nothing while they are unchanged, and shows this."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def change_promotion_rules(see: Driver) -> Form[Any]:
     return form
 
 
-#: Each form that begins with what is now, and how it is opened.
+#: Each form that begins with the present values, and how it is opened.
 EDITING: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     **{
         each: FORMS[each]

@@ -106,7 +106,7 @@ async def editing(answers: Mapping[str, Answer], policy: RangerPolicy) -> AsyncI
         form = PolicyForm(frame.service, frame.definition, policy)
         see.app.push_screen(form)
         await see.until(lambda: see.screen is form and form.query("#ok"), "the form")
-        # The tests are about what is sent, also of an unchanged policy, which the form would not send.
+        # The tests are about the sent request, also of an unchanged policy, which the form would not send.
         form._at_first = ()
         await see.until(lambda: not see.screen.query_one("#ok", Button).disabled, "the input")
         yield see, service

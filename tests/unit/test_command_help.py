@@ -70,7 +70,7 @@ def test_help_says_which_numbers_are_taken() -> None:
         ("webhooks change 3f", "nothing would change"),
         ("keys limit 0a1b", "give limits, or --none"),
         ("ranger policies update all", "give --file"),
-        ("ranger roles update trainers", "give --file, or what is to change"),
+        ("ranger roles update trainers", "give --file, or an option for each change"),
         ("environments create X_Y", "name: only a-z, 0-9 and -, beginning and ending with a letter or digit"),
         ("environments create a", "name: has to have 2 characters or more"),
     ],

@@ -24,7 +24,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def asked(path: str, recorded: list[list[bytes]], monkeypatch: MonkeyPatch) -> bytes:
-    """The body that a client of a real server gets; `recorded` gets what was written at once."""
+    """The body that a client of a real server gets; `recorded` gets the pieces as they were written."""
     flush = joined._Joining._flush
 
     def record(self: Any) -> None:

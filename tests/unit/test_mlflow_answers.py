@@ -107,7 +107,7 @@ def test_an_answer_without_what_mlflow_puts_into_it_is_no_error_of_ours(
 ) -> None:
     answers, client = attached
     answers[f"{API}/{path}"] = (200, answer)
-    with pytest.raises(OddAnswer, match="answers otherwise than MLflow does"):
+    with pytest.raises(OddAnswer, match="does not respond as MLflow does"):
         client.call("GET", path)
 
 
@@ -166,7 +166,7 @@ def test_odd_versions_are_left_out_of_an_import_one_by_one(attached: Attached, m
     work = import_models._Import(cast(Any, context), cast(Any, None), cast(Any, registry), client, len(versions))
     import_models._bring_model(work, "churn")
     assert work.skipped == len(versions)
-    odd, number = "answers otherwise than MLflow does", "is not one from 1 to 1,000,000"
+    odd, number = "does not respond as MLflow does", "is not one from 1 to 1,000,000"
     expected = {"x": number, "None": number, "3000000000": number, "1": odd, "3": odd, "2": "reaches no model"}
     for version, reason in expected.items():
         assert any(line.startswith(f"Skipped churn v{version}: ") and reason in line for line in logged), (

@@ -81,7 +81,7 @@ def test_a_bare_refusal_says_which_role_is_missing(tmp_path: Path) -> None:
         return "" if reason is None else str(reason.message)
 
     assert "bob is a viewer of the project 'wine'" in told("bob", "wine") and "contributor" in told("bob", "wine")
-    # What a store of ours refused has its reason already, and MLflow gives some things to their makers alone.
+    # A refusal of our store has its reason already, and MLflow gives some things to their makers alone.
     assert told("bob", "wine", bare=False) == told("ann", "wine") == ""
     # Nobody learns whether there is a project.
     assert told("eve", "wine").replace("wine", "beer") == told("eve", "beer") != ""

@@ -1,4 +1,4 @@
-"""The people of an issuer: which user each becomes, with which groups, and what stays when names change."""
+"""The people of an issuer: which user each becomes, with which groups, also after their names change."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_name_that_somebody_else_got_at_the_issuer_is_refused_until_an_adminis
     sign_in(service, provider.id_token("ada", nonce="2"))
     assert "somebody else" in refusal(service, provider.id_token("ada", sub="another"))
     people.change_user(service, owner, "ada", UserChange(forget_sign_in=True))
-    assert "signs in next" in events(service)[-1].detail
+    assert "next person who signs in" in events(service)[-1].detail
     sign_in(service, provider.id_token("ada", sub="another", nonce="2"))
     assert "somebody else" in refusal(service, provider.id_token("ada", nonce="3"))
     # A user who was deleted and made again belongs to nobody.

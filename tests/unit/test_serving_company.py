@@ -119,7 +119,7 @@ def test_tensors_of_the_open_inference_protocol_become_what_the_signature_says(a
 BAD = {
     "no inputs": ({"inputs": []}, b"", "no list `inputs`"),
     "another shape": ({"inputs": [tensor("x", "FP32", [2, 3], [1])]}, b"", "not of the shape [2, 3]"),
-    "an odd type": ({"inputs": [tensor("x", "FP8", [1], [1])]}, b"", "datatype of x is none of"),
+    "an odd type": ({"inputs": [tensor("x", "FP8", [1], [1])]}, b"", "datatype of x is not one of"),
     "texts for numbers": ({"inputs": [tensor("x", "FP32", [1], ["1"])]}, b"", "not FP32"),
     "too large": ({"inputs": [tensor("x", "INT8", [1], [300])]}, b"", "do not fit into INT8"),
     "half of the bytes": ({"inputs": [tensor("x", "FP32", [1, 3], binary_data_size=12)]}, b"12345678", "shorter than"),

@@ -183,7 +183,7 @@ def test_what_only_a_key_signed_starts_no_more(service: Service, owner: Principa
         "1 deployment serves one and starts no more: taster",
     ]
     found = told(service, owner, "signing-key", "prod", "new")
-    assert (found.lines, found.refused) == ([], "It signs what is registered: rotate the keys of prod first")
+    assert (found.lines, found.refused) == ([], "It signs new versions: rotate the keys of prod first")
     guest = set_roles(service, "guest", "prod", "EnvironmentUser")
     assert "taster" not in told(service, guest, "signing-key", "prod", "old").model_dump_json()
 

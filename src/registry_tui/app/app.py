@@ -348,7 +348,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         if restored:
             self._restored = None
             # Once there is a place to show it.
-            self.call_after_refresh(lambda: self.frame.flash("what was shown last time is gone", "$warning"))
+            self.call_after_refresh(lambda: self.frame.flash("the page shown last time no longer exists", "$warning"))
 
     # -- commands -----------------------------------------------------------------------------------
 

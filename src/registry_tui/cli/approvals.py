@@ -67,8 +67,8 @@ _STAGES = [
 @app.command("list")
 def list_(
     registry: session.RegistryOption = None,
-    state: Annotated[ApprovalState | None, typer.Option(help="Only those in this state.")] = None,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for your decision.")] = False,
+    state: Annotated[ApprovalState | None, typer.Option(help="Only requests in this state.")] = None,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only requests that wait for your decision.")] = False,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -155,8 +155,8 @@ def stage(
     model: session.ModelArgument,
     number: session.VersionArgument,
     to: Annotated[Stage, typer.Argument(help="The stage.")],
-    status: Annotated[StageStatus | None, typer.Option(help="How it is in the stage.")] = None,
-    description: Annotated[str, typer.Option(help="Of the version's state in the stage.")] = "",
+    status: Annotated[StageStatus | None, typer.Option(help="The version's status in the stage.")] = None,
+    description: Annotated[str, typer.Option(help="A description of the version's state in the stage.")] = "",
     comment: CommentOption = "",
     registry: session.RegistryOption = None,
     as_json: session.JsonOption = False,

@@ -70,7 +70,7 @@ def verify(
     output.print_one(found, fields, as_json=as_json)
     if not found.sound:
         raise RegistryError(
-            f"The archive of {model} version {number} is not what was stored",
+            f"The archive of {model} version {number} differs from the stored files",
             action="Register the model again from its run, or restore the bucket from a backup",
         )
 
@@ -202,7 +202,7 @@ def diff(
     one: Annotated[int, typer.Argument(min=1, help="A version's number.")],
     other: Annotated[int, typer.Argument(min=1, help="Another's.")],
     registry: session.RegistryOption = None,
-    all_: Annotated[bool, typer.Option("--all", help="Also what is the same in both.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Also list equal values.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Show the differences between two versions: params, metrics, signature, requirements, and files by their sums.
@@ -243,7 +243,7 @@ def download(
     model: session.ModelArgument,
     number: session.VersionArgument,
     target: Annotated[Path | None, typer.Argument(help="A new folder; default: MODEL-VERSION, in this folder.")] = None,
-    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="The same, as an option.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="The folder, as an option.")] = None,
     registry: session.RegistryOption = None,
 ) -> None:
     """Download a version's archive, checked against its manifest and that against its signature; print where it is.
@@ -287,4 +287,4 @@ async def _download(client: RegistryClient, version: ModelVersion, into: Path) -
     finally:
         status.close()
         if partial_folder(into).exists():
-            output.note(f"What was fetched stays in {partial_folder(into)}; the same command goes on with it")
+            output.note(f"The downloaded part stays in {partial_folder(into)}; the same command continues it")

@@ -65,7 +65,7 @@ def list_(
     run: RunArgument,
     project: session.ProjectOption,
     path: Annotated[str, typer.Argument(help="A folder; default: the top.")] = "",
-    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="With everything below.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="Include everything below.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """List a folder of a run's artifacts."""

@@ -105,7 +105,9 @@ def _tell_taken(taken: Taken, bucket: Bucket, as_json: bool) -> None:
     for name in copied.left_out:
         output.note(f"Left out, because no restoration could write that name: {name}")
     for environment, uri in manifest.elsewhere.items():
-        output.note(f"Not in it: what the environment {environment} keeps in its own store, {uri}")
+        output.note(
+            f"The backup does not contain the files that the environment {environment} keeps in its own store, {uri}"
+        )
 
 
 @stores.with_options
@@ -113,7 +115,8 @@ def restore(
     place: _PlaceArgument,
     reached: stores.Reached,
     backup_id: Annotated[
-        str | None, typer.Option("--backup", metavar="ID", help="Which backup, see `backups list`; else the newest.")
+        str | None,
+        typer.Option("--backup", metavar="ID", help="The backup, as in `backups list`; default: the newest."),
     ] = None,
     database: Annotated[
         str | None,
@@ -211,10 +214,10 @@ def verify(
     place: _PlaceArgument,
     reached: stores.Reached,
     backup_id: Annotated[
-        str | None, typer.Option("--backup", metavar="ID", help="Which backup; else the newest.")
+        str | None, typer.Option("--backup", metavar="ID", help="The backup; default: the newest.")
     ] = None,
     digests_only: Annotated[
-        bool, typer.Option("--digests-only", help="Without the passphrase: leave encryption and signature out.")
+        bool, typer.Option("--digests-only", help="Check without the passphrase: neither encryption nor signature.")
     ] = False,
     passphrase_file: _PassphraseOption = None,
     as_json: session.JsonOption = False,
@@ -243,10 +246,12 @@ def verify(
 def prune(
     place: _PlaceArgument,
     reached: stores.Reached,
-    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many of each platform stay.")],
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=1, help="Number of backups of each platform to keep.")
+    ],
     cut_off: Annotated[
         bool,
-        typer.Option("--cut-off", help="Go on where a backup or a pruning was cut off there; none may be at work."),
+        typer.Option("--cut-off", help="Continue after an interrupted backup or pruning; none may be running there."),
     ] = False,
     yes: session.YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the backups that would go.")] = False,

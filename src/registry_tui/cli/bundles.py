@@ -81,7 +81,7 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
     registry, model, number = version.registry_id, version.model_id, version.version
     if "requirements.txt" not in {entry.path for entry in (await client.manifest(registry, model, number)).files}:
         raise RegistryError(
-            f"{version.model_name} v{number} does not say what it requires: it has no requirements.txt",
+            f"{version.model_name} v{number} has no requirements: its archive lacks requirements.txt",
             action="Export it without --wheels",
         )
     content = await client.read_archive(registry, model, number, "requirements.txt")
@@ -131,7 +131,9 @@ def import_(
     ],
     name: Annotated[str | None, typer.Option(help="Name of the model; default: the bundle's or the folder's.")] = None,
     project: session.ProjectOption = "default",
-    visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
+    visibility: Annotated[
+        Visibility | None, typer.Option(help="Visibility of the model; a new one is private.")
+    ] = None,
     wheels_to: Annotated[
         Path | None, typer.Option("--wheels-to", metavar="FOLDER", help="A new folder for the bundle's wheels.")
     ] = None,

@@ -19,11 +19,11 @@ def card(
     model: session.ModelArgument,
     number: session.VersionArgument,
     registry: session.RegistryOption = None,
-    edit: Annotated[bool, typer.Option("--edit", help="Write it in $EDITOR, from the card as it is.")] = False,
+    edit: Annotated[bool, typer.Option("--edit", help="Edit the present card in $EDITOR.")] = False,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Take it from this Markdown file, or -.")
+        Path | None, typer.Option("--file", metavar="FILE", help="A Markdown file with the card; - for standard input.")
     ] = None,
-    text: Annotated[str | None, typer.Option("--text", help="Take this Markdown.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="The card's Markdown.")] = None,
     instead_of: Annotated[
         int | None,
         typer.Option(min=0, help="The number of the card that this one replaces; refused when it changed meanwhile."),
@@ -57,7 +57,7 @@ def card(
         output.write(found.text if found.text.endswith("\n") else f"{found.text}\n")
         output.flush()
         if found.author is None:
-            output.note("Nobody has written this card; it is made from what is known")
+            output.note("Nobody has written this card; it is generated from the version's data")
         return
 
     change = session.build(CardChange, text=text, instead_of=instead_of)

@@ -26,9 +26,10 @@ COLUMNS = [
 @app.command()
 def clean(
     older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Only what nobody has used for so many days.")
+        float,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="Only files that were not used for so many days."),
     ] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files to be removed.")] = False,
     yes: session.YesOption = False,
     as_json: session.JsonOption = False,
 ) -> None:

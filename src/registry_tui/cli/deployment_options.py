@@ -22,7 +22,8 @@ DeploymentArgument = Annotated[
     ),
 ]
 MemoryOption = Annotated[
-    str | None, typer.Option("--memory", metavar="SIZE", help="Of each replica: 512M, 2G …; default: suggested.")
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="Memory of each replica: 512M, 2G …; default: as suggested."),
 ]
 VariableOption = Annotated[
     list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of the replicas; repeatable.")
@@ -37,24 +38,28 @@ SecretOption = Annotated[
 REPLICAS = typer.Option("--replicas", min=1, help="Processes that serve.")
 MinReplicasOption = Annotated[
     int | None,
-    typer.Option("--min-replicas", min=1, help="In a Ray cluster, which finds their number: at least; default: 1."),
+    typer.Option(
+        "--min-replicas", min=1, help="Smallest number of replicas that a Ray cluster may choose; default: 1."
+    ),
 ]
-MaxReplicasOption = Annotated[int | None, typer.Option("--max-replicas", min=1, help="At most.")]
+MaxReplicasOption = Annotated[
+    int | None, typer.Option("--max-replicas", min=1, help="Largest number of replicas that a Ray cluster may choose.")
+]
 TargetRequestsOption = Annotated[
     float | None,
-    typer.Option("--target-requests", help=f"Requests under way in each; default: {TARGET_REQUESTS:g}."),
+    typer.Option("--target-requests", help=f"Requests in progress at each replica; default: {TARGET_REQUESTS:g}."),
 ]
-GPUS = typer.Option("--gpus", min=0, help="Of each replica, in a Ray cluster.")
-CPU = typer.Option("--cpu", help="Of each replica: threads of numerical libraries.")
+GPUS = typer.Option("--gpus", min=0, help="GPUs of each replica, in a Ray cluster.")
+CPU = typer.Option("--cpu", help="CPUs of each replica: its threads of numerical libraries.")
 AUTHENTICATION = typer.Option("--authentication/--no-authentication", help="Whether callers need an API key.")
 BATCHING = typer.Option(
     "--batching",
     help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it.",
 )
 STRICT_JSON = typer.Option(
-    "--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."
+    "--strict-json/--no-strict-json", help="Return null where MLflow returns NaN or an infinity."
 )
-DESCRIPTION = typer.Option("--description", help="What it is for.")
+DESCRIPTION = typer.Option("--description", help="A description.")
 
 
 def autoscaling_of(least: int | None, most: int | None, requests: float | None) -> AutoscalingChange | None:

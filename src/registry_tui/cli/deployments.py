@@ -79,7 +79,7 @@ async def _finish(client: RegistryClient, accepted: Accepted[Deployment], wait: 
 
 @app.command("list")
 def list_(
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project's.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Only deployments of this project.")] = None,
     model: Annotated[str | None, typer.Option(help="Only versions of this model.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
@@ -133,9 +133,9 @@ def create(
     authentication: Annotated[bool, AUTHENTICATION] = True,
     batching: Annotated[Batching, BATCHING] = Batching.AUTO,
     strict_json: Annotated[bool, STRICT_JSON] = False,
-    own_port: Annotated[bool, typer.Option("--own-port", help="Also answer on a port of its own.")] = False,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    own_port: Annotated[bool, typer.Option("--own-port", help="Also serve it on a port of its own.")] = False,
+    description: Annotated[str, typer.Option(help="A description.")] = "",
+    comment: Annotated[str, typer.Option(help="A comment on this revision.")] = "",
     follow_strategy: FollowStrategyOption = None,
     steps: StepsOption = None,
     step_duration: StepDurationOption = None,
@@ -227,7 +227,7 @@ def update(
     batching: Annotated[Batching | None, BATCHING] = None,
     strict_json: Annotated[bool | None, STRICT_JSON] = None,
     description: Annotated[str | None, DESCRIPTION] = None,
-    comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    comment: Annotated[str, typer.Option(help="A comment on this revision.")] = "",
     strategy: StrategyOption = Strategy.ALL_AT_ONCE,
     follow_strategy: FollowStrategyOption = None,
     steps: StepsOption = None,
@@ -288,7 +288,9 @@ def scale(
 @app.command()
 def rollback(
     deployment: DeploymentArgument,
-    revision: Annotated[int | None, typer.Option(min=1, help="Default: the one that served before.")] = None,
+    revision: Annotated[
+        int | None, typer.Option(min=1, help="The revision; default: the one that served before.")
+    ] = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -386,8 +388,8 @@ def logs(
     deployment: DeploymentArgument,
     replica: Annotated[str, typer.Option("--replica", help="Number or name; default: the first.")] = "0",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="How many of the last lines.")] = 200,
-    match: Annotated[str, typer.Option("--match", help="Only lines that hold this text.")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="Number of last lines.")] = 200,
+    match: Annotated[str, typer.Option("--match", help="Only lines that contain this text.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the logs there are, also of replicas gone.")] = False,
 ) -> None:
     """Print a replica's log; it is kept over restarts, and when the replica is gone."""
@@ -417,10 +419,13 @@ def logs(
 def test_(
     deployment: DeploymentArgument,
     body: Annotated[
-        str | None, typer.Option("--body", metavar="JSON|@FILE|-", help="Default: the model's own input example.")
+        str | None,
+        typer.Option(
+            "--body", metavar="JSON|@FILE|-", help="The request's body; default: the model's own input example."
+        ),
     ] = None,
-    content_type: Annotated[str, typer.Option(help="Of the body.")] = "application/json",
-    path: Annotated[str, typer.Option(help="Of the endpoint: another protocol's, as its openapi.json has it.")] = "",
+    content_type: Annotated[str, typer.Option(help="The body's content type.")] = "application/json",
+    path: Annotated[str, typer.Option(help="The path of another protocol, as in the endpoint's openapi.json.")] = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Send a request to a replica, and print its answer. Exits with 1 unless the answer's status is 200.

@@ -42,9 +42,9 @@ MaxPsiOption = Annotated[
 MaxKsOption = Annotated[
     str | None, typer.Option("--max-ks", metavar="N", help="KS from which on a numeric column drifts; off.")
 ]
-HoursOption = Annotated[float | None, typer.Option("--hours", metavar="N", help="Requests of so many hours.")]
+HoursOption = Annotated[float | None, typer.Option("--hours", metavar="N", help="The requests of so many hours.")]
 RequestsOption = Annotated[
-    int | None, typer.Option("--requests", metavar="N", help="So many requests at most, the newest.")
+    int | None, typer.Option("--requests", metavar="N", help="The newest requests, at most so many.")
 ]
 MinRowsOption = Annotated[
     int | None, typer.Option("--min-rows", metavar="N", help="With fewer rows nothing is judged.")
@@ -137,7 +137,8 @@ def profile(
         bool, typer.Option("--from-example", help="Make it from the model's input example: few rows mean little.")
     ] = False,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="What the model predicts: compared with answers.")
+        str | None,
+        typer.Option("--target", metavar="COLUMN", help="The column that the model predicts, compared with responses."),
     ] = None,
     categorical: Annotated[
         list[str] | None, typer.Option("--categorical", metavar="COLUMN", help="Numbers are names here; repeatable.")

@@ -41,14 +41,18 @@ LINES = [
 def list_(
     registry: Annotated[
         str | None,
-        typer.Option("--registry", "-r", help="Only of this one.", autocompletion=session.complete_registry),
+        typer.Option(
+            "--registry", "-r", help="Only events of this registry.", autocompletion=session.complete_registry
+        ),
     ] = None,
     actor: Annotated[str | None, typer.Option(help="Only this user's actions.")] = None,
     action: Annotated[str | None, typer.Option(help="registry.create, or registry for all of its actions.")] = None,
-    outcome: Annotated[EventOutcome | None, typer.Option(help="Only with this outcome.")] = None,
+    outcome: Annotated[EventOutcome | None, typer.Option(help="Only events with this outcome.")] = None,
     resource: Annotated[str | None, typer.Option(help="Only events about the object with this ID.")] = None,
-    since: Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T13:00, or 2h, 3d, 1w ago.")] = None,
-    until: Annotated[str | None, typer.Option(help="The same.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="The start: 2026-11-22, 2026-11-22T13:00, or 2h, 3d, 1w ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The end, in the forms of --since.")] = None,
     limit: session.FirstOption = 100,
     all_: session.AllOption = False,
     as_json: session.JsonOption = False,

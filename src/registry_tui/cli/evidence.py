@@ -20,7 +20,7 @@ def evidence(
     model: session.ModelArgument,
     number: session.VersionArgument,
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.")],
-    with_model: Annotated[bool, typer.Option("--with-model", help="Also the files of its archive.")] = False,
+    with_model: Annotated[bool, typer.Option("--with-model", help="Add the files of its archive.")] = False,
     registry: session.RegistryOption = None,
 ) -> None:
     """Write all facts about a version into a new folder, with sums and instructions to verify them offline.
@@ -37,7 +37,7 @@ def evidence(
         def tell(done: int, total: int | None, files: int) -> None:
             status.count(f"{counted(files, 'file')}, {words.size(done)}", files)
 
-        status.show("Asking for what is known", key="")
+        status.show("Requesting the facts", key="")
         try:
             version = await client.version(await session.registry_for_model(client, registry, model), model, number)
             return await save_all(evidence_files(client, version, with_model=with_model), to, tell)
@@ -47,6 +47,6 @@ def evidence(
             status.close()
 
     count = session.ask(run)
-    output.note(f"{counted(count, 'file')}; {to / 'README.md'} says what they are and how to verify them")
+    output.note(f"{counted(count, 'file')}; {to / 'README.md'} describes them and how to verify them")
     output.write(f"{to}\n")
     output.flush()

@@ -74,7 +74,7 @@ def show(
 def create(
     name: Annotated[str, typer.Argument(help="Name of the new experiment.")],
     project: session.ProjectOption,
-    note: Annotated[str, typer.Option(help="What it is about.")] = "",
+    note: Annotated[str, typer.Option(help="A note.")] = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Create an experiment.

@@ -59,7 +59,7 @@ def show(group: GroupArgument, as_json: session.JsonOption = False) -> None:
 @app.command()
 def create(
     group: GroupArgument,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    description: Annotated[str | None, typer.Option(help="A description.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Make a group, or change its description.

@@ -14,7 +14,7 @@ from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, KeyLimits
 from registry_tui.wording import key_limits
 
-app = session.new_app("API keys: what callers of deployments show.")
+app = session.new_app("API keys: the credentials of deployments' callers.")
 
 PerSecondOption = Annotated[
     float | None, typer.Option("--per-second", metavar="N", help="Requests a second, to all deployments together.")
@@ -39,7 +39,7 @@ COLUMNS = [
 
 @app.command("list")
 def list_(
-    everybody: Annotated[bool, typer.Option("--everybody", help="As administrator: everybody's.")] = False,
+    everybody: Annotated[bool, typer.Option("--everybody", help="The keys of all users, for administrators.")] = False,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -57,7 +57,7 @@ def list_(
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="The key's name, such as its purpose.")],
     expires: session.ExpiresOption = None,
     per_second: PerSecondOption = None,
     burst: BurstOption = None,

@@ -52,8 +52,8 @@ def named(kind: str, *parts: str) -> Callable[[RegistryClient], Awaitable[str]]:
 
 def of_model(
     model: session.ModelArgument,
-    version: Annotated[int | None, typer.Argument(min=1, help="Of this version; default: of the whole model.")] = None,
-    alias: Annotated[str | None, typer.Option(help="Of this alias.")] = None,
+    version: Annotated[int | None, typer.Argument(min=1, help="A version; default: the whole model.")] = None,
+    alias: Annotated[str | None, typer.Option(help="The version that this alias names.")] = None,
     registry: session.RegistryOption = None,
     depth: DepthOption = DEPTH,
     each: EachOption = EACH,
@@ -104,7 +104,7 @@ def of_experiment(
 def of_dataset(
     name: Annotated[str, typer.Argument(help="Name of the data set, as runs logged it.")],
     project: session.ProjectOption,
-    digest: Annotated[str, typer.Option(help="Only with this digest; default: any.")] = "",
+    digest: Annotated[str, typer.Option(help="Only the data set with this digest; default: any.")] = "",
     depth: DepthOption = DEPTH,
     each: EachOption = EACH,
     as_json: session.JsonOption = False,

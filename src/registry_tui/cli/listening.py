@@ -23,7 +23,11 @@ ListenOption = Annotated[
 ]
 CertificateOption = Annotated[
     Path | None,
-    typer.Option("--certificate", metavar="FILE", help="In PEM, its chain behind it; default: one is made and kept."),
+    typer.Option(
+        "--certificate",
+        metavar="FILE",
+        help="The certificate in PEM, with its chain after it; default: one is made and kept.",
+    ),
 ]
 KeyOption = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="The certificate's key, in PEM, without a password.")
@@ -44,7 +48,9 @@ NewCertificateOption = Annotated[
 ]
 PlainOption = Annotated[
     bool,
-    typer.Option("--plain-http", help="Without TLS, on an address of this machine alone; still with tokens."),
+    typer.Option(
+        "--plain-http", help="Listen without TLS, on an address of this machine only; tokens are still needed."
+    ),
 ]
 
 

@@ -212,7 +212,7 @@ def run() -> None:
             raise
         fail(
             f"something unexpected went wrong: {unexpected(error)}",
-            f"This is a fault of registry-tui: report it with what {DEBUG_VARIABLE}=1 makes the same command show",
+            f"This is a fault of registry-tui: report it with the output of the same command with {DEBUG_VARIABLE}=1",
         )
 
 

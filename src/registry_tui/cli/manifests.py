@@ -19,7 +19,7 @@ def manifest(
     kind: Annotated[
         Kind, typer.Option(help="kserve: an InferenceService; plain: Deployment, Service and autoscaler.")
     ] = Kind.KSERVE,
-    namespace: Annotated[str, typer.Option(help="Of the cluster.")] = "",
+    namespace: Annotated[str, typer.Option(help="The namespace in the cluster.")] = "",
     storage_uri: Annotated[str, typer.Option(help="Where the cluster finds the model's files; for kserve.")] = "",
     image: Annotated[str, typer.Option(help="An image that serves the model on port 8080; for plain.")] = "",
     max_replicas: Annotated[int | None, typer.Option(min=1, help="How many the cluster may run.")] = None,

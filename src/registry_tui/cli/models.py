@@ -95,8 +95,8 @@ def _print_model(found: RegisteredModel, as_json: bool) -> None:
 @app.command("list")
 def list_(
     registry: session.RegistryOption = None,
-    search: Annotated[str | None, typer.Option(help="In names, descriptions, owners and tags.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    search: Annotated[str | None, typer.Option(help="A text in names, descriptions, owners and tags.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only models of this owner.")] = None,
     order_by: Annotated[
         str | None, typer.Option(help="name, updated_at, created_at, owner…; -FIELD descending.")
     ] = None,
@@ -170,14 +170,16 @@ def register(
         str | None,
         typer.Option(help="runs:/RUN/PATH, runs:/RUN or models:/MODEL_ID, instead of --run and --logged-model."),
     ] = None,
-    description: Annotated[str, typer.Option(help="Of the model.")] = "",
-    notes: Annotated[str, typer.Option(help="Of this version.")] = "",
+    description: Annotated[str, typer.Option(help="Description of the model.")] = "",
+    notes: Annotated[str, typer.Option(help="Notes on this version.")] = "",
     tag: session.TagOption = None,
     content: Annotated[
         str | None, typer.Option(metavar="SHA256", help="The expected digest of the files, a manifest's content.")
     ] = None,
-    visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
-    stage: Annotated[Stage | None, typer.Option(help="Of this version, as `models stage` would set it.")] = None,
+    visibility: Annotated[
+        Visibility | None, typer.Option(help="Visibility of the model; a new one is private.")
+    ] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Stage of this version, as with `models stage`.")] = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -217,9 +219,11 @@ def register(
 def versions(
     model: session.ModelArgument,
     registry: session.RegistryOption = None,
-    search: Annotated[str | None, typer.Option(help="A number; or in notes, creators, aliases, tags.")] = None,
-    status: Annotated[VersionStatus | None, typer.Option(help="Only those in this status.")] = None,
-    stage: Annotated[Stage | None, typer.Option(help="Only those in this stage.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="A number, or a text in notes, creators, aliases and tags.")
+    ] = None,
+    status: Annotated[VersionStatus | None, typer.Option(help="Only versions in this status.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Only versions in this stage.")] = None,
     order_by: Annotated[str | None, typer.Option(help="version or created_at…; -FIELD descending.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
@@ -319,7 +323,7 @@ def delete(
         return reference("model", found, model) if number is None else reference("version", found, model, str(number))
 
     session.confirm_deletion(
-        f"Delete {what}{'' if keep_archives else ' and what is archived'}?", about, yes=yes, dry_run=dry_run
+        f"Delete {what}{'' if keep_archives else ' with its archives'}?", about, yes=yes, dry_run=dry_run
     )
 
     async def run(client: RegistryClient) -> None:

@@ -21,7 +21,7 @@ def show(as_json: session.JsonOption = False) -> None:
 
 @app.command("set")
 def set_issuer(
-    issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="As the provider names itself.")],
+    issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="The provider's issuer URL.")],
     client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there, of its own.")],
     client_secret_file: Annotated[
         str | None,
@@ -39,7 +39,9 @@ def set_issuer(
         str | None,
         typer.Option("--groups-claim", help="The claim that decides in which of the groups here a person is."),
     ] = None,
-    scopes: Annotated[str, typer.Option("--scopes", help="What to ask for, separated by spaces.")] = "openid profile",
+    scopes: Annotated[
+        str, typer.Option("--scopes", help="The scopes to request, separated by spaces.")
+    ] = "openid profile",
     create_users: Annotated[
         bool, typer.Option("--create-users/--known-users", help="Make users of people who are not known here yet.")
     ] = False,
@@ -47,7 +49,8 @@ def set_issuer(
         int, typer.Option("--token-hours", min=1, max=24 * 365, help="Hours that a sign-in lasts.")
     ] = 12,
     authority: Annotated[
-        Path | None, typer.Option("--authority", metavar="FILE", help="Signed a private issuer's certificate (PEM).")
+        Path | None,
+        typer.Option("--authority", metavar="FILE", help="The authority of a private issuer's certificate (PEM)."),
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:

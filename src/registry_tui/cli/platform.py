@@ -116,7 +116,7 @@ def _up(
         yield from lifecycle.restart(home, "service")
 
 
-def restart(part: Annotated[Part, typer.Argument(help="Which part.")], as_json: JsonOption = False) -> None:
+def restart(part: Annotated[Part, typer.Argument(help="The part.")], as_json: JsonOption = False) -> None:
     """Stop and start one part."""
     from registry_tui.platform import lifecycle
 
@@ -207,8 +207,8 @@ def _duration(seconds: float) -> str:
 
 
 def logs(
-    part: Annotated[Log, typer.Argument(help="Which part.")],
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 100,
+    part: Annotated[Log, typer.Argument(help="The part.")],
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Number of last lines.")] = 100,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing new lines.")] = False,
 ) -> None:
     """The last lines of a part's log."""

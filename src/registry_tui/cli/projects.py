@@ -79,10 +79,14 @@ def _print(found: Project, as_json: bool) -> None:
 def list_(
     workspace: Annotated[
         str | None,
-        typer.Option("--workspace", "-w", help="Only of this one.", autocompletion=session.complete_workspace),
+        typer.Option(
+            "--workspace", "-w", help="Only projects of this workspace.", autocompletion=session.complete_workspace
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="A part of the name.")] = None,
-    environment: Annotated[str | None, typer.Option("--environment", "-e", help="Only of this one.")] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", "-e", help="Only projects of this environment.")
+    ] = None,
     order_by: Annotated[str | None, typer.Option(help="name, creator, created_at; -FIELD descending.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
@@ -110,7 +114,7 @@ def create(
     workspace: Annotated[
         str, typer.Option("--workspace", "-w", help="Name or ID.", autocompletion=session.complete_workspace)
     ],
-    description: Annotated[str, typer.Option(help="What it is about.")] = "",
+    description: Annotated[str, typer.Option(help="A description.")] = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Make a project with its MLflow workspace. You become its administrator.
@@ -124,7 +128,7 @@ def create(
 @app.command()
 def delete(
     project: session.ProjectArgument,
-    force: Annotated[bool, typer.Option("--force", help="Also when it holds experiments.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete it even if it has experiments.")] = False,
     yes: session.YesOption = False,
     dry_run: session.DryRunOption = False,
 ) -> None:

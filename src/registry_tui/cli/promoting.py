@@ -22,7 +22,7 @@ def promote(
         str | None, typer.Option("--as", metavar="NAME", help="The model's name there; default: as it is here.")
     ] = None,
     visibility: Annotated[
-        Visibility | None, typer.Option(help="Of a model that is new there; default: private.")
+        Visibility | None, typer.Option(help="Visibility of a model that is new there; default: private.")
     ] = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,

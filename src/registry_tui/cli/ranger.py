@@ -107,7 +107,9 @@ def show_service(service: ServiceArgument, as_json: session.JsonOption = False) 
 def list_policies(
     service: Annotated[
         str | None,
-        typer.Option("--service", "-s", help="Only of this one.", autocompletion=session.completes(_service_names)),
+        typer.Option(
+            "--service", "-s", help="Only policies of this service.", autocompletion=session.completes(_service_names)
+        ),
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -134,7 +136,7 @@ def create_policy(
         list[str] | None, typer.Option("--bucket", help="A bucket, or Azure's container; default: the environment's.")
     ] = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive/--not-recursive", help="Whether paths mean what is below too.")
+        bool, typer.Option("--recursive/--not-recursive", help="Whether paths include everything below them.")
     ] = True,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="Who is allowed; repeatable.")] = None,
     group: Annotated[
@@ -144,7 +146,7 @@ def create_policy(
         list[str] | None, typer.Option("--permission", "-p", help="read, write, list or delete; repeatable.")
     ] = None,
     deny: Annotated[bool, typer.Option("--deny", help="Deny instead of allowing.")] = False,
-    override: Annotated[bool, typer.Option("--override", help="Before all normal policies.")] = False,
+    override: Annotated[bool, typer.Option("--override", help="Decide before all normal policies.")] = False,
     file: FileOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -193,7 +195,7 @@ def update_policy(
     remove_user: Annotated[
         list[str] | None, typer.Option("--remove-user", help="Remove somebody from all allow conditions; repeatable.")
     ] = None,
-    enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it counts.")] = None,
+    enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether the policy applies.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Replace a policy by Ranger's JSON, or change some of it.
@@ -240,7 +242,7 @@ def delete_policy(
 @policies.command("check")
 def check(
     path: Annotated[str, typer.Argument(help="A path below the environment's bucket.")],
-    user: Annotated[str, typer.Option("--user", "-u", help="Who asks.")],
+    user: Annotated[str, typer.Option("--user", "-u", help="The user whose access is checked.")],
     permission: Annotated[
         list[str] | None, typer.Option("--permission", "-p", help="read, write, list or delete; default: all.")
     ] = None,

@@ -65,8 +65,10 @@ def create(
     name: Annotated[str | None, typer.Argument(help="The role's name.")] = None,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help=_USER)] = None,
     group: Annotated[list[str] | None, typer.Option("--group", "-g", help="A group; repeatable.")] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", "-r", help="A role that has it too; repeatable.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", "-r", help="A role whose members also get it; repeatable.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="A description.")] = None,
     file: FileOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -98,9 +100,9 @@ def update(
     remove_group: Annotated[list[str] | None, typer.Option("--remove-group", help="A group; repeatable.")] = None,
     add_role: Annotated[list[str] | None, typer.Option("--add-role", help="A role; repeatable.")] = None,
     remove_role: Annotated[list[str] | None, typer.Option("--remove-role", help="A role; repeatable.")] = None,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
-    enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it counts.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+    description: Annotated[str | None, typer.Option(help="A description.")] = None,
+    enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether the role applies.")] = None,
     file: FileOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -116,7 +118,7 @@ def update(
         if value is not None
     }
     if file is None and not changed and not any((*added.values(), *removed.values())):
-        raise typer.BadParameter("give --file, or what is to change")
+        raise typer.BadParameter("give --file, or an option for each change")
 
     async def change(client: RegistryClient) -> RangerRole:
         before = await _found(client, role)

@@ -19,7 +19,7 @@ This page is made from the commands, by `python -m registry_tui.cli.reference > 
 - Data goes to stdout, messages, progress and questions to stderr. `--json` prints JSON: one object, or for lists
   an array that is written page by page. Into a pipe, tables are never cut.
 - Names or IDs are accepted wherever something is named; an ambiguous name is an error that lists the candidates.
-- `NO_COLOR` turns the bold titles of tables off. Control characters in what others wrote are shown, never obeyed.
+- `NO_COLOR` turns the bold titles of tables off. Control characters in texts of others are shown, never obeyed.
 - Questions are asked only where a terminal can answer; otherwise `--yes` has to be given.
 - A command that may have been carried out although it failed (no answer in time, a lost connection) can be repeated
   safely with `registry-tui --idempotency-key KEY NOUN VERB …`: the second time it gets the first one's answer.
@@ -28,7 +28,7 @@ This page is made from the commands, by `python -m registry_tui.cli.reference > 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed: stderr says what, what to do, and the request ID |
+| 1 | failed: stderr has the error, what to do, and the request ID |
 | 2 | wrong usage |
 | 130 | interrupted |
 

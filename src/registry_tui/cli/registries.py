@@ -356,7 +356,7 @@ def clean_up(
     versions: Annotated[
         bool, typer.Option("--versions", help="Also remove versions that have no archive from their models.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files to be removed.")] = False,
     yes: session.YesOption = False,
     wait: session.WaitOption = True,
 ) -> None:

@@ -27,7 +27,7 @@ StepsOption = Annotated[
     str | None, typer.Option("--steps", metavar="PERCENT,…", help="Shares; default: 5,25,50,100, of a shadow 100.")
 ]
 StepDurationOption = Annotated[
-    str | None, typer.Option("--step-duration", metavar="TIME", help="Of each step at least: 60s (default), 5m …")
+    str | None, typer.Option("--step-duration", metavar="TIME", help="Least duration of each step: 60s (default), 5m …")
 ]
 PauseAfterOption = Annotated[
     int | None, typer.Option("--pause-after", metavar="PERCENT", help="The step after which you decide.")
@@ -43,10 +43,12 @@ MaxDisagreementOption = Annotated[
     typer.Option("--max-disagreement", metavar="SHARE", help="Rolls back when more answers differ from the old ones."),
 ]
 MinRequestsOption = Annotated[
-    int | None, typer.Option("--min-requests", min=0, help="Of each step, before it is judged or ends; default: 20.")
+    int | None,
+    typer.Option("--min-requests", min=0, help="Requests in each step before it is judged or ends; default: 20."),
 ]
 ToleranceOption = Annotated[
-    float | None, typer.Option("--tolerance", min=0, help="By which numbers of answers may differ; default: 1e-6.")
+    float | None,
+    typer.Option("--tolerance", min=0, help="Permitted difference of numbers in responses; default: 1e-6."),
 ]
 
 

@@ -24,7 +24,7 @@ from registry_tui.schemas.admission import (
 from registry_tui.schemas.models import ModelVersion, VersionStatus
 from registry_tui.wording.admission import check_summary
 
-app = session.new_app("Admission rules of environments: what a version has to meet before it goes anywhere.")
+app = session.new_app("Admission rules of environments: the conditions for deployment, promotion and aliases.")
 exceptions = session.new_app("Exceptions: an administrator lets one version through one rule.")
 app.add_typer(exceptions, name="exceptions")
 
@@ -56,7 +56,7 @@ FINDINGS = [
 @app.command()
 def show(
     environment: session.EnvironmentArgument,
-    number: Annotated[int | None, typer.Option(min=0, help="Of earlier rules, as `rules history` shows it.")] = None,
+    number: Annotated[int | None, typer.Option(min=0, help="Number of earlier rules, as in `rules history`.")] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Print an environment's rules as the YAML document that they were set with."""

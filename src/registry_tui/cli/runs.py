@@ -18,7 +18,7 @@ from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunPurge, RunSearch
 from registry_tui.wording import words
 
-app = session.new_app("Runs of a project: what was trained, with which parameters, and how well.")
+app = session.new_app("Runs of a project, with their parameters and metrics.")
 app.add_typer(artifacts.app, name="artifacts")
 
 #: Metrics shown by default: those that most runs of the first page have.
@@ -66,8 +66,8 @@ def list_(
     experiment: Annotated[
         list[str] | None, typer.Option("--experiment", help="Name or ID; repeatable. Default: all experiments.")
     ] = None,
-    filter_: Annotated[str, typer.Option("--filter", help="In MLflow's language.")] = "",
-    order_by: Annotated[list[str] | None, typer.Option(help="In MLflow's language; repeatable.")] = None,
+    filter_: Annotated[str, typer.Option("--filter", help="A filter in MLflow's language.")] = "",
+    order_by: Annotated[list[str] | None, typer.Option(help="An order in MLflow's language; repeatable.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="A metric's column; repeatable.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="A parameter's column; repeatable.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted runs instead.")] = False,

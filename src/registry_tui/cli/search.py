@@ -32,13 +32,15 @@ def search(
         typer.Option(
             "--project",
             "-p",
-            help="Only this project and what is in it.",
+            help="Only this project and its contents.",
             autocompletion=session.complete_project,
         ),
     ] = None,
     registry: Annotated[
         str | None,
-        typer.Option("--registry", "-r", help="Only models of this one.", autocompletion=session.complete_registry),
+        typer.Option(
+            "--registry", "-r", help="Only models of this registry.", autocompletion=session.complete_registry
+        ),
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="List at most this many of each kind.")

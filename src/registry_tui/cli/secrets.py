@@ -17,7 +17,7 @@ app = session.new_app("The platform's own passwords and keys.")
 @app.command()
 def rotate(
     kind: Annotated[
-        list[SecretKind] | None, typer.Option("--kind", help="Only of this kind; may be given several times.")
+        list[SecretKind] | None, typer.Option("--kind", help="Only secrets of this kind; repeatable.")
     ] = None,
     yes: session.YesOption = False,
     dry_run: session.DryRunOption = False,
@@ -30,8 +30,8 @@ def rotate(
     its pages' sessions. `people`: everybody's password at MLflow's server, which `registry-tui env` prints.
 
     No kind replaces the key of the certificate for other machines (`up --listen … --new-certificate` does), API keys
-    and tokens of people, the password for an outside Ranger (`ranger source set`), the passphrase for what MLflow keeps
-    encrypted (keys of language models), the keys that sign versions (`signing keys rotate`), and the key of answers to
+    and tokens of people, the password for an outside Ranger (`ranger source set`), the passphrase of MLflow's encrypted
+    values (keys of language models), the keys that sign versions (`signing keys rotate`), and the key of answers to
     repeated requests.
 
     Example: registry-tui secrets rotate --kind object-store

@@ -73,7 +73,7 @@ def changes(make: Callable[..., Change], **fields: Any) -> Change:
     """As `build`, for a change: raises typer.BadParameter when nothing would change."""
     made = build(make, **fields)
     if made.changes_nothing:
-        raise typer.BadParameter("nothing would change: give an option that says what; `--help` has all of them")
+        raise typer.BadParameter("nothing would change: give an option for the change; `--help` lists all of them")
     return made
 
 
@@ -148,7 +148,7 @@ complete_user = completes(_user_names)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what depends on it, and do nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the items that depend on it, and do nothing.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the work is done, or only start it.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="List at most this many; default: all.")]
 FirstOption = Annotated[int, typer.Option("--limit", min=1, help="List at most this many.")]
@@ -301,10 +301,10 @@ def confirm_deletion(question: str, about: About, *, yes: bool, dry_run: bool) -
         except RegistryError as error:
             if dry_run:
                 raise
-            return Dependents(lines=[f"What depends on it is not known: {error}"])
+            return Dependents(lines=[f"The dependent items are not known: {error}"])
 
     status = output.Status()
-    status.show("looking what depends on it …")
+    status.show("looking for dependent items …")
     try:
         found = ask(look)
     finally:

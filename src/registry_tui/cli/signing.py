@@ -24,7 +24,7 @@ from registry_tui.schemas.signatures import (
 )
 
 app = session.new_app("Signatures of versions: the keys that make them, and those that are trusted.")
-keys = session.new_app("The keys that an environment trusts; one of them signs what is registered.")
+keys = session.new_app("The keys that an environment trusts; one of them signs new versions.")
 app.add_typer(keys, name="keys")
 
 KeyArgument = Annotated[str, typer.Argument(help="A key, by name or fingerprint.")]
@@ -85,7 +85,7 @@ def show(
 @keys.command()
 def add(
     environment: session.EnvironmentArgument,
-    name: Annotated[str, typer.Argument(help="What the key is called here.")],
+    name: Annotated[str, typer.Argument(help="The key's name here.")],
     file: Annotated[str, typer.Argument(metavar="FILE", help="Its public half as PEM, or - for standard input.")],
     as_json: session.JsonOption = False,
 ) -> None:
@@ -121,7 +121,7 @@ def rotate(
     environment: session.EnvironmentArgument, yes: session.YesOption = False, as_json: session.JsonOption = False
 ) -> None:
     """Make a new key, which signs from now on. Signatures of earlier keys stay valid until those are removed."""
-    session.confirm(f"Sign what is registered in {environment} with a new key from now on?", yes=yes)
+    session.confirm(f"Sign new versions in {environment} with a new key from now on?", yes=yes)
     found = session.ask(lambda client: client.rotate_signing_key(environment))
     if as_json:
         output.print_one(found, {}, as_json=True)

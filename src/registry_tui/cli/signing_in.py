@@ -149,7 +149,7 @@ def _trust(url: str, fingerprint: str | None, authority: Path | None) -> tuple[s
         if not tls.same_fingerprint(fingerprint, shown):
             raise UntrustedCertificate(
                 f"The certificate of {url} has another fingerprint: {shown}",
-                action="Nothing was sent. Ask whoever runs the service for the right address and fingerprint",
+                action="Nothing was sent. Ask the administrator of the service for the right address and fingerprint",
             )
     else:
         try:

@@ -26,7 +26,9 @@ COLUMNS = [
     Column[UserToken]("REVOKED", lambda each: each.revoked_at),
 ]
 
-ForOption = Annotated[str | None, typer.Option("--for", metavar="USER", help="As administrator: another user's.")]
+ForOption = Annotated[
+    str | None, typer.Option("--for", metavar="USER", help="Another user's tokens, for administrators.")
+]
 
 
 async def _owner(client: RegistryClient, given: str | None) -> str:
@@ -51,7 +53,7 @@ def list_(user: ForOption = None, limit: session.LimitOption = None, as_json: se
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="The token's name, such as its purpose.")],
     expires: session.ExpiresOption = None,
     user: ForOption = None,
     as_json: session.JsonOption = False,
@@ -90,7 +92,7 @@ def revoke(
     async def about(client: RegistryClient) -> str:
         return reference("token", await _owner(client, user), id_of(token))
 
-    question = f"Revoke the token {id_of(token)}? Whoever shows it is refused from now on."
+    question = f"Revoke the token {id_of(token)}? It is refused from now on."
     session.confirm_deletion(question, about, yes=yes, dry_run=dry_run)
 
     async def end(client: RegistryClient) -> UserToken:

@@ -106,10 +106,10 @@ def delete(
 
     Example: registry-tui users delete bob --to ada
     """
-    question = f"Delete {user}, and give what they own to {to}? This cannot be undone."
+    question = f"Delete {user}, and give their possessions to {to}? This cannot be undone."
     session.confirm_deletion(question, reference("user", user), yes=yes, dry_run=dry_run)
     session.ask(lambda client: client.delete_user(user, to))
-    output.note(f"{user} is deleted; {to} owns what was theirs")
+    output.note(f"{user} is deleted; {to} owns their possessions")
 
 
 @app.command()
@@ -125,6 +125,6 @@ def forget_sign_in(user: UserArgument, yes: session.YesOption = False) -> None:
 
     The next person to sign in with the user's name is the user from then on, with all that is theirs.
     """
-    session.confirm(f"Let whoever signs in next as {user} be that user, with all that is theirs?", yes=yes)
+    session.confirm(f"Accept the next person who signs in as {user} as that user, with all possessions?", yes=yes)
     session.ask(lambda client: client.change_user(user, UserChange(forget_sign_in=True)))
     output.note(f"The next person who signs in as {user} is that user")

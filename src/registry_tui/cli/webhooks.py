@@ -60,11 +60,14 @@ _PATIENCE = 30.0
 @app.command("list")
 def list_(
     environment: Annotated[
-        str | None, typer.Option("--environment", help="Only this one.", autocompletion=session.complete_environment)
+        str | None,
+        typer.Option(
+            "--environment", help="Only webhooks of this environment.", autocompletion=session.complete_environment
+        ),
     ] = None,
     registry: Annotated[
         str | None,
-        typer.Option("--registry", help="Only webhooks for this one.", autocompletion=session.complete_registry),
+        typer.Option("--registry", help="Only webhooks for this registry.", autocompletion=session.complete_registry),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Only webhooks for this model, by its name.")] = None,
     limit: session.LimitOption = None,
@@ -93,12 +96,15 @@ def create(
     name: Annotated[str, typer.Argument(help="Its name in the environment.")],
     url: Annotated[str, typer.Argument(help="Where messages go: https://HOST/PATH.")],
     environment: Annotated[
-        str, typer.Option("--environment", help="Whose events.", autocompletion=session.complete_environment)
+        str,
+        typer.Option(
+            "--environment", help="The environment whose events are sent.", autocompletion=session.complete_environment
+        ),
     ] = "local",
     events: EventsOption = None,
     registry: Annotated[
         str | None,
-        typer.Option("--registry", help="Only events about this one.", autocompletion=session.complete_registry),
+        typer.Option("--registry", help="Only events about this registry.", autocompletion=session.complete_registry),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Only events about this model, by its name.")] = None,
     as_json: session.JsonOption = False,
@@ -164,7 +170,7 @@ def rotate_secret(
     as_json: session.JsonOption = False,
 ) -> None:
     """Give a webhook a new secret; for a day messages have a signature with the one of before too."""
-    question = f"Sign what {webhook} sends with a new secret, which is shown once?"
+    question = f"Sign the messages of {webhook} with a new secret, which is shown once?"
     session.confirm_deletion(question, reference("webhook-secret", webhook), yes=yes, dry_run=dry_run)
     _print_secret(session.ask(lambda client: client.rotate_webhook_secret(webhook)), as_json)
 
@@ -199,7 +205,7 @@ def test(webhook: WebhookArgument, as_json: session.JsonOption = False) -> None:
 @app.command()
 def deliveries(
     webhook: WebhookArgument,
-    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only these.")] = None,
+    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only deliveries in this state.")] = None,
     limit: session.FirstOption = 50,
     as_json: session.JsonOption = False,
 ) -> None:

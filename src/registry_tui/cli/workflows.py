@@ -62,7 +62,7 @@ def _print(found: Workflow, as_json: bool) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[WorkflowKind | None, typer.Option(help="Only of this kind.")] = None,
+    kind: Annotated[WorkflowKind | None, typer.Option(help="Only workflows of this kind.")] = None,
     status: StatusOption = None,
     limit: session.FirstOption = 100,
     all_: session.AllOption = False,

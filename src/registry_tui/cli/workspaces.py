@@ -26,7 +26,9 @@ EnvironmentOption = Annotated[
 ]
 OfEnvironmentOption = Annotated[
     str | None,
-    typer.Option("--environment", "-e", help="Only of this one.", autocompletion=session.complete_environment),
+    typer.Option(
+        "--environment", "-e", help="Only those of this environment.", autocompletion=session.complete_environment
+    ),
 ]
 
 

@@ -32,7 +32,7 @@ VERIFY_EVENTS = '''\
 """Says whether chain.txt is one chain, and whether events.jsonl holds the events that the chain says.
 
 Needs Python alone. Each line of chain.txt is an event's number, the SHA-256 of its line in events.jsonl, and the
-SHA-256 of the hash before it, a space, that sum and a newline. The first line is what stood before.
+SHA-256 of the hash before it, a space, that sum and a newline. The first line is the hash before.
 """
 
 import hashlib
@@ -60,21 +60,21 @@ print(f"{len(events)} events are in a chain of {len(rows) - 1}, which ends at ev
 README = """\
 # {name} version {version}
 
-What {where} knew about this version on {at}.
+The facts of {where} about this version on {at}.
 
-| file | what it is |
+| file | content |
 |---|---|
 | `version.json` | the version: who registered it, from which run, its aliases, tags and stage |
 | `card.md` | its model card{card} |
 | `bom.cdx.json` | its bill of materials (CycloneDX {spec}) |
 | `manifest.json`, `archive.sha256` | every file of its archive with size and SHA-256 |
-| `scan.json` | which formats lie in the archive, and what loading them imports |
+| `scan.json` | the formats in the archive, and the imports of loading them |
 | `run.json` | the run: params, metrics, data sets |
 | `approvals.json`, `stages.json` | who asked, approved and rejected, and its stages |
-| `rules.json` | what the environment's admission rules say of it |
-| `lineage.json` | what it came from, and what depends on it |
+| `rules.json` | the verdict of the environment's admission rules |
+| `lineage.json` | its origin, and the items that depend on it |
 | `signatures.json`, `signatures/` | its signatures as they were checked, each as it was made, and the public keys |
-| `events.jsonl`, `chain.txt` | what was done with the version and its model, and the hash chain over all events |
+| `events.jsonl`, `chain.txt` | the actions on the version and its model, and the hash chain over all events |
 {missing}
 ## Verify it without a network
 
@@ -116,7 +116,7 @@ class _Pack:
         client, names = self.client, self._names
         files: dict[str, Any] = {"version.json": self.version}
         card = await client.card(*names)
-        self.author = ", as it is made from what is known"
+        self.author = ", as it is generated from the version's data"
         if card.written_at is not None:
             self.author = f", as {card.author} wrote it on {card.written_at:%Y-%m-%d}"
         files["card.md"] = card.text if card.text.endswith("\n") else f"{card.text}\n"

@@ -267,7 +267,7 @@ def _make_own(folder: Path) -> None:
         require_own_folder(folder)
     except (FileExistsError, PermissionError) as error:
         raise Unsafe(
-            f"{folder} cannot hold what is fetched: {error.strerror}; nothing was saved",
+            f"The files cannot be saved in {folder}: {error.strerror}; nothing was saved",
             action="Name another folder, best in one that only you can write",
         ) from error
 

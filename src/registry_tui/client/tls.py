@@ -111,8 +111,8 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
     if pinned:
         return UntrustedCertificate(
             f"The certificate of {url} has changed: it is not the one that was trusted at sign-in",
-            action="Nothing was sent. Ask whoever runs the service for the new fingerprint, then `registry-tui login "
-            f"{url}` again",
+            action="Nothing was sent. Ask the administrator of the service for the new fingerprint, then "
+            f"`registry-tui login {url}` again",
         )
     return UntrustedCertificate(
         f"The certificate of {url} was not signed by anybody whom this machine trusts",

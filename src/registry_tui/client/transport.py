@@ -176,7 +176,7 @@ class Transport:
             return TypeAdapter(kind).validate_json(response.content)
         except ValidationError as error:
             raise RegistryError(
-                f"The service's answer to {method} {path} is not what this version understands",
+                f"This version does not understand the service's answer to {method} {path}",
                 action="Use the same version of registry-tui on both sides",
                 request_id=response.headers.get("X-Request-ID"),
             ) from error

@@ -182,6 +182,6 @@ async def _ask(http: httpx.AsyncClient, method: str, path: str, **options: Any) 
             message = ""
         raise RegistryError(
             f"The project's MLflow server refuses that: {message[:500] or answer.reason_phrase}",
-            action="`registry-tui projects show` prints your role there: who imports needs to register",
+            action="`registry-tui projects show` prints your role there: an import needs the right to register",
         )
     return answer.json() if answer.content else {}

@@ -158,7 +158,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
 
 def _of_split(value: Any) -> Columns:
     if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-        raise NotKept("its dataframe_split is none")
+        raise NotKept("its dataframe_split is not valid")
     return _of_rows(value["data"], value.get("columns"))
 
 

@@ -194,7 +194,7 @@ def check_files(signed: Signed, files: Mapping[str, str]) -> None:
             hint = "; sign with --no-ignore-git-paths and without --ignore-paths" if left_out else ""
             raise SignatureProblem(f"{path} is not signed{hint}")
         if signed.files[path] != sum_:
-            raise SignatureProblem(f"{path} is not what was signed")
+            raise SignatureProblem(f"{path} differs from the signed file")
     if lacking := sorted(signed.files.keys() - files.keys()):
         raise SignatureProblem(f"{lacking[0]} was signed, and is not there")
 
@@ -232,7 +232,7 @@ def _statement(bundle: Bundle) -> Signed:
             ignored=tuple(map(str, how.get("ignore_paths", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SignatureProblem("what it signs is not a statement about a model") from error
+        raise SignatureProblem("its payload is not a statement about a model") from error
 
 
 def _digest_of_all(sums: Any) -> str:
@@ -267,7 +267,7 @@ def _hash_for(key: EllipticCurvePublicKey) -> Any:
 
     known = {"secp256r1": hashes.SHA256(), "secp384r1": hashes.SHA384(), "secp521r1": hashes.SHA512()}
     if key.curve.name not in known:
-        raise SignatureProblem(f"its curve {key.curve.name} is none that Model Signing takes: P-256, P-384, P-521")
+        raise SignatureProblem(f"its curve {key.curve.name} is not one of Model Signing's: P-256, P-384, P-521")
     return known[key.curve.name]
 
 

@@ -39,7 +39,7 @@ async def remove(home: Home, tell: Tell) -> None:
                 await _remove_workspace(client, state, workspace, tell)
             await _remove_environment(client, state, environment.name, tell)
     left = [name for places in state.places.values() for name in places]
-    tell(Progress("The demo is removed" if not left else f"Left because of what others added: {', '.join(left)}", True))
+    tell(Progress("The demo is removed" if not left else f"Kept because others added to them: {', '.join(left)}", True))
 
 
 async def _found(state: State, kind: Kind, name: str, lookup: Callable[[str], Awaitable[Answer]]) -> Answer | None:

@@ -38,7 +38,7 @@ class State:
             pass
         except (ValueError, KeyError, TypeError) as error:
             raise PlatformError(
-                f"{state.path} is damaged, so that nobody knows what the demo made",
+                f"{state.path} is damaged, so that the demo's objects are not known",
                 action="Remove the demo's environments by hand, then this file",
             ) from error
         return state

@@ -54,7 +54,7 @@ Targets:
   registry-tui:/CONTEXT   a context of `registry-tui contexts list`; `local` is this machine's
 
 Models: models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/STAGE (MLflow's stages too), models:/NAME/latest.
-What a run logged is registered first.
+A model of a run is registered first.
 
 Settings (-C NAME=VALUE, or a dict in Python):
   project       project to deploy from, for `create`; default: {_PROJECT_VARIABLE}

@@ -81,7 +81,7 @@ def _guard_access() -> Response | None:
             return None
         message = "Only administrators may list people and their roles."
     else:
-        message = "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`."
+        message = "registry-tui manages permissions. Use `registry-tui projects collaborators`."
     return _error(MlflowException(message, error_code=PERMISSION_DENIED))
 
 

@@ -80,7 +80,7 @@ class ProjectAddresses:
             message = (
                 f"The address names the project with the MLflow workspace '{workspace}', and the header "
                 f"X-MLFLOW-WORKSPACE (MLFLOW_WORKSPACE) names '{others.pop()}'. Leave one out, or let both name the "
-                "same: `registry-tui env --project NAME` prints what belongs together."
+                "same: `registry-tui env --project NAME` prints matching values."
             )
             raise MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
         headers[WORKSPACE_HEADER] = workspace

@@ -115,7 +115,7 @@ def _searched(value: str) -> str:
         return bytes.fromhex(value).decode()
     except ValueError as error:
         raise MlflowException(
-            "What is searched for must be UTF-8 in hexadecimal digits", error_code=INVALID_PARAMETER_VALUE
+            "The searched text must be UTF-8 in hexadecimal digits", error_code=INVALID_PARAMETER_VALUE
         ) from error
 
 

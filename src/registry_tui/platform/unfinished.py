@@ -19,7 +19,7 @@ def problem(home: Home) -> HomeUnusable | None:
     if home.upgrading_file.exists():
         return HomeUnusable(
             f"An upgrade of {home.root} was cut off, or still goes on",
-            action="Run `registry-tui upgrade` again: it goes on, or first goes back to what was before",
+            action="Run `registry-tui upgrade` again: it goes on, or first restores the state before",
         )
     return None
 

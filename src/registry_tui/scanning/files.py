@@ -153,7 +153,7 @@ def _unpack(name: str, content: bytes, budget: _Budget) -> bytes:
         found = machine.decompress(content, MAX_FILE)
         budget.spend(len(found))
         if not machine.eof or machine.unused_data:
-            raise _TooMuch("what is packed does not end where it should")
+            raise _TooMuch("the packed data does not end where it should")
         return found
     if name == "gzip":
         return budget.read(gzip.GzipFile(fileobj=stream))
@@ -168,11 +168,11 @@ def _unpack_lzma(content: bytes, budget: _Budget) -> bytes:
         piece = machine.decompress(waiting, 1 << 20)
         waiting = b""
         if not piece and machine.needs_input:
-            raise _TooMuch("what is packed breaks off")
+            raise _TooMuch("the packed data is truncated")
         budget.spend(len(piece))
         found.write(piece)
     if machine.unused_data:
-        raise _TooMuch("what is packed does not end where it should")
+        raise _TooMuch("the packed data does not end where it should")
     return found.getvalue()
 
 

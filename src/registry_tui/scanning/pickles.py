@@ -241,7 +241,7 @@ class _Machine:
     def _step(self, opcode: str, argument: Any) -> None:
         stack = self._stack
         if (opcode in kinds.TEXT or opcode in kinds.STRINGS) and _HOOK.fullmatch(str(argument)):
-            self._reading.problem(f"it names {argument}, which changes what is called")
+            self._reading.problem(f"it names {argument}, which changes a called method")
         if opcode in kinds.CONSTANT:
             stack.append(_ANY)
         elif opcode in kinds.INTEGERS:
@@ -292,10 +292,10 @@ class _Machine:
         if filled[0] == "dictionary" and opcode.startswith("SETITEM"):
             filled[1].put(items)
         elif filled[0] in ("import", "wrapper"):
-            self._reading.problem("it changes what it imported")
+            self._reading.problem("it changes an imported object")
         elif not opcode.startswith("SETITEM") and filled not in (_LIST, _SET, _DEQUE):
             self._require_possible(filled)
-            self._reading.problem("it appends to what is not a list")
+            self._reading.problem("it appends to an object that is not a list")
 
     def _memory(self, opcode: str, argument: Any) -> bool:
         if opcode in ("PUT", "BINPUT", "LONG_BINPUT"):
@@ -350,12 +350,12 @@ class _Machine:
             state = self._pop()
             built = self._top()
             if built[0] == "import":
-                self._reading.problem("it changes what it imported")
+                self._reading.problem("it changes an imported object")
             elif built[0] == "dtype":
                 if not built[1].build(state):
                     self._reading.problem("it gives a dtype a state that NumPy does not write")
             elif built is _PASSED:
-                self._reading.problem("it changes what may be a dtype")
+                self._reading.problem("it changes a possible dtype")
             elif built is not _ARRAY and built is not _SEALED and state[0] != "dictionary":
                 self._odd_states |= state[0] != "tuple" or len(state[1]) > arrays.MAX_OTHER_STATE
         elif opcode == "PERSID":  # a text may begin so; without an end or an import it is not a pickle
@@ -390,7 +390,7 @@ class _Machine:
             module = _RENAMED.get(module, module)
         if not _MODULE.fullmatch(module):
             if len(self._stack) or self._reading.imports or self._reading.problems:
-                self._reading.problem("it imports by a name that is none", unread=True)
+                self._reading.problem("it imports by an invalid name", unread=True)
             raise _NoPickle
         self._require_no_persistent()
         pair = f"{module} {name}"
@@ -408,7 +408,7 @@ class _Machine:
         """`new`: only `__new__` is called, which takes no path."""
         if called[0] != "import":
             self._require_possible(called)
-            self._reading.problem("it calls what it made itself")
+            self._reading.problem("it calls an object that it made")
         elif not new and arguments != ("tuple", ()) and not self._known.get(called[1], True):
             self._reading.problem(f"it calls {called[1].replace(' ', '.')}, which is made without a call")
         elif called[1] in _MAKERS:

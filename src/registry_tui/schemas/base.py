@@ -26,14 +26,14 @@ class RequestSchema(BaseModel):
 
 
 class ChangeSchema(RequestSchema):
-    """What is to be changed: fields that are not given stay as they are."""
+    """A change: fields that are not given stay as they are."""
 
-    #: Fields that tell about a change, and are none.
+    #: Fields that describe a change without being one.
     ABOUT_IT: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether no field says what is to be changed."""
+        """Whether no field would change anything."""
         return not self.model_dump(exclude_defaults=True, exclude=set(self.ABOUT_IT))
 
 

@@ -47,7 +47,7 @@ class Progress(Schema):
     bytes_total: int = 0
     files_done: int = 0
     files_total: int = 0
-    #: What it waits for, as a verb and its object: "waits for a larger node: …".
+    #: The reason of its wait, as a verb and its object: "waits for a larger node: …".
     waits: str = ""
 
 

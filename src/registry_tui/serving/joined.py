@@ -22,7 +22,7 @@ class JoinedHTTP(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Joining:
-    """A transport that sends what is written in one turn of the event loop in one piece."""
+    """A transport that sends all data written in one turn of the event loop in one piece."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport

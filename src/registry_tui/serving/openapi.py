@@ -248,7 +248,7 @@ def _open_inference(of: Described) -> dict[str, Any]:
     path = f"/v2/models/{of.name}"
     title = "Open Inference Protocol (v2)"
     return {
-        path: {"get": _get("metadata", f"{title}: what the model is", {"type": "object"})},
+        path: {"get": _get("metadata", f"{title}: the model's metadata", {"type": "object"})},
         f"{path}/infer": {"post": _post("infer", title, {_JSON: body}, answer, of)},
     }
 

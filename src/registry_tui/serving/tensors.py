@@ -76,7 +76,7 @@ def _shape(name: str, document: dict[str, Any]) -> tuple[int, ...]:
 def _datatype(name: str, document: dict[str, Any]) -> str:
     datatype = document.get("datatype")
     if datatype != "BYTES" and datatype not in DATATYPES:
-        raise Unfit(f"The datatype of {name} is none of: {', '.join(DATATYPES)}, BYTES")
+        raise Unfit(f"The datatype of {name} is not one of: {', '.join(DATATYPES)}, BYTES")
     return str(datatype)
 
 

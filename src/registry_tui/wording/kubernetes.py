@@ -163,9 +163,7 @@ def _plain(deployment: Deployment, revision: Revision, version: ModelVersion, wa
             f"{counted(scaling.target_requests, 'request')} under way in each replica, which Kubernetes does not count"
         )
     elif wanted.most_replicas is None:
-        left_out.append(
-            f"The autoscaler may add replicas up to {most}, twice what is deployed here; --max-replicas says how many"
-        )
+        left_out.append(f"The autoscaler may add replicas up to {most}, twice the number here; --max-replicas sets it")
     return Manifest(documents, tuple(left_out))
 
 

@@ -56,7 +56,7 @@ _SAID = {
     "date_from_datetime_parsing": "has to be a date such as 2026-11-22",
     "url_parsing": "has to be an address such as https://example.com/path",
     "url_type": "has to be an address such as https://example.com/path",
-    "union_tag_not_found": "has to say by {discriminator} what it is",
+    "union_tag_not_found": "must have {discriminator}, which is its type",
     "union_tag_invalid": "has to have one of {expected_tags} as {discriminator}",
 }
 

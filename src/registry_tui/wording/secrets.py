@@ -19,7 +19,7 @@ LEFT = {
     "or your own with --certificate and --key; everybody signs in again",
     "API keys and tokens of people": "`registry-tui keys revoke`, `registry-tui tokens revoke`, then `create`",
     "the password for an outside Ranger": "change it there, then `registry-tui ranger source set`",
-    "the passphrase for what MLflow keeps encrypted (keys of language models)": "stays: what is encrypted needs it",
+    "the passphrase of MLflow's encrypted values (keys of language models)": "stays: the encrypted values need it",
     "the keys that sign versions": "`registry-tui signing keys rotate ENVIRONMENT`",
     "the key of answers to repeated requests": "stays, so that repeated requests get their answers",
 }

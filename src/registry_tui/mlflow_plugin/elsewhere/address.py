@@ -62,7 +62,7 @@ def parse(uri: str) -> Address:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UnusableAddress(
             f"The address must be of the form {_FORM}, without user, password or token: sign in with "
-            "`registry-tui login URL`, or export what `registry-tui env` prints"
+            "`registry-tui login URL`, or export the variables that `registry-tui env` prints"
         )
     project, _, path = parts.path.removeprefix("/").partition("/")
     if parts.scheme != SCHEME or not parts.hostname or port is None or not project:
@@ -89,7 +89,7 @@ def access(address: Address, environment: Mapping[str, str] = os.environ) -> Acc
             )
     raise UnusableAddress(
         f"There are no credentials for {address.place}: sign in with `registry-tui login https://{address.place}`, or "
-        f"export what `registry-tui env --project {address.project}` prints"
+        f"export the variables that `registry-tui env --project {address.project}` prints"
     )
 
 

@@ -32,7 +32,7 @@ def host_credentials(address: Address) -> MlflowHostCreds:
     except (UnusableAddress, PlatformError) as error:
         raise invalid(str(error)) from error
     except OSError as error:
-        raise invalid(f"What `registry-tui login` has kept cannot be read: {error}") from error
+        raise invalid(f"The saved sign-in of `registry-tui login` cannot be read: {error}") from error
     return MlflowHostCreds(
         host=found.url,
         username=found.username,

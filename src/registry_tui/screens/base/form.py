@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: The answer to OK where a form begins with what is now, and shows it still.
+#: The response to OK if a form begins with the present values, and they are unchanged.
 NOTHING_CHANGED = "Nothing is changed: type what is to be different; esc leaves"
 
 
@@ -208,7 +208,7 @@ class Form(Dialog[Result]):
 
     @property
     def edits(self) -> bool:
-        """Whether the form begins with what is now, so that OK without a change has nothing to send."""
+        """Whether the form begins with the present values, so that OK without a change sends nothing."""
         return False
 
     def send(self) -> Coroutine[Any, Any, Result]:

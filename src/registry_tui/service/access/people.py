@@ -54,7 +54,7 @@ def change_user(service: Service, principal: Principal, name: str, change: UserC
         permissions.require(principal, Action.USERS_CHANGE)
         require_change(change)
         if change.forget_sign_in:
-            event.detail = "whoever signs in next with the name at the issuer is the user"
+            event.detail = "the next person who signs in with the name at the issuer is the user"
         if change.state is UserState.SUSPENDED and name == identity.owner_name(service):
             raise InUse(
                 f"{name} is the administrator of this installation and cannot be suspended",

@@ -84,9 +84,7 @@ def pages(where: str, ask: Callable[[str], Mapping[str, Any]]) -> Iterator[Mappi
 
 def odd_answer(url: str) -> OddAnswer:
     """The exception for a response that cannot be read."""
-    return OddAnswer(
-        f"MLflow at {url} answers otherwise than MLflow does", action="Look at what it answers, and at its version"
-    )
+    return OddAnswer(f"MLflow at {url} does not respond as MLflow does", action="Look at its responses and its version")
 
 
 def _require(found: Any, keys: tuple[str, ...]) -> None:

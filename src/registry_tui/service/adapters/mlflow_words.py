@@ -27,7 +27,7 @@ def mlflow_order(order_by: str, fields: Mapping[str, str]) -> str:
     """`-field` as MLflow's `column DESC`. Raises InvalidInput for a field that `fields` does not have."""
     name = order_by.removeprefix("-")
     if name not in fields:
-        message = f"{name!r} is none of: {', '.join(fields)} (with - in front: descending)"
+        message = f"{name!r} is not one of: {', '.join(fields)} (with - in front: descending)"
         raise InvalidInput(
             f"It cannot be sorted so: {message}", errors=[FieldProblem(field="order_by", message=message)]
         )

@@ -210,7 +210,7 @@ def _require_kept(folder: str, mount: str) -> None:
         mode = Path(folder).lstat().st_mode
         if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
             raise Refused(
-                f"other accounts may rename what lies in {folder}, and could replace model files: run `chmod +t` on it"
+                f"other accounts may rename files in {folder}, and could replace model files: run `chmod +t` on it"
             )
         if folder in (mount, "/"):
             return

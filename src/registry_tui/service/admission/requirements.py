@@ -120,7 +120,7 @@ def _scan(rule: ScanRule, facts: VersionFacts) -> Answer:
     named = f"registry-tui models scan {facts.version.model_name} {facts.version.version}"
     if found.verdict is Verdict.NOT_SCANNED:
         return Answer(False, reason, f"Scan it: `{named} --again`")
-    return Answer(False, reason, f"See what was found: `{named}`; log the model in a safe format, and register that")
+    return Answer(False, reason, f"See the findings: `{named}`; log the model in a safe format, and register that")
 
 
 def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answer:
@@ -155,7 +155,9 @@ def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
         if facts.rejected_there():
             # A decision in the target is final for promotions to it.
             asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {there}"
-            return Answer(False, f"it was rejected for {there}", f"Mend what was said, then `registry-tui {asked}`")
+            return Answer(
+                False, f"it was rejected for {there}", f"Correct the reasons given, then `registry-tui {asked}`"
+            )
         own = another and facts.approved_there()
     if facts.approved(purpose, by_another=another):
         return Answer(True, f"it is approved for {purpose}")

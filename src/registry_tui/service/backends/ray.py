@@ -65,7 +65,7 @@ class RayReplicas:
         self._failed: dict[str, str] = {}
         #: By application: the number of running replicas that Serve reported last.
         self._counts: dict[str, int] = {}
-        #: By application: when it was asked what its replicas wait for, and the answer.
+        #: By application: the time and the result of the last query for the reasons of its waiting replicas.
         self._waiting: dict[str, tuple[float, str]] = {}
 
     # -- known replicas ------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class RayReplicas:
             return found
 
     def _waits(self, known: Generation, details: Mapping[str, Any]) -> str:
-        """What replicas of a generation wait for: a place for them, or what Serve says."""
+        """The reason why replicas of a generation wait: missing resources, or Serve's message."""
         at, found = self._waiting.get(known.application, (0.0, ""))
         if not ray_rooms.waiting(details):
             found = ""

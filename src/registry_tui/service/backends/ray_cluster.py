@@ -89,7 +89,7 @@ class RayCluster:
             raise InvalidInput(error.detail, action=error.action) from error
         if self._answer("GET", "/api/version", authorized=False).status_code == httpx.codes.OK:
             raise InvalidInput(
-                "The cluster asks for no token: whoever reaches it can run programs there, and read what is deployed",
+                "The cluster requires no token: everybody who reaches it can run programs there and read its models",
                 action="Start it with RAY_AUTH_MODE=token",
             )
         numbers = tuple(int(each) for each in version.split(".")[:2] if each.isdigit())

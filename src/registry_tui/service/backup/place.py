@@ -174,7 +174,7 @@ def _checked(pieces: Iterable[bytes], sha256: str, size: int) -> Iterator[bytes]
         held = piece
     if count != size or digest.hexdigest() != sha256:
         raise DamagedBackup(
-            f"The content {sha256} is not what it was (it has {counted(count, 'byte')} in place of {size})",
+            f"The content {sha256} has changed (it has {counted(count, 'byte')} in place of {size})",
             action="Repeat it, or use another backup",
         )
     if held:

@@ -46,7 +46,7 @@ def prune(place: BackupPlace, keep: int, *, cut_off: bool = False) -> Generator[
         needed = set[str]()
         left = place.ids()
         for done, id_ in enumerate(left):
-            yield Progress("looking what other backups need", done, len(left))
+            yield Progress("finding the files that other backups need", done, len(left))
             needed.update(_contents(place.manifest(id_)))
         unneeded = {sha256: size for sha256, size in place.content().items() if sha256 not in needed}
         names, bytes_ = list(unneeded), 0
@@ -54,7 +54,7 @@ def prune(place: BackupPlace, keep: int, *, cut_off: bool = False) -> Generator[
             some = names[start : start + _AT_ONCE]
             place.discard(some)
             bytes_ += sum(unneeded[each] for each in some)
-            yield Progress("deleting what no backup needs", start + len(some), len(names), bytes_)
+            yield Progress("deleting files that no backup needs", start + len(some), len(names), bytes_)
     return Pruned(gone, len(names), bytes_)
 
 

@@ -61,7 +61,7 @@ class Sealer:
         try:
             salt = base64.b64decode(derivation.salt, validate=True)
         except binascii.Error as error:
-            raise ValueError("the salt is none") from error
+            raise ValueError("the salt is not valid") from error
         scrypt = Scrypt(salt=salt, length=_KEY, n=derivation.n, r=derivation.r, p=derivation.p)
         self._key = scrypt.derive(passphrase.encode())
 

@@ -129,7 +129,7 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
         raise UpgradeFailed(
             f"The upgrade failed, and the home is as it was before: {_reason(error)}",
             action="Start it with the version that it had, or mend the cause and run `registry-tui upgrade` again. "
-            f"What the upgrade made is in {aside}",
+            f"The result of the upgrade is in {aside}",
         ) from error
     home.upgrading_file.unlink()
     return Upgraded(_sums(before), _before(home))

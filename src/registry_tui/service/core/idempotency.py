@@ -169,7 +169,7 @@ def takes(session: Session, id_: str = "") -> None:
         return
     noted = f"{TAKES}:{id_}"
     if taken(session) and (not id_ or _made(session) != noted):
-        raise Missing("This request took away what it names; what is there now was made after that")
+        raise Missing("This request has deleted the resource that it names; the present one was made later")
     session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=noted))
 
 

@@ -7,7 +7,7 @@ from registry_tui.service.errors import InvalidInput
 
 
 def require_change(request: ChangeSchema) -> None:
-    """Raises InvalidInput for a change without a field that says what is to be changed."""
+    """Raises InvalidInput for a change that would change nothing."""
     if request.changes_nothing:
         fields = ", ".join(name for name in type(request).model_fields if name not in request.ABOUT_IT)
-        raise InvalidInput("Nothing would change", action=f"Give a field that says what is to be changed: {fields}")
+        raise InvalidInput("Nothing would change", action=f"Give a field to change: {fields}")

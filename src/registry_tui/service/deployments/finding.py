@@ -35,7 +35,7 @@ def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentR
         # The text does not name the project.
         raise NotPermitted(
             f"{principal.name} is not a collaborator of the project of deployment {name_or_id!r}",
-            action="Ask whoever deployed it for a role in its project",
+            action="Ask its creator for a role in its project",
         )
     if len(found) > 1:
         listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in found))

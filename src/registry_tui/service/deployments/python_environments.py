@@ -165,7 +165,7 @@ def installed(python: Path) -> list[str]:
     command = [uv.find_uv_bin(), "pip", "freeze", "--python", str(python)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise WrongState(f"What {python} has installed cannot be read", action="Deploy the version again")
+        raise WrongState(f"The packages of {python} cannot be read", action="Deploy the version again")
     return [line for line in done.stdout.split() if "==" in line and not line.startswith("registry-tui==")]
 
 
@@ -180,7 +180,7 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
                 action="Install git, or log the model with a released version of the package",
             )
         if required.url:
-            log(f"{required.text} is fetched from its own address: what is there may change")
+            log(f"{required.text} is fetched from its own address: the file there may change")
     output: list[str] = []
     made = [program, "venv", "--quiet", "--no-project", "--python-preference", "only-system"]
     if _run([*made, "--python", _find_python(program, wanted.python, log), str(folder)], log, check, output):

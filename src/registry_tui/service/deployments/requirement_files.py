@@ -239,7 +239,7 @@ def _require_fetched(address: str, text: str) -> None:
     if scheme not in _FETCHED or not parts.netloc:
         raise _refused(f"The requirement {_short(text)} has an address of a kind that is not followed here")
     if any(file_paths.problem(folder.removesuffix("/")) for folder in wanted):
-        raise _refused(f"The requirement {_short(text)} names a folder that leads out of what is fetched")
+        raise _refused(f"The requirement {_short(text)} names a folder outside of the fetched files")
 
 
 def _elsewhere(text: str) -> InvalidInput:

@@ -70,7 +70,9 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
         text = _read(files, "requirements.txt")
         requirements = [line for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
         if text is None and _read(files, "conda.yaml") is None:
-            warnings.append("It does not say what it requires, so that it cannot be built: log it again with log_model")
+            warnings.append(
+                "It has no requirements, so that its environment cannot be built: log it again with log_model"
+            )
         if unused := _left_out(files):
             warnings.append(f"Conda's packages are not installed, only pip's are: {', '.join(unused)}")
         if signature is None:

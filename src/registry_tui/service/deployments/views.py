@@ -250,7 +250,7 @@ def to_schema(
 def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess], all_of_it: Sequence[ReplicaProcess]) -> str:
     """Why it does not respond, in the gateway's words or by its failing calls, and the last problem.
 
-    Of `all_of_it`, also the replicas of a rollout, it says what they wait for.
+    With `all_of_it`, which includes the replicas of a rollout, it has the reasons of their waits.
     """
     waits = dict.fromkeys(f"A replica {each.waits}" for each in all_of_it if each.waits)
     happened = "; ".join(filter(None, (*waits, row.reason, row.follow_problem if row.follow_alias else "")))
@@ -326,7 +326,7 @@ def replica_state(process: ReplicaProcess) -> tuple[ReplicaState, str]:
     if process.ready:
         return ReplicaState.READY, process.trouble or process.reason
     if process.state == "STOPPING":
-        return ReplicaState.STOPPING, "answers what is under way"
+        return ReplicaState.STOPPING, "finishes the requests in progress"
     if process.state in ("FATAL", "MISSING"):
         return ReplicaState.FAILED, process.reason or process.trouble or "it ended again and again; see its log"
     return ReplicaState.STARTING, process.reason or process.trouble or process.waits or "loading the model"

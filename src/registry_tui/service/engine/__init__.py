@@ -1,1 +1,1 @@
-"""Durable workflows: the engine, the runner and the steps, independent of what they do."""
+"""Durable workflows: the engine, the runner and the steps, independent of their work."""

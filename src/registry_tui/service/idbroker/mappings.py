@@ -171,7 +171,7 @@ def _require_version(now: IdBrokerMappings, version: int | None) -> None:
         raise WrongState(
             f"The mappings were changed meanwhile: they have version {now.mappings_version}, "
             f"and the change was made to version {version}",
-            action="Read them again, and change what is there now",
+            action="Read them again, and change the present ones",
             errors=[FieldProblem(field="mappingsVersion", message=f"it is {now.mappings_version} now")],
         )
 

@@ -99,7 +99,7 @@ def _of_signing_key(asker: Asker, named: Mapping[str, str]) -> Dependents:
     lines += serving(
         asker, DeploymentRow.version_id.in_(alone), "serves one and starts no more", "serve one and start no more"
     )
-    refused = f"It signs what is registered: rotate the keys of {key.environment_name} first" if key.active else ""
+    refused = f"It signs new versions: rotate the keys of {key.environment_name} first" if key.active else ""
     return Dependents(lines=lines, refused=refused)
 
 

@@ -84,7 +84,9 @@ def _require_successor(service: Service, name: str, to: str) -> str:
     elif successor.state == UserState.SUSPENDED.value:
         problem = "must not be suspended"
     if problem:
-        raise InvalidInput(f"{to!r} cannot get what {name} owns", errors=[FieldProblem(field="to", message=problem)])
+        raise InvalidInput(
+            f"{to!r} cannot get the possessions of {name}", errors=[FieldProblem(field="to", message=problem)]
+        )
     if leaving is None:
         raise Missing(f"There is no user {name!r}", action="See `registry-tui users list`")
     if name == identity.owner_name(service):

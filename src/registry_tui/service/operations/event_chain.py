@@ -57,7 +57,7 @@ def _verify(session: Session, chain: EventChainRow, after: int) -> ChainCheck:
     for number, row in enumerate(rows):
         if row["chain"] != chained(before, digest({name: row[name] for name in FIELDS})):
             where = "it is the first" if last == 0 else f"event {last} was before it"
-            problem = f"event {row['id']} was changed, or what stood before it ({where})"
+            problem = f"event {row['id']} was changed, or the one before it ({where})"
             return answer(number, None, row["id"], problem)
         last, before = row["id"], row["chain"]
     if len(rows) == _PART:

@@ -115,5 +115,5 @@ def _visible(session: Session, principal: Principal, workflow_id: str) -> Workfl
 
 def _check(field: str, value: str, allowed: list[str]) -> None:
     if value not in allowed:
-        message = f"{value!r} is none of: {', '.join(allowed)}"
+        message = f"{value!r} is not one of: {', '.join(allowed)}"
         raise InvalidInput(f"There is no such workflow {field}", errors=[FieldProblem(field=field, message=message)])

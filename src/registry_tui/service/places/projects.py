@@ -199,7 +199,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
             _clean_up(service)
         except PartUnavailable as error:
             # The project is gone for everybody; its remains are removed when the part responds again.
-            logger.warning("what project %s leaves behind is removed later: %s", row.name, error.detail)
+            logger.warning("files of project %s are removed later: %s", row.name, error.detail)
 
 
 def clean_up(service: Service) -> None:

@@ -41,7 +41,7 @@ def authorize(
     verdicts = {}
     for permission in request.access.permissions:
         if permission not in known:
-            message = f"{permission!r} is none of {', '.join(sorted(known))}"
+            message = f"{permission!r} is not one of {', '.join(sorted(known))}"
             raise InvalidInput(message, errors=[FieldProblem(field="access.permissions", message=message)])
         decision = decide(policies, asker, Question(resource, permission, moment=moment), tags)
         verdicts[permission] = _verdict(permission, decision)

@@ -91,7 +91,7 @@ def _one_item(definition: ServiceDefinition, field: str, item: PolicyItem) -> It
         yield FieldProblem(field=f"{field}.accesses", message=f"needs one of {', '.join(known)}")
     for access in item.accesses:
         if access.type not in known:
-            message = f"{access.type!r} is none of {', '.join(known)}"
+            message = f"{access.type!r} is not one of {', '.join(known)}"
             yield FieldProblem(field=f"{field}.accesses", message=message)
     if item.conditions:
         yield FieldProblem(field=f"{field}.conditions", message="the object store knows no conditions of this kind")

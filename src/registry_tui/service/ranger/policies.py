@@ -286,7 +286,7 @@ def _require_version(there: RangerPolicy, version: int | None) -> None:
         raise WrongState(
             f"Policy {there.name!r} was changed meanwhile by {there.updated_by or 'somebody'}: "
             f"it has version {there.version}, and the change was made to version {version}",
-            action="Read it again, and change what is there now",
+            action="Read it again, and change its present state",
             errors=[FieldProblem(field="version", message=f"it is {there.version} now")],
         )
 

@@ -139,7 +139,7 @@ def _named(place: bucket_files.Folder, sums: Mapping[str, str], check: Check) ->
     beside = next((file.path for file in found if file.path not in sums), None)
     if beside is not None:
         raise WrongState(
-            f"The archive at {place.uri} is not what its manifest says: {beside[:200]} is not in it", action=_SOUND
+            f"The archive at {place.uri} differs from its manifest: {beside[:200]} is not in it", action=_SOUND
         )
     return found
 
@@ -151,7 +151,7 @@ def require_sums(source: Source, found: Mapping[str, str]) -> None:
     wrong = sorted(path for path, sha in source.sums.items() if found.get(path) != sha)
     if wrong:
         raise WrongState(
-            f"The archive at {source.where} is not what its manifest says: {wrong[0][:200]}",
+            f"The archive at {source.where} differs from its manifest: {wrong[0][:200]}",
             action=_SOUND,
         )
 

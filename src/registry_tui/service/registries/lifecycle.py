@@ -297,7 +297,7 @@ def require_live(row: RegistryRow) -> None:
     if not status.live:
         raise WrongState(
             f"Model Registry {row.name} is not available: {status.label}",
-            action=f"`registry-tui registries show {row.name}` shows what it waits for",
+            action=f"`registry-tui registries show {row.name}` shows the workflow that it waits for",
         )
 
 

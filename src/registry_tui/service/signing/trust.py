@@ -100,7 +100,7 @@ def remove_key(service: Service, principal: Principal, environment: str, key: st
             row = _row(session, here, key)
             if row.active:
                 raise WrongState(
-                    f"The key {row.name} signs what is registered in {here.name}",
+                    f"The key {row.name} signs new versions in {here.name}",
                     action=f"Make another one first: `registry-tui signing keys rotate {here.name}`",
                 )
             event.detail = f"{row.name} ({signatures.short(row.fingerprint)})"

@@ -191,7 +191,7 @@ def _check_chosen(request: StorageCleanUp, registry: str) -> None:
     if not request.archives and not request.versions:
         raise InvalidInput(
             "Nothing was chosen to clean up",
-            action=f"`registry-tui registries storage {registry} --state orphaned` lists what may go",
+            action=f"`registry-tui registries storage {registry} --state orphaned` lists the files that may be removed",
         )
     for field, chosen in (("archives", request.archives), ("versions", request.versions)):
         for each in chosen:

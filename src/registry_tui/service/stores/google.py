@@ -298,13 +298,13 @@ class GoogleBucket:
             return
         if bucket.versioning_enabled:
             yield StoreProblem(
-                text=f"Versioning is on in the bucket {self.bucket}: what is deleted goes on to take room",
+                text=f"Versioning is on in the bucket {self.bucket}: deleted files still take room",
                 action="Add a lifecycle rule that deletes noncurrent versions",
                 fatal=False,
             )
         if bucket.retention_period:
             yield StoreProblem(
-                text=f"The bucket {self.bucket} has a retention policy: what is stored cannot be deleted for a while",
+                text=f"The bucket {self.bucket} has a retention policy: stored files cannot be deleted for a while",
                 action="Use a bucket without one, or expect that deleting versions fails",
                 fatal=False,
             )

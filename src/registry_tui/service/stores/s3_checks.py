@@ -58,7 +58,7 @@ def keeps_what_is_deleted(client: S3Client, bucket: str) -> Iterator[StoreProble
     try:
         if client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
             yield StoreProblem(
-                text=f"Versioning is on in the bucket {bucket}: what is deleted goes on to take room",
+                text=f"Versioning is on in the bucket {bucket}: deleted files still take room",
                 action="Add a lifecycle rule that expires noncurrent versions",
                 fatal=False,
             )
@@ -68,7 +68,7 @@ def keeps_what_is_deleted(client: S3Client, bucket: str) -> Iterator[StoreProble
         lock = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
         if lock.get("Rule"):
             yield StoreProblem(
-                text=f"Object lock is on in the bucket {bucket}: what is stored cannot be deleted for a while",
+                text=f"Object lock is on in the bucket {bucket}: stored files cannot be deleted for a while",
                 action="Use a bucket without a default retention, or expect that deleting versions frees no room",
                 fatal=False,
             )

@@ -345,7 +345,7 @@ class _Told:
                 return ""
         except (PartUnavailable, WrongState) as error:
             return f"whether {self._principal.name} may see it is not known now: {error.detail}"
-        return f"{self._principal.name} may not see what this message tells of"
+        return f"{self._principal.name} may not see the event of this message"
 
 
 # -- underneath -------------------------------------------------------------------------------------------

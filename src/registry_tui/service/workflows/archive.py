@@ -136,7 +136,7 @@ def _remove_copies(context: StepContext) -> None:
     try:
         archives.delete_archive(_archive(context), stored=_files(context) if "files" in context.state else ())
     except (NotPermitted, WrongState, Missing) as error:
-        context.log(f"What was copied could not be removed: {error.detail}", "warning")
+        context.log(f"The copied files could not be removed: {error.detail}", "warning")
 
 
 def _verify(context: StepContext) -> None:
@@ -146,7 +146,7 @@ def _verify(context: StepContext) -> None:
         archive.below(FILES), [file.path for file in files], check=context.check_cancelled
     )
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
-        raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
+        raise WrongState("The stored files differ from the listed ones", action="Retry the workflow")
     _require_listed(archive.below(FILES), files)
     entries = archives.hash_files(
         stored, archive.below(FILES), advance=Advancing(context, files), check=context.check_cancelled
@@ -169,9 +169,7 @@ def _verify(context: StepContext) -> None:
     )
     wanted = {tag["key"]: tag["value"] for tag in _version(context).get("tags", ())}.get(mlflow_tags.CONTENT)
     if wanted not in (None, manifest.content):
-        raise WrongState(
-            "What was stored are not the files that were announced", action="Send them again: `models import`"
-        )
+        raise WrongState("The stored files differ from the announced ones", action="Send them again: `models import`")
     with room.storing(context.service, archive):
         archives.write_manifest(archive, manifest)
     context.log(f"{counted(len(entries), 'file')} read back, SHA-256 in {archive.uri}{archives.MANIFEST}")

@@ -25,7 +25,7 @@ def list_events(
     actor: str | None = None,
     action: Annotated[str | None, Query(description="`registry.create`, or `registry` for all of its actions")] = None,
     outcome: EventOutcome | None = None,
-    resource: Annotated[NameIn | None, Query(description="ID of what the events are about")] = None,
+    resource: Annotated[NameIn | None, Query(description="ID of the resource that the events are about")] = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Page[Event]:

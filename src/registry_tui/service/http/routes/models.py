@@ -59,7 +59,7 @@ def list_models(
     page: PageIn,
     registry: str,
     search: Annotated[str | None, Query(max_length=500, description="In names, descriptions, owners, tags")] = None,
-    name: Annotated[str | None, Query(max_length=250, description="What names begin with, in any case")] = None,
+    name: Annotated[str | None, Query(max_length=250, description="The beginning of names, in any case")] = None,
     owner: Annotated[str | None, Query(max_length=64, description="A user's whole name")] = None,
     order_by: Annotated[
         str | None,

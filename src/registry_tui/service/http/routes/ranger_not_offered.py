@@ -185,7 +185,7 @@ def refuse_purge(principal: Changing) -> None:
 
 def _fixed_definitions() -> NotOffered:
     return NotOffered(
-        "The definitions s3 and adls are fixed: the object store enforces what they name, and nothing else",
+        "The definitions s3 and adls are fixed: the object store enforces only the rights that they name",
         action="GET /service/public/v2/api/servicedef lists them",
     )
 

@@ -184,7 +184,7 @@ def metric_curve(
     run: str,
     metric: Annotated[str, Query(min_length=1, max_length=250)],
     points: Annotated[int, Query(ge=1, le=5000, description="Buckets of x; each gives at most two points")] = 1000,
-    x: Annotated[metric_curves.Axis, Query(description="What is divided into buckets")] = "step",
+    x: Annotated[metric_curves.Axis, Query(description="The axis that is divided into buckets")] = "step",
     low: Annotated[float | None, Query(description="First x: a step, or ms since 1970", allow_inf_nan=False)] = None,
     high: Annotated[float | None, Query(description="Last x: a step, or ms since 1970", allow_inf_nan=False)] = None,
 ) -> MetricCurve:
