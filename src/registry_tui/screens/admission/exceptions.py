@@ -116,7 +116,7 @@ class ExceptionsScreen(PanelListScreen):
         client = self.client
         lines = (
             f"The rule {row.rule} counts for {row.model_name} v{row.version} again.",
-            "What was deployed, promoted or named meanwhile stays.",
+            "Deployments, promotions and aliases made meanwhile stay.",
         )
 
         def answered(ok: bool | None) -> None:

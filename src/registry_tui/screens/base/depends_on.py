@@ -12,7 +12,7 @@ from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 
 #: The text until the service has returned the dependents.
-LOOKING = f"What depends on it: {LOADING}"
+LOOKING = f"Dependent items: {LOADING}"
 
 
 def depends_words(lines: Sequence[str]) -> str:

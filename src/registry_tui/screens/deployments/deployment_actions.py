@@ -63,7 +63,7 @@ class DeploymentActions(FrameScreen):
         found = self.deployment
         assert found is not None
         lines = (
-            f"{found.name} answers what is under way, then ends.",
+            f"{found.name} finishes its requests, then ends.",
             "Callers get 503 until it is started again with r.",
         )
         self._confirmed("Stop", lines, "Stop", lambda: self._begin("stops", self.client.stop_deployment))

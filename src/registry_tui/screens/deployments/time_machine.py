@@ -38,7 +38,7 @@ class TimeMachine(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box view") as box:
-            box.border_title = title(f"What {self.named} served", 90)
+            box.border_title = title(f"Versions that {self.named} served", 90)
             note = "A moment such as 2026-11-20 14:03, or how long ago: 2h, 3d, 1w. Enter asks."
             yield Static(note, classes="note", markup=False)
             yield Input(_written(self.first), compact=True, id="moment")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.boms import VersionUse
 
 _ASK = Empty(
-    "Type what versions use, and enter",
+    "Type a component, and enter",
     (
         "numpy<2 finds those whose requirement allows such a numpy,",
         "python<3.12, dataset:NAME and base-model:NAME those that were made with it.",

@@ -44,7 +44,7 @@ class ProfileForm(Form["VersionProfile"]):
     def compose_fields(self) -> Iterable[Widget]:
         found = self._found
         now = (
-            "No profile yet: without one, nobody can tell whether requests drift."
+            "No profile yet: drift of requests needs one."
             if found is None
             else f"Now: {counted(found.rows, 'row')} of {safe(found.source, 200)}, by {safe(found.author, 60)}, "
             f"{ago(found.made_at)}"

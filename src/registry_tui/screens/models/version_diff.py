@@ -36,7 +36,7 @@ class DiffScreen(FrameScreen):
         self.all_lines: bool = place.state.get("all", False)
 
     def compose_content(self) -> Iterable[Widget]:
-        yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows what is equal, too.",)))
+        yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows equal values, too.",)))
 
     def crumbs(self) -> tuple[Crumb, ...]:
         args = {"registry": self.place.args["registry"], "model": self.place.args["model"]}

@@ -156,6 +156,6 @@ def delete_person(screen: PeopleList, person: User) -> None:
 
     def deleted(to: str | None) -> None:
         if to is not None:
-            screen.saved(f"{safe(person.name, 64)} is deleted; {safe(to, 64)} owns what was theirs")
+            screen.saved(f"{safe(person.name, 64)} is deleted; {safe(to, 64)} owns their possessions")
 
     screen.app.push_screen(DeletePerson(person), deleted)

@@ -82,7 +82,7 @@ class ChangeBackend(Form["Environment"]):
         if not self._text("address"):
             return "address: that of the cluster's dashboard, http://HOST:8265"
         if not self._text("token") and self._text("address").rstrip("/") != self.environment.backend.address:
-            return "token: what `ray get-auth-token` prints on the cluster"
+            return "token: the output of `ray get-auth-token` on the cluster"
         if not 1 <= (whole(self._text("http-port")) or 0) <= 65_535:
             return "port of calls: a number from 1 to 65535"
         return None

@@ -115,7 +115,7 @@ class Collaborators(Dialog[None]):
             return
         lines = (
             f"{chosen.user} can no longer enter {self.project.name}.",
-            "What they logged and registered stays, and stays theirs.",
+            "Their runs and versions stay, and stay theirs.",
         )
 
         def answered(ok: bool | None) -> None:

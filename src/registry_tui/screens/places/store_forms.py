@@ -115,7 +115,7 @@ class ChangeStore(StoreForm):
         return f"Store of {self.environment.name}"
 
     def compose_fields(self) -> Iterable[Widget]:
-        words = "It is reached in this way from now on, after it was tried so. What lies there stays."
+        words = "It is reached in this way from now on, after it was tried so. Its files stay."
         yield Static(words, classes="note", markup=False)
         yield StoreFields(self.environment.store)
 

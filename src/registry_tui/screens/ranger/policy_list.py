@@ -206,7 +206,7 @@ class PoliciesScreen(PanelListScreen):
         environment, client = service.configs.get("environment", ""), self.client
         lines = (
             f"Environment {environment} obeys its own policies again, from the next request on.",
-            f"What only Ranger at {source.url} gives is refused then. Its address and credentials are forgotten.",
+            f"Access that only Ranger at {source.url} gives is then refused. Its address and credentials are deleted.",
         )
 
         def done(_: RangerService) -> None:

@@ -88,7 +88,7 @@ class CompareScreen(CurveScreen):
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "values")):
             with TabPane("Values", id="values"):
-                yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows what is equal, too.",)))
+                yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows equal values, too.",)))
             with TabPane("Curves", id="curves"), Horizontal():
                 yield AwaitedList(id="metric-names")
                 yield LineChart(id="chart")

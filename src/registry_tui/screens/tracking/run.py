@@ -167,7 +167,7 @@ class RunScreen(CurveScreen):
         if action == "export":
             tab = self.query_one("#tabs", TabbedContent).active
             if tab not in _LISTING:
-                return "it saves what is listed under Metrics, Params, Tags or Datasets"
+                return "it saves the list under Metrics, Params, Tags or Datasets"
             return None if self._rows(tab) else "nothing is listed here"
         deleted = self.run.lifecycle_stage == "deleted"
         if action == "restore":

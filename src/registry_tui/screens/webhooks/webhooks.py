@@ -125,7 +125,7 @@ class WebhooksScreen(ListScreen):
         row: Webhook = self.current
         client, paused = self.client, row.state.value == "paused"
         send = client.resume_webhook if paused else client.pause_webhook
-        words = "goes on, what has waited first" if paused else "pauses; what happens meanwhile waits"
+        words = "goes on, waiting messages first" if paused else "pauses; messages wait meanwhile"
         self.change(
             f"{row.name}: {'go on' if paused else 'pause'}", lambda: send(row.id), lambda _: self._done(row, words)
         )
@@ -162,7 +162,7 @@ class WebhooksScreen(ListScreen):
 
         row: Webhook = self.current
         client = self.client
-        lines = (f"{row.url} gets no message any more.", "What was delivered to it is forgotten.")
+        lines = (f"{row.url} gets no message any more.", "Its deliveries are forgotten.")
 
         def answered(ok: bool | None) -> None:
             if ok:
