@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from registry_tui.client.errors import NotFound
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentState, TestRequest
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support.platforms import PATIENCE, Platform, ending_soon, unique, wait_for
-from support.served import Served, answer, call, deploy, now, replicas, split
+from support.served import Served, answer, call, declare, deploy, now, replicas, split
 
 MIB = 1 << 20
 
@@ -78,10 +77,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(platform: Platfor
             yield b" " * MIB
 
     url = httpx.URL(f"{deployment.endpoint_url}/invocations")
-    with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE) as connection:
-        head = f"POST {url.path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: {1 << 30}\r\n\r\n"
-        connection.sendall(head.encode())
-        declared = connection.makefile("rb").read()
+    declared = declare(deployment, 1 << 30)
     assert declared.startswith(b"HTTP/1.1 413 ") and b"body-too-large" in declared
     # The limit is the size that a replica with so much memory can read, and the response names the remedy.
     assert f"deployments update {deployment.name} --memory ".encode() in declared

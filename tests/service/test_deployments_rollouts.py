@@ -13,7 +13,6 @@ from registry_tui.client import RegistryClient
 from registry_tui.schemas.deployments import BuildState, DeploymentCreate, DeploymentState, RevisionState
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.service.adapters.mlflow import Mlflow
-from support.load import Load
 from support.platforms import ENVIRONMENT, PATIENCE, Platform, unique, wait_for
 from support.served import Served, answer, deploy, finish, kill_replica, now, register, replicas, split, update
 
@@ -79,20 +78,6 @@ def test_a_local_copy_that_changed_is_noticed_when_it_is_loaded(platform: Platfo
     moved = platform.ask(lambda client: client.restart_deployment(deployment.id))
     finish(platform, moved.workflow)
     assert answer(deployment) == [4.0]
-
-
-def test_a_followed_alias_rolls(platform: Platform, two: Served) -> None:
-    registry, model = two.registry, two.version.model_id
-    platform.ask(lambda client: client.set_alias(registry, model, "champion", 1))
-    deployment = deploy(platform, two, version=None, alias="champion", follow_alias=True)
-    assert answer(deployment) == [13.0]
-    with Load(deployment) as load:
-        platform.ask(lambda client: client.set_alias(registry, model, "champion", 2))
-        wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow")
-        wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout")
-    assert set(load.statuses) == {200}, load.statuses
-    assert answer(deployment) == [23.0]
-    assert "alias champion moved" in platform.ask(lambda client: client.revisions(deployment.id))[0].comment
 
 
 def test_a_deployment_says_why_it_cannot_follow_its_alias(platform: Platform, two: Served) -> None:

@@ -1,4 +1,8 @@
-"""Deployments in a real Ray cluster, reached by its REST API only."""
+"""Deployments in a real Ray cluster, reached by its REST API only, and the life of a deployment on either.
+
+Tests of both get the fixture `either`. Not repeated for Ray are tests of the gateway, which is the same, and of what
+only this machine has: supervisord's processes and shared environments.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,33 @@ from typing import Any
 import pytest
 
 from registry_tui.client.errors import Conflict, WrongInput
-from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, ReplicaState
+from registry_tui.schemas.deployments import (
+    Deployment,
+    DeploymentState,
+    DeploymentUpdate,
+    ReplicaState,
+    RevisionState,
+)
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import BackendChange, BackendKind
 from registry_tui.schemas.scaling import Autoscaling, AutoscalingChange, KeptAutoscaling
 from support.load import Load
 from support.platforms import Platform, wait_for
 from support.ray_clusters import RayServer, running_ray
-from support.served import Served, answer, call, deploy, finish, now, register, replicas, split, update
+from support.served import (
+    Served,
+    answer,
+    call,
+    declare,
+    deploy,
+    finish,
+    now,
+    register,
+    replicas,
+    split,
+    two_versions,
+    update,
+)
 from support.workflow_cases import registered_environment
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -70,6 +93,15 @@ def two(platform: Platform, ray: RayServer) -> Served:
     return register(platform, project, first.version.model_name, add=20)
 
 
+@pytest.fixture(scope="module", params=list(BackendKind), ids=lambda kind: kind.value)
+def either(request: pytest.FixtureRequest, platform: Platform) -> Served:
+    """The same two versions, deployed on this machine, then in the cluster."""
+    if request.param is BackendKind.LOCAL:
+        return two_versions(platform)
+    found: Served = request.getfixturevalue("two")
+    return found
+
+
 def told(ray: RayServer) -> dict[str, Any]:
     with ray.client() as client:
         found: dict[str, Any] = client.get("/api/serve/applications/").raise_for_status().json()["applications"]
@@ -96,8 +128,8 @@ def test_a_deployment_is_made_called_changed_and_deleted_and_others_stay(
         assert answer(deployment) == [23.0]
     assert set(load.statuses) == {200}, load.statuses
     wait_for(lambda: f"rt--{deployment.id}--g1" not in applications(ray), what="the old application to go")
-    log = platform.ask(lambda client: client.replica_log(deployment.id, "2-0"))
-    assert any("all sums as in the manifest" in line for line in log.lines), log.lines
+    log = log_of(platform, deployment, "2-0")
+    assert "all sums as in the manifest" in log, log
     # Past the gateway nobody gets in.
     with ray.client() as client:
         past = client.post(f"http://127.0.0.1:{ray.http_port}/rt--{deployment.id}--g2/invocations", json=split(a=[1.0]))
@@ -118,21 +150,72 @@ def pids(application: Any) -> list[int]:
     return [each["pid"] for of in application["deployments"].values() for each in of["replicas"]]
 
 
-def test_a_version_that_does_not_load_is_taken_away_and_says_why(
-    platform: Platform, ray: RayServer, two: Served
-) -> None:
-    broken = register(platform, two.project, two.version.model_name, fail="no weights")
-    deployment = deploy(platform, two, replicas=2)
+def test_a_rollout_a_step_back_and_a_restart_fail_no_call(platform: Platform, either: Served) -> None:
+    deployment = deploy(platform, either, version=1, memory_bytes=400 * MIB)
+    assert answer(deployment) == [13.0]
+    with Load(deployment, threads=4, pause=0.1) as load:
+        update(platform, deployment, version=2)
+        assert answer(deployment) == [23.0]
+        back = platform.ask(lambda client: client.roll_back_deployment(deployment.id))
+        finish(platform, back.workflow)
+        assert answer(deployment) == [13.0]
+        before = wait_for(lambda: pids_of(platform, deployment), what="the replica to say how it is")
+        again = platform.ask(lambda client: client.restart_deployment(deployment.id))
+        finish(platform, again.workflow)
+    assert set(load.statuses) == {200}, load.statuses
+    assert set(load.predictions) == {13.0, 23.0}
+    revisions = platform.ask(lambda client: client.revisions(deployment.id))
+    assert [each.state for each in revisions].count(RevisionState.ACTIVE) == 1
+    # Every request is counted, the replica that is there reports its process and memory, and each has a log.
+    wait_for(lambda: now(platform, deployment).traffic.requests >= load.statuses[200], what="the counts")
+    wait_for(lambda: len(pids_of(platform, deployment) - before) == 1, what="the new replica to say how it is")
+    wait_for(lambda: [each for each in replicas(platform, deployment) if each.memory_bytes], what="its memory")
+    wait_for(lambda: logs_of(platform, deployment) >= {"1-0", "2-0"}, what="the logs of those that are gone")
+    # The largest body is tied to a replica's memory.
+    refused = declare(deployment, 64 * MIB)
+    assert refused.startswith(b"HTTP/1.1 413 ") and f"update {deployment.name} --memory ".encode() in refused
+
+
+def pids_of(platform: Platform, deployment: Deployment) -> set[int]:
+    return {each.pid for each in replicas(platform, deployment) if each.pid}
+
+
+def logs_of(platform: Platform, deployment: Deployment) -> set[str]:
+    return {each.name for each in platform.ask(lambda client: client.replica_logs(deployment.id))}
+
+
+def log_of(platform: Platform, deployment: Deployment, replica: str) -> str:
+    return "\n".join(platform.ask(lambda client: client.replica_log(deployment.id, replica)).lines)
+
+
+def test_a_followed_alias_rolls(platform: Platform, either: Served) -> None:
+    registry, model = either.registry, either.version.model_id
+    platform.ask(lambda client: client.set_alias(registry, model, "champion", 1))
+    deployment = deploy(platform, either, version=None, alias="champion", follow_alias=True)
+    assert answer(deployment) == [13.0]
+    with Load(deployment, threads=4, pause=0.1) as load:
+        platform.ask(lambda client: client.set_alias(registry, model, "champion", 2))
+        wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow")
+        wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout")
+    assert set(load.statuses) == {200}, load.statuses
+    assert answer(deployment) == [23.0]
+    assert "alias champion moved" in platform.ask(lambda client: client.revisions(deployment.id))[0].comment
+
+
+def test_a_version_that_does_not_load_is_taken_away_and_says_why(platform: Platform, either: Served) -> None:
+    broken = register(platform, either.project, either.version.model_name, fail="no weights")
+    deployment = deploy(platform, either, replicas=2, cpu=0.5, memory_bytes=400 * MIB)
     failed = update(platform, deployment, WorkflowStatus.FAILED, version=broken.version.version)
     assert failed.state is DeploymentState.DEPLOYED and "no weights" in failed.reason
     assert answer(deployment) == [23.0]
-    wait_for(lambda: f"rt--{deployment.id}--g2" not in applications(ray), what="the new application to go")
-    found = wait_for(
-        lambda: [each for each in replicas(platform, deployment) if each.pid], what="the replicas to say how they are"
+    wait_for(
+        lambda: not [each for each in replicas(platform, deployment) if each.name.startswith("2-")], what="its end"
     )
+    # Fewer replicas start none again.
+    found = wait_for(lambda: pids_of(platform, deployment), what="the replicas to say how they are")
     update(platform, deployment, replicas=1)
     wait_for(lambda: len(replicas(platform, deployment)) == 1, what="one replica to go")
-    assert {each.pid for each in replicas(platform, deployment)} <= {each.pid for each in found} | {None}
+    assert pids_of(platform, deployment) <= found
     assert answer(deployment) == [23.0]
 
 
@@ -144,7 +227,8 @@ def test_a_replica_over_its_memory_is_started_again_and_says_why(platform: Platf
     wait_for(lambda: [each for each in replicas(platform, deployment) if each.restarts], what="a restart")
     wait_for(lambda: "0.39 GiB" in now(platform, deployment).reason, what="the reason")
     assert platform.events(action="deployment.replica-over-memory", resource=deployment.id)
-    assert answer(deployment) == [23.0]
+    # It is the only one: a call may end with it once more.
+    wait_for(lambda: call(deployment).json().get("predictions") == [23.0], what="it to be back")
 
 
 def test_the_cluster_finds_the_number_of_replicas(platform: Platform, ray: RayServer, two: Served) -> None:

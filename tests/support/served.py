@@ -6,6 +6,7 @@ import json
 import os
 import platform as this_machine
 import signal
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -266,6 +267,15 @@ def call(deployment: Deployment, body: Any = None, **options: Any) -> httpx.Resp
     headers = {"Content-Type": "application/json", **options.pop("headers", {})}
     url = f"{deployment.endpoint_url}/invocations"
     return httpx.post(url, content=content, headers=headers, timeout=PATIENCE, trust_env=False, verify=PLAIN, **options)
+
+
+def declare(deployment: Deployment, size: int) -> bytes:
+    """The response to a request that declares a body of so many bytes, and sends none."""
+    url = httpx.URL(f"{deployment.endpoint_url}/invocations")
+    with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE) as connection:
+        head = f"POST {url.path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: {size}\r\n\r\n"
+        connection.sendall(head.encode())
+        return connection.makefile("rb").read()
 
 
 def answer(deployment: Deployment, body: Any = None, **options: Any) -> Any:
