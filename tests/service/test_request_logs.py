@@ -47,6 +47,17 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     assert (first.id, first.rows, first.inputs) == (headers["X-Request-ID"], 2, {"a": [1, 2]})
     assert first.outputs is not None and len(first.outputs["predictions"]) == 2
     assert second.inputs == {"a": [3]} and second.status == 200
+    assert (first.version, first.key_id) == (1, key.split("_")[1])
+    # Callers choose IDs: the newest with one is meant, unless its time is given.
+    assert second.id == first.id
+    assert platform.ask(lambda client: client.logged_request(deployment.id, first.id)) == second
+    assert platform.ask(lambda client: client.logged_request(deployment.id, first.id, at=first.at)) == first
+    shown_whole = platform.command("deployments", "requests", "show", deployment.id, second.id).stdout
+    assert f"ID        {second.id}" in shown_whole and "ROW  a  → predictions" in shown_whole
+    as_json = platform.command("deployments", "requests", "show", deployment.id, second.id, "--json").stdout
+    assert LoggedRequest.model_validate_json(as_json) == second
+    unknown = platform.command("deployments", "requests", "show", deployment.id, "unknown", check=False)
+    assert unknown.returncode == 1 and "No request 'unknown'" in unknown.stderr, unknown.stderr
     short = platform.ask(lambda client: client.logged_requests(deployment.id, values=1)).items
     assert [(each.rows, each.inputs) for each in short] == [(1, {"a": [3]}), (2, {"a": [1]})]
     assert short[1].outputs is not None and len(short[1].outputs["predictions"]) == 1
@@ -62,6 +73,7 @@ def test_requests_are_kept_by_rule_read_by_few_and_deleted(platform: Platform, t
     # Contributors change deployments, but do not see callers' requests.
     for ask in (
         lambda client: client.logged_requests(deployment.id),
+        lambda client: client.logged_request(deployment.id, first.id),
         lambda client: client.request_log(deployment.id),
         lambda client: client.set_request_log(deployment.id, rules),
         lambda client: client.delete_requests(deployment.id),

@@ -156,6 +156,7 @@ _ROWS = """
     set_profile
     request_log get_request_log
     set_request_log
+    logged_request get_request
     logged_requests list_requests
     delete_requests
     revoke_key

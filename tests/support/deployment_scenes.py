@@ -98,6 +98,12 @@ async def keep_requests(see: Driver) -> None:
     await see.shows("Size at most")
 
 
+async def kept_request(see: Driver) -> None:
+    await _deployment_tab("requests", "of the requests are kept", "malic_acid=")(see)
+    await see.press("enter")
+    await see.shows("answered", "# ", "malic_acid")
+
+
 async def judge_drift(see: Driver) -> None:
     await _deployment_tab("drift", "PSI above")(see)
     await see.press("J")
@@ -126,6 +132,7 @@ DEPLOYMENT_SCENES: dict[str, Scene] = {
     "deployment-requests": _deployment_tab("requests", "of the requests are kept", "malic_acid="),
     "deployment-drift": _deployment_tab("drift", "columns drift", "▀ trained", "malic_acid"),
     "keep-requests": keep_requests,
+    "kept-request": kept_request,
     "judge-drift": judge_drift,
     "deployment-builds": _deployment_tab("builds", "● built"),
     "deployment-history": _deployment_tab("history", "● active"),

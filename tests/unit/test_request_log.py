@@ -15,12 +15,12 @@ import pyarrow
 import pytest
 
 from registry_tui.contracts.binary_columns import ARROW
+from registry_tui.contracts.gateway_routes import Canary, Replica, Route, Routes
 from registry_tui.contracts.gateway_routes import RequestLog as Rules
-from registry_tui.contracts.gateway_routes import Route, Routes
 from registry_tui.contracts.request_columns import MASK, Columns, Kept, NotKept, of_answer, of_request
 from registry_tui.gateway import request_log
 from registry_tui.gateway.counts import Counts, summed
-from registry_tui.gateway.request_log import RequestLog, files_of, prune, records
+from registry_tui.gateway.request_log import RequestLog, files_of, prune, record_of, records
 from registry_tui.gateway.upstream import Answered
 from support.platforms import eventually
 
@@ -273,3 +273,42 @@ def test_counts_of_a_log_last_until_its_deployment_is_gone(tmp_path: Path) -> No
     counted.store()
     again = Counts(tmp_path / "counts.json")
     assert summed([again.dump(), counted.dump()])["logs"] == {"d": {"kept": 8, "dropped": 4}}
+
+
+def test_one_request_is_found_by_its_id_in_the_files_of_several_processes(tmp_path: Path) -> None:
+    def write(name: str, mtime: float, *requests: tuple[float, str]) -> None:
+        path = tmp_path / name
+        path.write_text("".join(json.dumps({"at": at, "id": id_, "path": id_}) + "\n" for at, id_ in requests) + '{"at')
+        os.utime(path, (mtime, mtime))
+
+    write("1-a.jsonl", 30.0, (10.0, "mine"), (12.0, "other"), (29.0, "mine, and more"))
+    write("2-b.jsonl", 25.0, (11.0, "mine"), (20.0, 'quo"ted'))
+    write("0-c.jsonl", 9.0, (8.0, "mine"))
+    found = record_of(tmp_path, "mine")
+    assert found is not None and found["at"] == 11.0
+    assert record_of(tmp_path, "mine", is_it=lambda each: each["at"] == 8.0) == {
+        "at": 8.0,
+        "id": "mine",
+        "path": "mine",
+    }
+    assert record_of(tmp_path, 'quo"ted') is not None and record_of(tmp_path, "other") is not None
+    assert record_of(tmp_path, "mine", oldest=11.5) is None and record_of(tmp_path, "min") is None
+    assert record_of(tmp_path / "nothing", "mine") is None
+
+
+def test_the_version_that_answered_and_the_id_of_the_key_are_kept(tmp_path: Path) -> None:
+    tried = Canary("c", False, 0.5, (Replica("new", "s2", version=4),), False, 0.0)
+    route = Route("d", "adder", "p", "access", True, (), (Replica("old", "s1", version=3),), canary=tried)
+    assert Routes.from_json(Routes((route,)).to_json()).deployments == (route,)
+    rules = Rules(share=1.0, seconds=60.0, max_bytes=1 << 20)
+
+    async def both() -> None:
+        log = RequestLog(tmp_path, "0", lambda *_: None)
+        for replica, key in (("old", "k1"), ("new", ""), ("gone", "")):
+            answered = Answered(500, b"", {}, replica, 0)
+            log.note(route, rules, "invocations", JSON, b"{}", answered, 0.01, replica, key=key)
+        log.close()
+
+    asyncio.run(both())
+    kept = {each["id"]: (each["version"], each["key_id"]) for each in records(tmp_path / "d")}
+    assert kept == {"old": (3, "k1"), "new": (4, ""), "gone": (None, "")}

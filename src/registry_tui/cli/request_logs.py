@@ -21,6 +21,7 @@ _COLUMNS = [
     Column[LoggedRequest]("STATUS", lambda each: each.status, right=True),
     Column[LoggedRequest]("TOOK", lambda each: words.milliseconds(each.seconds), right=True),
     Column[LoggedRequest]("ROWS", lambda each: each.rows, right=True),
+    Column[LoggedRequest]("ID", lambda each: each.id),
     Column[LoggedRequest]("ANSWER", lambda each: request_logs.content(each, outputs=True)),
     Column[LoggedRequest]("REQUEST", request_logs.content, flexible=True),
 ]
@@ -47,9 +48,39 @@ def list_(
 
 
 @app.command()
-def show(deployment: DeploymentArgument, as_json: session.JsonOption = False) -> None:
-    """Show the rules of a request log, and the number and size of its requests."""
-    _print(session.ask(lambda client: client.request_log(deployment)), as_json)
+def show(
+    deployment: DeploymentArgument,
+    request: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="A request that was kept, by its X-Request-ID; the newest with this ID."),
+    ] = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show a request that was kept with all its rows and columns; without ID the log's rules, and its number and size.
+
+    Example: registry-tui deployments requests show wine-api 7c9e6679-7425-40de-944b-e07fc1f90ae7
+    """
+    if request is None:
+        _print(session.ask(lambda client: client.request_log(deployment)), as_json)
+        return
+    found = session.ask(lambda client: client.logged_request(deployment, request))
+    output.print_one(found, {"ID": found.id, **dict(request_logs.facts_of(found))}, as_json=as_json)
+    if not as_json and (rows := request_logs.rows_of(found)):
+        output.write("\n")
+        output.Table(_value_columns(found)).print(rows)
+
+
+def _value_columns(found: LoggedRequest) -> list[Column[request_logs.KeptRow]]:
+    """The row's number, the columns of the request, and those of its answer after an arrow."""
+
+    def of(title: str, side: str, name: str) -> Column[request_logs.KeptRow]:
+        return Column(title, lambda row: row.value(side, name), flexible=True)
+
+    return [
+        Column("ROW", lambda row: row.number, right=True),
+        *(of(name, "inputs", name) for name in found.inputs or {}),
+        *(of(f"→ {name}", "outputs", name) for name in found.outputs or {}),
+    ]
 
 
 @app.command()

@@ -20,6 +20,8 @@ class Replica:
     socket: str
     #: The secret presented to replicas in a cluster, whose address others reach too.
     secret: str = field(default="", repr=False)
+    #: The model's version that it serves; 0 if unknown.
+    version: int = 0
 
     @property
     def in_cluster(self) -> bool:
@@ -79,6 +81,11 @@ class Route:
     canary: Canary | None = None
     #: The log of its requests; None if none are kept.
     request_log: RequestLog | None = None
+
+    def version_of(self, replica: str) -> int:
+        """The version that a replica serves, by the replica's name; 0 if unknown."""
+        tried = self.canary.replicas if self.canary is not None else ()
+        return next((each.version for each in (*self.replicas, *tried) if each.name == replica), 0)
 
 
 @dataclass(frozen=True)

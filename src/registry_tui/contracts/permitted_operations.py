@@ -81,7 +81,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "decide_canary"
     ),
     Action.DEPLOYMENT_REQUESTS: (
-        "get_request_log set_request_log list_requests delete_requests get_drift set_drift_rules"
+        "get_request_log set_request_log list_requests get_request delete_requests get_drift set_drift_rules"
     ),
     Action.USERS_SEE: "whoami list_users get_user",
     Action.USERS_CHANGE: "put_user change_user delete_user",

@@ -252,6 +252,7 @@ class Gateway:
         key = access.authenticate(routes, request.headers.get("Authorization"))
         access.authorize(routes, route, key)
         self.counts.used(key.id)
+        request["key"] = key.id
         if not is_call:
             return {}
         try:
@@ -275,7 +276,8 @@ class Gateway:
         if rules is not None:
             request_id = request.get("request_id", "")
             length = request.headers.get("Inference-Header-Content-Length", "")
-            self.request_log.note(route, rules, path, content_type, body, answered, took, request_id, length)
+            key = request.get("key", "")
+            self.request_log.note(route, rules, path, content_type, body, answered, took, request_id, length, key)
 
     async def _send(
         self,

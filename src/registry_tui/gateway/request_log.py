@@ -1,8 +1,8 @@
 """The sampled request log: some requests of the deployments that keep any, with the columns that may be kept.
 
 Callers never wait for it: requests to keep go to a thread through a bounded queue; those that find it full are dropped
-and counted. API keys and headers never come here. A file holds a line of JSON for each request and belongs to one
-process of the gateway; whole files are deleted by age and size.
+and counted. Headers and secrets of API keys never come here, only a key's ID. A file holds a line of JSON for each
+request and belongs to one process of the gateway; whole files are deleted by age and size.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class _Noted:
     answer: bytes
     seconds: float
     replica: str
+    version: int
+    key: str
     in_pieces: bool
 
     @property
@@ -91,8 +93,9 @@ class RequestLog:
         seconds: float,
         request_id: str,
         json_length: str = "",
+        key: str = "",
     ) -> None:
-        """Keeps a request at random, by the share in the rules. Never raises."""
+        """Keeps a request at random, by the share in the rules; `key` is the ID of the caller's key. Never raises."""
         if random.random() >= rules.share:
             return
         large = len(body) > LARGEST or len(answered.body) > LARGEST
@@ -111,6 +114,8 @@ class RequestLog:
             answer=b"" if large else answered.body,
             seconds=seconds,
             replica=answered.replica,
+            version=route.version_of(answered.replica),
+            key=key,
             in_pieces=answered.pieces is not None,
         )
         with self._lock:
@@ -224,6 +229,8 @@ def _line(noted: _Noted) -> bytes:
         "status": noted.status,
         "seconds": round(noted.seconds, 6),
         "replica": noted.replica,
+        "version": noted.version or None,
+        "key_id": noted.key,
         **_content(noted),
     }
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False, default=str).encode(errors="replace") + b"\n"
@@ -293,14 +300,35 @@ def records(
             yield waiting.pop()[2]
 
 
+def record_of(
+    folder: Path, request: str, *, oldest: float = 0.0, is_it: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> Mapping[str, Any] | None:
+    """The newest request with this ID that `is_it` accepts, none older than `oldest`; None if none was kept.
+
+    Only lines that contain the ID are parsed.
+    """
+    written = json.dumps(request, ensure_ascii=False).encode(errors="replace")
+    newest: tuple[float, Mapping[str, Any]] | None = None
+    for path, stat in sorted(files_of(folder), key=lambda each: each[1].st_mtime, reverse=True):
+        # Files of several processes overlap: one that was written later may hold the older request.
+        if newest is not None and stat.st_mtime < newest[0]:
+            break
+        for at, id_, record in _records_of(path, oldest, None, written):
+            if id_ == request and (newest is None or at > newest[0]) and is_it(record):
+                newest = at, record
+    return None if newest is None else newest[1]
+
+
 def _records_of(
-    path: Path, oldest: float, before: tuple[float, str] | None
+    path: Path, oldest: float, before: tuple[float, str] | None, containing: bytes = b""
 ) -> Iterator[tuple[float, str, Mapping[str, Any]]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError:
         return
     for line in lines:
+        if containing not in line:
+            continue
         with suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             key = (float(record["at"]), str(record["id"]))

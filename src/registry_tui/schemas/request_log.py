@@ -14,7 +14,7 @@ _Columns = Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], 
 
 
 class RequestLogRules(RequestSchema):
-    """The parts of a deployment's requests to keep from now on. Headers and API keys are never kept."""
+    """The parts of a deployment's requests to keep from now on. Headers and secrets of API keys are never kept."""
 
     share: float = Field(ge=0, le=1, description="Of the requests, chosen by chance; 0 keeps none")
     days: float = Field(default=7.0, gt=0, le=366, description="How long requests are kept at most")
@@ -45,6 +45,10 @@ class LoggedRequest(Schema):
     status: int
     seconds: float
     replica: str
+    #: The model's version that answered, and the ID of the caller's API key, empty where the deployment asks for none;
+    #: None for requests that were kept before both were noted.
+    version: int | None = None
+    key_id: str | None = None
     #: All of the request's; at most 1,000 of each column are kept.
     rows: int | None = None
     inputs: dict[str, list[Any]] | None = None

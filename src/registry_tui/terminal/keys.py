@@ -37,12 +37,19 @@ CONDITIONS_BOX = (
 NAMES_BOX = (
     Action("remove", "ctrl+d,delete", "remove", "Take the selected name out of the condition", meaning="delete"),
 )
+REQUEST_BOX = (
+    Action("open", "enter", "row", "All values of the selected row"),
+    Action("copy", "c", "copy", "Copy the whole request as JSON"),
+    Action("view", "y", "all", "The whole request as YAML or JSON"),
+    Action("leave", "q", "close", "Close the box", meaning="close"),
+)
 START_BOX = (Action("again", "r", "try again", "Start the platform again after a failure"),)
 BOXES: Mapping[str, tuple[Action, ...]] = {
     "text": VIEWER,
     "collaborators": COLLABORATORS_BOX,
     "conditions": CONDITIONS_BOX,
     "names": NAMES_BOX,
+    "request": REQUEST_BOX,
     "start": START_BOX,
 }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, line, simple
 from registry_tui.wording.joining import joined
-from registry_tui.wording.words import size
+from registry_tui.wording.words import both, milliseconds, size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.request_log import LoggedRequest, RequestLog, RequestLogRules
@@ -40,6 +42,64 @@ def content(found: LoggedRequest, *, outputs: bool = False) -> str:
     if columns is None:
         return "" if outputs and found.inputs is None else found.note
     return "  ".join(f"{name}={_first(values)}" for name, values in columns.items())
+
+
+def facts_of(found: LoggedRequest) -> list[tuple[str, str]]:
+    """Everything about a request but its columns, as names with their values."""
+    key = None if found.key_id is None else found.key_id or "none was asked for"
+    by = joined(None if found.version is None else f"version {found.version}", f"replica {found.replica}")
+    return [
+        ("time", both(found.at)),
+        ("path", f"/{found.path}"),
+        ("answered", f"{found.status} in {milliseconds(found.seconds)}"),
+        ("by", by if found.replica else ""),
+        ("API key", key or ""),
+        ("rows", rows_told(found)),
+        ("note", found.note),
+    ]
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """A row of a request with its answer's; `number` begins at 1."""
+
+    number: int
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    def value(self, side: str, name: str) -> str:
+        """A value of `inputs` or `outputs` as it was kept, in one text."""
+        found = (self.inputs if side == "inputs" else self.outputs).get(name)
+        return "" if found is None else found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+    def short(self, side: str, name: str) -> str:
+        """The same for a narrow column: of a number the first six digits."""
+        found = (self.inputs if side == "inputs" else self.outputs).get(name)
+        return f"{found:.6g}" if isinstance(found, float) else self.value(side, name)
+
+
+def rows_of(found: LoggedRequest) -> list[KeptRow]:
+    """The rows that were kept, with the answer's in the same places. A side may have more rows than the other."""
+    inputs, outputs = found.inputs or {}, found.outputs or {}
+    count = max((len(values) for values in (*inputs.values(), *outputs.values())), default=0)
+    return [KeptRow(at + 1, _row(inputs, at), _row(outputs, at)) for at in range(count)]
+
+
+def _row(columns: Mapping[str, Sequence[Any]], at: int) -> dict[str, Any]:
+    return {name: values[at] for name, values in columns.items() if at < len(values)}
+
+
+def rows_told(found: LoggedRequest) -> str:
+    """How many rows there were and how many are kept; empty without columns."""
+    if found.rows is None:
+        return ""
+    kept = max((len(values) for values in (found.inputs or {}).values()), default=found.rows)
+    return joined(
+        f"{found.rows:,}",
+        f"the first {kept:,} are kept" if kept < found.rows else None,
+        None if found.inputs is None else counted(len(found.inputs), "column"),
+        None if found.outputs is None else f"{counted(len(found.outputs), 'column')} of the answer",
+    )
 
 
 def _first(values: list[Any]) -> str:

@@ -73,7 +73,7 @@ class RequestsPane(Vertical):
             return await client.logged_requests(id_, page_token=token, values=1)
 
         if table.source is None:
-            table.set_source(PageCache(fetch, lambda row: str(row.id)))
+            table.set_source(PageCache(fetch, lambda row: f"{row.id} {row.at}"))
         elif before is None or (before.kept, before.bytes) != (found.kept, found.bytes) or table.message is not None:
             table.say(None)
             table.reload()

@@ -60,12 +60,12 @@ class Watching(FrameScreen):
         await self.query_one(DriftPane).look(self.client)
 
     def open_request(self) -> None:
-        """Shows the whole entry of the selected request."""
-        from registry_tui.screens.base.viewer import View
+        """Shows the selected request with all its rows and columns."""
+        from registry_tui.screens.deployments.kept_request import KeptRequest
 
-        row = self.query_one(RequestsPane).table.current
-        if row is not None:
-            self.app.push_screen(View(f"Request {row.id}", row.model_dump_json(indent=2)))
+        row, found = self.query_one(RequestsPane).table.current, self.deployment
+        if row is not None and found is not None:
+            self.app.push_screen(KeptRequest(found.id, row.id, row.at))
 
     # -- requests -------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.deployments.finding import find_for, resource_of
+from registry_tui.service.errors import Missing
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.wording.request_logs import rules_told
 
@@ -81,6 +82,30 @@ def list_requests(
     return Page(items=found)
 
 
+def get_request(
+    service: Service, principal: Principal, deployment: str, request: str, *, at: datetime | None = None
+) -> LoggedRequest:
+    """A kept request with all its values: the newest with this ID, or the one of that time, as callers choose IDs.
+
+    Raises Missing, InvalidInput, NotPermitted.
+    """
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
+    gateway_link.write_request_logs(service)
+    moment = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+    found = files.record_of(
+        folder_of(service, row.id),
+        request,
+        oldest=_oldest(row),
+        is_it=lambda record: moment is None or _time_of(record) == moment,
+    )
+    if found is None:
+        raise Missing(
+            f"No request {request!r} of {row.name} is kept",
+            action=f"See `registry-tui deployments requests list {row.name}`; it may have been too old to keep",
+        )
+    return to_schema(found)
+
+
 def delete_requests(service: Service, principal: Principal, deployment: str) -> RequestLog:
     """Deletes everything that was kept until now. Raises Missing, InvalidInput, NotPermitted."""
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_REQUESTS)
@@ -123,11 +148,15 @@ def folder_of(service: Service, deployment: str) -> Path:
 
 def to_schema(record: Mapping[str, Any], values: int | None = None) -> LoggedRequest:
     """A request as it is shown, with so many values of each column, or all."""
-    shown = {**record, "at": datetime.fromtimestamp(record["at"], UTC)}
+    shown = {**record, "at": _time_of(record)}
     for side in ("inputs", "outputs"):
         if values is not None and (columns := record.get(side)) is not None:
             shown[side] = {name: each[:values] for name, each in columns.items()}
     return LoggedRequest.model_validate(shown)
+
+
+def _time_of(record: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(record["at"], UTC)
 
 
 def _oldest(row: DeploymentRow) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def _route(service: Service, row: DeploymentRow, canary: CanaryRow | None) -> Ro
         access_key=row.access_key,
         authentication=row.authentication,
         members=tuple(collaborator.user for collaborator in row.project.collaborators),
-        replicas=_reached(service, names),
+        replicas=_reached(service, names, revision.version if revision is not None else 0),
         port=row.port,
         state=row.state,
         body_bytes=body_bytes,
@@ -188,10 +189,10 @@ def _key(row: ApiKeyRow, *, suspended: bool) -> Key:
     )
 
 
-def _reached(service: Service, names: Sequence[ReplicaName]) -> tuple[Replica, ...]:
+def _reached(service: Service, names: Sequence[ReplicaName], version: int) -> tuple[Replica, ...]:
     replicas, clusters = service.backends.replicas, service.backends.clusters
     here = [Replica(name.program, str(replicas.socket(name))) for name in names if not clusters.has(name)]
-    return (*here, *clusters.reached(names))
+    return tuple(replace(each, version=version) for each in (*here, *clusters.reached(names)))
 
 
 def _canary(service: Service, row: DeploymentRow, canary: CanaryRow) -> Canary | None:
@@ -205,7 +206,7 @@ def _canary(service: Service, row: DeploymentRow, canary: CanaryRow) -> Canary |
         id=canary.id,
         shadow=shadow,
         share=rollout.shares[canary.step] / 100,
-        replicas=_reached(service, replica_names(row, tried)),
+        replicas=_reached(service, replica_names(row, tried), tried.version),
         compares=shadow or rollout.max_disagreement is not None,
         tolerance=rollout.tolerance,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
@@ -45,6 +46,21 @@ def list_requests(
     return request_logs.list_requests(
         service, principal, deployment, values=values, page_size=page.page_size, page_token=page.page_token
     )
+
+
+@router.get(f"{_ONE}/requests/{{request}}")
+def get_request(
+    service: ServiceIn,
+    principal: Acting,
+    deployment: str,
+    request: str,
+    at: Annotated[
+        datetime | None,
+        Query(description="Its time, where several have this ID: RFC 3339, without a zone UTC. Default: the newest"),
+    ] = None,
+) -> LoggedRequest:
+    """A request that was kept, by its `X-Request-ID`, with all of its values."""
+    return request_logs.get_request(service, principal, deployment, request, at=at)
 
 
 @router.delete(f"{_ONE}/requests")
