@@ -191,14 +191,14 @@ def seaweedfs() -> Iterator[S3Server]:
 
 
 @contextmanager
-def moto() -> Iterator[S3Server]:
+def moto(host: str = "127.0.0.1") -> Iterator[S3Server]:
     """moto's server, which answers as AWS does; its bucket is in the region eu-west-1."""
     with temporary_folder() as folder:
         port = free_port()
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
         with _process(command, folder / "moto.log"):
             credentials = S3Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="secret")
-            server = S3Server(f"http://127.0.0.1:{port}", credentials, region="eu-west-1", checks_keys=False)
+            server = S3Server(f"http://{host}:{port}", credentials, region="eu-west-1", checks_keys=False)
             wait_for(lambda: _takes_objects(server), what="moto")
             yield server
 

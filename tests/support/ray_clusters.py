@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -25,6 +26,14 @@ _OBJECTS = 80_000_000
 _TRIES = 3
 #: Ray takes 127.0.0.1 for the machine's own address.
 _ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 9))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A node's address, and the words before a command that runs there."""
+
+    address: str
+    inside: tuple[str, ...] = ()
 
 
 @dataclass
@@ -62,10 +71,12 @@ class RayServer:
     dashboard: int
     http_port: int
     nodes: list[Node] = field(default_factory=list)
+    #: The machines of its nodes; without any, this one with loopback addresses.
+    machines: tuple[Machine, ...] = ()
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.dashboard}"
+        return f"http://{self.machines[0].address if self.machines else '127.0.0.1'}:{self.dashboard}"
 
     def client(self) -> httpx.Client:
         """A client of the cluster's REST API, as any user of the cluster has it."""
@@ -74,21 +85,30 @@ class RayServer:
 
     def add_node(self, cpus: int, gpus: int = 0) -> Node:
         """Starts one more node; the first is the head."""
-        address, name = _ADDRESSES[len(self.nodes)], f"node-{len(self.nodes)}"
-        command = [str(_RAY), "start", "--block", "--disable-usage-stats", f"--node-ip-address={address}"]
+        machine = self.machines[len(self.nodes)] if self.machines else Machine(_ADDRESSES[len(self.nodes)])
+        address, name = machine.address, f"node-{len(self.nodes)}"
+        command = [
+            *machine.inside,
+            str(_RAY),
+            "start",
+            "--block",
+            "--disable-usage-stats",
+            f"--node-ip-address={address}",
+        ]
         # Ray does not check these numbers, and assigns the GPUs to replicas.
         command += [
             f"--num-cpus={cpus}",
             f"--num-gpus={gpus}",
             f"--object-store-memory={_OBJECTS}",
-            f"--temp-dir={self.folder / 'ray'}",
+            # Machines of their own share no folder: one would remove another's copy of a package.
+            f"--temp-dir={self.folder / (f'ray-{len(self.nodes)}' if self.machines else 'ray')}",
         ]
         command += ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
         if self.nodes:
-            command += [f"--address={_ADDRESSES[0]}:{self.port}"]
+            command += [f"--address={self.machines[0].address if self.machines else _ADDRESSES[0]}:{self.port}"]
         else:
             command += ["--head", f"--port={self.port}", f"--ray-client-server-port={free_port()}"]
-            command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={self.dashboard}"]
+            command += [f"--dashboard-host={urlsplit(self.address).hostname}", f"--dashboard-port={self.dashboard}"]
         token = self.folder / "token"
         token.touch(mode=0o600)
         token.write_text(self.token)
@@ -100,6 +120,8 @@ class RayServer:
             "RAY_raylet_start_wait_time_s": f"{PATIENCE:.0f}",
             "RAY_agent_register_timeout_ms": f"{PATIENCE * 1000:.0f}",
             "REGISTRY_TUI_NODE_CACHE": str(self.folder / f"cache-{name}"),
+            # Machines of their own reach nothing but each other: packages come from the cache.
+            **({"UV_OFFLINE": "1"} if self.machines else {}),
         }
         known = len(self.nodes)
         for _ in range(_TRIES):
@@ -138,12 +160,12 @@ class RayServer:
 
 
 @contextmanager
-def running_ray(cpus: int = 8, gpus: int = 0) -> Iterator[RayServer]:
-    """A cluster of one node; its processes and files are gone at the end."""
+def running_ray(cpus: int = 8, gpus: int = 0, machines: tuple[Machine, ...] = ()) -> Iterator[RayServer]:
+    """A cluster of one node; its processes and files are gone at the end. More nodes are on the other `machines`."""
     if not _RAY.exists():
         pytest.skip("Ray is not installed: see what `make ray` says")
     with temporary_folder() as folder:
-        server = RayServer(folder, secrets.token_hex(32), free_port(), free_port(), free_port())
+        server = RayServer(folder, secrets.token_hex(32), free_port(), free_port(), free_port(), machines=machines)
         try:
             server.add_node(cpus, gpus)
             yield server

@@ -1,0 +1,56 @@
+"""A private network of machines that reach this one and each other: a network namespace for each, at one bridge."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from support.ray_clusters import Machine
+
+
+@dataclass(frozen=True)
+class Network:
+    """This machine's address in the network, and the others."""
+
+    own: str
+    machines: tuple[Machine, ...]
+
+
+@contextmanager
+def private_network(machines: int) -> Iterator[Network]:
+    """A network of so many machines, gone at the end. Skips the test where this account may make none."""
+    mark = uuid.uuid4().hex[:6]
+    bridge, below = f"rb{mark}", f"10.213.{os.getpid() % 256}"
+    with ExitStack() as stack:
+        try:
+            _ip("link", "add", bridge, "type", "bridge")
+            stack.callback(_ip, "link", "delete", bridge)
+            _ip("address", "add", f"{below}.1/24", "dev", bridge)
+            _ip("link", "set", bridge, "up")
+            found = tuple(_machine(stack, mark, bridge, below, number) for number in range(2, machines + 2))
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("This account may not make network namespaces")
+        yield Network(f"{below}.1", found)
+
+
+def _machine(stack: ExitStack, mark: str, bridge: str, below: str, number: int) -> Machine:
+    name, end, far = f"rt-n{number}-{mark}", f"h{number}{mark}", f"n{number}{mark}"
+    _ip("netns", "add", name)
+    stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=False, capture_output=True)
+    _ip("link", "add", end, "type", "veth", "peer", "name", far, "netns", name)
+    _ip("link", "set", end, "master", bridge)
+    _ip("link", "set", end, "up")
+    _ip("-n", name, "address", "add", f"{below}.{number}/24", "dev", far)
+    _ip("-n", name, "link", "set", far, "up")
+    _ip("-n", name, "link", "set", "lo", "up")
+    return Machine(f"{below}.{number}", ("ip", "netns", "exec", name))
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
