@@ -142,7 +142,7 @@ class Places:
             "run": version.origin.run_id,
             "deployment": self.deployment.id,
             "replica": "0",
-            "request": "none-is-kept",
+            "request_id": "none-is-kept",
             "key": self.key,
             "token": self.token,
             "group": "some-group",

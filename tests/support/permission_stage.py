@@ -319,7 +319,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "deployment": deployment.id,
         "deployment_name": deployment.name,
         "replica": "0",
-        "request": "none-is-kept",
+        "request_id": "none-is-kept",
         "attached": attached.id,
         "user": owner,
         "owner": owner,

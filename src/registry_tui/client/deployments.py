@@ -137,9 +137,9 @@ class Deployments(Transport):
         """The kept requests, newest first; `values` of each column at most (default: all)."""
         return await self._ask(Page[LoggedRequest], "GET", f"/deployments/{segment(deployment)}/requests", params=page)
 
-    async def logged_request(self, deployment: str, request: str, *, at: datetime | None = None) -> LoggedRequest:
+    async def logged_request(self, deployment: str, request_id: str, *, at: datetime | None = None) -> LoggedRequest:
         """A kept request with all its values: the newest with this ID, or the one of that time."""
-        path = f"/deployments/{segment(deployment)}/requests/{segment(request)}"
+        path = f"/deployments/{segment(deployment)}/requests/{segment(request_id)}"
         return await self._ask(LoggedRequest, "GET", path, params={"at": None if at is None else at.isoformat()})
 
     async def delete_requests(self, deployment: str) -> RequestLog:

@@ -48,19 +48,19 @@ def list_requests(
     )
 
 
-@router.get(f"{_ONE}/requests/{{request}}")
+@router.get(f"{_ONE}/requests/{{request_id}}")
 def get_request(
     service: ServiceIn,
     principal: Acting,
     deployment: str,
-    request: str,
+    request_id: str,
     at: Annotated[
         datetime | None,
         Query(description="Its time, where several have this ID: RFC 3339, without a zone UTC. Default: the newest"),
     ] = None,
 ) -> LoggedRequest:
     """A request that was kept, by its `X-Request-ID`, with all of its values."""
-    return request_logs.get_request(service, principal, deployment, request, at=at)
+    return request_logs.get_request(service, principal, deployment, request_id, at=at)
 
 
 @router.delete(f"{_ONE}/requests")
