@@ -29,15 +29,11 @@ def network() -> Iterator[Network]:
 
 
 @pytest.fixture(scope="module")
-def ray(network: Network) -> Iterator[RayServer]:
-    with running_ray(machines=network.machines) as server:
-        server.add_node(8)
-        yield server
+def served(platform: Platform, network: Network) -> Iterator[Served]:
+    """A version in an environment with a store that the machines reach, once deployed in a cluster of this machine.
 
-
-@pytest.fixture(scope="module")
-def served(platform: Platform, network: Network, ray: RayServer) -> Iterator[Served]:
-    """A version in an environment with a store that both machines reach, whose deployments run there."""
+    That one fetches the packages which the others, without a way out, take from uv's cache.
+    """
     with moto(network.own) as store:
         name, workspace = unique("env"), unique("ws")
         address = S3Address(bucket=BUCKET, prefix="registry", endpoint=store.endpoint, region=store.region)
@@ -47,13 +43,30 @@ def served(platform: Platform, network: Network, ray: RayServer) -> Iterator[Ser
         request = RegistryCreate(environment=name, grant_storage_access=True)
         registry = platform.ask(lambda client: client.create_registry(request))
         finish(platform, registry.workflow)
-        told = platform.ask(lambda client: client.synchronize_registry(registry.resource.id))
-        finish(platform, told.workflow, WorkflowStatus.SUCCEEDED)
-        change = BackendChange(kind=BackendKind.RAY, address=ray.address, token=ray.token, http_port=ray.http_port)
-        changed = platform.ask(lambda client: client.change_backend(name, change))
-        assert changed.backend.address == ray.address
-        yield register(platform, platform.new_project(workspace), add=20, example=split(a=[1.0], b=[2.0]))
+        synchronizing = platform.ask(lambda client: client.synchronize_registry(registry.resource.id))
+        finish(platform, synchronizing.workflow, WorkflowStatus.SUCCEEDED)
+        found = register(platform, platform.new_project(workspace), add=20, example=split(a=[1.0], b=[2.0]))
+        with running_ray() as here:
+            use(platform, name, here)
+            deployment = deploy(platform, found)
+            assert answer(deployment) == [23.0]
+            finish(platform, platform.ask(lambda client: client.delete_deployment(deployment.id, force=True)).workflow)
+        yield found
         remove_registry(platform, registry.resource.id)
+
+
+def use(platform: Platform, environment: str, ray: RayServer) -> None:
+    change = BackendChange(kind=BackendKind.RAY, address=ray.address, token=ray.token, http_port=ray.http_port)
+    changed = platform.ask(lambda client: client.change_backend(environment, change))
+    assert changed.backend.address == ray.address
+
+
+@pytest.fixture(scope="module")
+def ray(platform: Platform, network: Network, served: Served) -> Iterator[RayServer]:
+    with running_ray(machines=network.machines) as server:
+        server.add_node(8)
+        use(platform, served.project.environment_name, server)
+        yield server
 
 
 def hosts(platform: Platform, deployment: str) -> set[str]:
@@ -64,7 +77,7 @@ def hosts(platform: Platform, deployment: str) -> set[str]:
 
 
 def test_calls_go_on_through_the_other_node_when_one_ends(
-    platform: Platform, network: Network, ray: RayServer, served: Served
+    platform: Platform, network: Network, served: Served, ray: RayServer
 ) -> None:
     # As each wants more than half of a node's processors, they are on two.
     deployment = deploy(platform, served, replicas=2, cpu=5)
@@ -78,5 +91,5 @@ def test_calls_go_on_through_the_other_node_when_one_ends(
         )
         wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="the cluster to notice")
     assert set(load.statuses) == {200}, load.statuses
-    said = "waits for resources of the cluster that other replicas use"
-    wait_for(lambda: said in now(platform, deployment).reason, what="the other replica to say what it waits for")
+    reason = "waits for resources of the cluster that other replicas use"
+    wait_for(lambda: reason in now(platform, deployment).reason, what="the other replica's reason")
