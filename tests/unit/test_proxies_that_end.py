@@ -16,7 +16,7 @@ from registry_tui.platform.paths import Home
 
 ANSWER = b"HTTP/1.1 200 OK\r\nx-replica: r-0\r\ncontent-length: 2\r\n\r\nok"
 #: Serve's own answer for a replica that died.
-DEAD = b"HTTP/1.1 500 Gone\r\ncontent-length: 0\r\n\r\n"
+DEAD = b"HTTP/1.1 500 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @asynccontextmanager
@@ -47,17 +47,24 @@ async def test_the_end_of_a_proxy_costs_no_try(upstream: Upstream) -> None:
     async with proxy(b"") as (first, asked), proxy(DEAD) as (second, then), proxy(ANSWER) as (third, last):
         found = await upstream.send([third, first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
         assert (found.status, found.body, found.replica) == (200, b"ok", "r-0")
-        assert (len(asked), len(then), len(last)) == (1, 1, 1)
+        # The second one ends too, after the death behind it.
+        assert (len(asked), len(then), len(last)) == (1, 2, 1)
 
 
 async def test_two_replicas_die_with_a_request_at_most(upstream: Upstream) -> None:
-    async with proxy(DEAD) as (first, asked), proxy(DEAD) as (second, then), proxy(ANSWER) as (third, last):
+    async with proxy(DEAD, DEAD) as (first, asked), proxy(DEAD, DEAD) as (second, then), proxy(ANSWER) as (third, last):
         with pytest.raises(ReplicasDied):
             await upstream.send([third, first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
         assert len(asked) + len(then) + len(last) == 2
 
 
-async def test_a_proxy_that_is_gone_leaves_the_other_one_to_be_asked_again(upstream: Upstream) -> None:
+async def test_the_proxy_behind_which_a_replica_died_is_asked_again(upstream: Upstream) -> None:
+    async with proxy(DEAD, ANSWER) as (first, asked), proxy(DEAD, ANSWER) as (second, then):
+        found = await upstream.send([first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
+        assert found.status == 200 and sorted([len(asked), len(then)]) == [0, 2]
+
+
+async def test_a_proxy_that_ends_leaves_the_other_one_to_be_asked_again(upstream: Upstream) -> None:
     async with proxy() as (gone, _):
         pass
     async with proxy(DEAD, ANSWER) as (first, asked):
@@ -65,4 +72,8 @@ async def test_a_proxy_that_is_gone_leaves_the_other_one_to_be_asked_again(upstr
         assert (found.status, len(asked)) == (200, 2)
     async with proxy(DEAD, ANSWER) as (first, asked), proxy(b"") as (second, then):
         found = await upstream.send([first, second], "POST", "/invocations", body=b"{}", seconds=5.0)
+        assert (found.status, len(asked)) == (200, 2) and len(then) <= 1
+    async with proxy(DEAD) as (first, asked), proxy(ANSWER) as (second, then):
+        # After the death behind it, the first one ends itself.
+        found = await upstream.send([second, first], "POST", "/invocations", body=b"{}", seconds=5.0)
         assert (found.status, len(asked), len(then)) == (200, 2, 1)

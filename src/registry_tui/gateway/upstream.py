@@ -104,11 +104,13 @@ class Upstream:
         A prediction changes nothing, so that a request may go to a second replica when the first one died with it,
         unless the request is large.
         One that does not even accept the connection has not seen the request: that costs no try.
+        A cluster's proxy behind which a replica died gets the request again, as it alone knows of that death at once:
+        the proxy of another node may pass the request on to the same replica.
         """
         died = 0
         left = self._in_order(replicas)
         again: Replica | None = None
-        #: A cluster's proxy behind which a replica died: it knows of others.
+        #: A cluster's proxy behind which a replica died, to be asked after the others if it ended its connection.
         behind: Replica | None = None
         while left or again is not None:
             replica, again = (again, None) if again is not None else (left.pop(0), None)
@@ -129,10 +131,10 @@ class Upstream:
                 died += 1
                 if died >= TRIES or _is_large(body):
                     raise ReplicasDied from error
-                if not left:
+                if not left or replica.in_cluster:
                     # A connection that was kept open ends also when a replica is replaced or restarted by hand.
                     again = replica
-                elif replica.in_cluster:
+                if replica.in_cluster:
                     behind = replica
             except TimeoutError as error:
                 raise TookTooLong from error
