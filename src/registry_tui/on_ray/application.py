@@ -27,6 +27,8 @@ _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrad
 _OWN = _HOP | {SECRET_HEADER.lower(), REPLICA_HEADER.lower()}
 #: Seconds between checks whether a restarted process responds.
 _LOOK_EVERY = 0.05
+#: Seconds after the end of its connections in which a process has ended, if it does.
+_ENDS_WITHIN = 2.0
 
 
 class CannotServe(RuntimeError):
@@ -96,13 +98,19 @@ class Replica:
         if query:
             path = f"{path}?{query}"
         until = time.monotonic() + process.limits.seconds
+        closed = False
         while not process.gave_up and time.monotonic() < until:
+            start = process.starts
             try:
                 return await self._ask(process, session, request.method, path, headers, body)
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(_LOOK_EVERY)  # it has not seen the request
             except aiohttp.ClientError:
-                break  # the process ended with the request, which the gateway may give to another replica
+                # If the process ended with the request, the gateway may send that once more. It may arrive here again,
+                # and has to find that the process has ended.
+                if closed or await _has_ended(process, start):
+                    break
+                closed = True  # an idle connection, that the process closed
         return Response(status_code=503)
 
     async def _ask(
@@ -129,6 +137,15 @@ class Replica:
             await self._session.close()
         if self._process is not None:
             await asyncio.to_thread(self._process.stop)
+
+
+async def _has_ended(process: ReplicaProcess, start: int) -> bool:
+    until = time.monotonic() + _ENDS_WITHIN
+    while time.monotonic() < until:
+        if process.has_ended(start):
+            return True
+        await asyncio.sleep(_LOOK_EVERY)
+    return False
 
 
 async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -98,6 +98,11 @@ class ReplicaProcess:
         """Whether the process listens: it does so once the model is loaded."""
         return Path(self.socket).exists()
 
+    def has_ended(self, start: int) -> bool:
+        """Whether the process of the start with this number (`starts`) has ended."""
+        process = self._process
+        return self.starts != start or process is None or process.poll() is not None
+
     def _start(self) -> None:
         assert self._prepared is not None
         Path(self.socket).unlink(missing_ok=True)
