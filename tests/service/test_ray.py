@@ -34,6 +34,7 @@ from support.served import (
     declare,
     deploy,
     finish,
+    kill_replica,
     now,
     register,
     replicas,
@@ -202,6 +203,22 @@ def test_a_followed_alias_rolls(platform: Platform, either: Served) -> None:
     assert "alias champion moved" in platform.ask(lambda client: client.revisions(deployment.id))[0].comment
 
 
+def test_the_end_of_a_replica_fails_no_call_and_it_comes_back_until_it_is_stopped(
+    platform: Platform, either: Served
+) -> None:
+    deployment = deploy(platform, either, replicas=2, cpu=0.5, memory_bytes=400 * MIB)
+    wait_for(lambda: len(pids_of(platform, deployment)) == 2, what="both to say how they are")
+    before = pids_of(platform, deployment)
+    with Load(deployment, threads=4, pause=0.1) as load:
+        kill_replica(platform, deployment)
+        wait_for(lambda: len(pids_of(platform, deployment) - before) == 1, what="another process")
+        wait_for(lambda: now(platform, deployment).replicas_ready == 2, what="both to answer")
+    assert set(load.statuses) == {200}, load.statuses
+    stopped = platform.ask(lambda client: client.stop_deployment(deployment.id))
+    finish(platform, stopped.workflow)
+    assert call(deployment).status_code == 503 and not replicas(platform, deployment)
+
+
 def test_a_version_that_does_not_load_is_taken_away_and_says_why(platform: Platform, either: Served) -> None:
     broken = register(platform, either.project, either.version.model_name, fail="no weights")
     deployment = deploy(platform, either, replicas=2, cpu=0.5, memory_bytes=400 * MIB)
@@ -212,7 +229,8 @@ def test_a_version_that_does_not_load_is_taken_away_and_says_why(platform: Platf
         lambda: not [each for each in replicas(platform, deployment) if each.name.startswith("2-")], what="its end"
     )
     # Fewer replicas start none again.
-    found = wait_for(lambda: pids_of(platform, deployment), what="the replicas to say how they are")
+    wait_for(lambda: len(pids_of(platform, deployment)) == 2, what="the replicas to say how they are")
+    found = pids_of(platform, deployment)
     update(platform, deployment, replicas=1)
     wait_for(lambda: len(replicas(platform, deployment)) == 1, what="one replica to go")
     assert pids_of(platform, deployment) <= found
