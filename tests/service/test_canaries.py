@@ -13,7 +13,7 @@ from registry_tui.schemas.canaries import CanaryState, Decision
 from registry_tui.schemas.deployments import DeploymentState, DeploymentUpdate, RevisionState
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from support.load import Load
-from support.platforms import Platform, wait_for
+from support.platforms import PATIENCE, Platform, wait_for
 from support.served import Served, answer, call, deploy, finish, now, register, replicas, split
 from support.tried_versions import QUICK, begin, canary, decide
 
@@ -120,7 +120,9 @@ def test_a_paused_canary_waits_and_callers_stay_with_their_version(platform: Pla
     first = [says(name) for name in names]
     assert set(first) == {13.0, 23.0} and [says(name) for name in names] == first
     wrapped = {"accessKey": deployment.access_key, "request": split(a=[1.0], b=[2.0])}
-    told = httpx.post(deployment.model_url, json=wrapped, headers={"X-Affinity": names[0]}, timeout=60, trust_env=False)
+    told = httpx.post(
+        deployment.model_url, json=wrapped, headers={"X-Affinity": names[0]}, timeout=PATIENCE, trust_env=False
+    )
     assert told.json()["response"]["predictions"] == [first[0]]
     refused = platform.command("deployments", "scale", deployment.id, "2", check=False)
     assert refused.returncode != 0

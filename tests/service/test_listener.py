@@ -463,7 +463,7 @@ def test_a_name_is_added_to_the_certificate_only_when_a_new_one_is_asked_for(tea
     assert team.fingerprint != before
     context = ssl.create_default_context(cafile=team.certificate)
     with (
-        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=30) as connection,
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=PATIENCE) as connection,
         context.wrap_socket(connection, server_hostname="models.test") as secured,
     ):
         assert fingerprint_of(secured.getpeercert(binary_form=True) or b"") == team.fingerprint

@@ -204,6 +204,6 @@ def test_a_person_shows_when_a_token_was_used_last(platform: Platform) -> None:
     made = platform.call(RegistryClient.create_token, name, UserTokenCreate(name="laptop"))
     assert platform.call(RegistryClient.user, name).last_used_at is None
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=60) as http:
+    with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=PATIENCE) as http:
         assert http.get("/user", headers={"Authorization": f"Bearer {made.token}"}).status_code == 200
     assert platform.call(RegistryClient.user, name).last_used_at is not None

@@ -21,7 +21,7 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from support.forwarding import forwarded
 from support.machine_users import can_put
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 
 API = "/service/public/v2/api/roles"
 
@@ -40,7 +40,7 @@ class Raz:
 
     def ask(self, method: str, path: str, *, status: int = 200, **options: Any) -> Any:
         transport = httpx.HTTPTransport(uds=str(self.platform.home.service_socket))
-        with httpx.Client(transport=transport, base_url="http://service", timeout=60) as http:
+        with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
             answer = http.request(method, path, **options)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None

@@ -25,7 +25,7 @@ from apache_ranger.model.ranger_service_def import RangerServiceDef
 from apache_ranger.model.ranger_service_tags import RangerServiceTags
 
 from support.forwarding import forwarded
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 
 API = "/service/public/v2/api"
 ZONE, ZONE_V2 = RangerSecurityZone({"name": "zone"}), RangerSecurityZoneV2({"name": "zone"})
@@ -65,7 +65,7 @@ class Stock:
         return made
 
     def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.url}{path}", timeout=60, **options)
+        return httpx.request(method, f"{self.url}{path}", timeout=PATIENCE, **options)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import httpx
 from textual.containers import VerticalScroll
 from textual.widgets import Select
 
+from support.platforms import PATIENCE
 from support.program import Driver
 from support.scene_names import Scene
 from support.tracking_scenes import project
@@ -33,7 +34,7 @@ async def _calls(see: Driver) -> None:
     url, headers = f"{found.endpoint_url}/invocations", {"Content-Type": "application/json"}
     # The recorded answers contain the calls: no gateway runs here.
     with suppress(httpx.ConnectError):
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
             for second in range(12):
                 for _ in range(10 + second % 5 * 6):
                     await http.post(url, content=example, headers=headers)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from support.platforms import PATIENCE
+
 #: Headers that belong to one connection.
 _OF_CONNECTIONS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
 
@@ -67,7 +69,7 @@ def faulty(target: str) -> Iterator[Faults]:
             if faults.expired:
                 self._answer(*faults.refusal)
                 return
-            connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=60)
+            connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=PATIENCE)
             try:
                 # The header Host stays: S3 clients sign it.
                 connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -21,7 +21,9 @@ def http(team: Team, token: str | None = None, address: str = "127.0.0.1", **hea
 
 def health(port: int, host: str) -> httpx.Response:
     """Whether a port of this machine responds to callers that use this name."""
-    return httpx.get(f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"}, trust_env=False, timeout=60)
+    return httpx.get(
+        f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"}, trust_env=False, timeout=PATIENCE
+    )
 
 
 def answers(port: int, host: str) -> bool:

@@ -202,7 +202,7 @@ def running_parts() -> Iterator[Parts]:
             process.terminate()
         for process in processes.values():
             try:
-                process.wait(timeout=60)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

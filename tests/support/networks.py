@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from support.platforms import PATIENCE
 from support.ray_clusters import Machine
 
 
@@ -71,4 +72,4 @@ def _reaches(one: Machine, other: Machine) -> bool:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=PATIENCE)

@@ -50,7 +50,7 @@ from registry_tui.service.stores.directory import open_directory
 from registry_tui.service.stores.google import open_google
 from registry_tui.service.stores.s3 import open_s3
 from registry_tui.service.stores.s3_bucket import S3Bucket
-from support.platforms import clean_environment, temporary_folder, wait_for
+from support.platforms import PATIENCE, clean_environment, temporary_folder, wait_for
 from support.team import free_port
 
 #: The names of the stores that `started` starts.
@@ -330,7 +330,7 @@ def _process(command: Sequence[str], log: Path, extra: Mapping[str, str] = {}) -
     finally:
         process.terminate()
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -81,7 +81,7 @@ class RayServer:
     def client(self) -> httpx.Client:
         """A client of the cluster's REST API, as any user of the cluster has it."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.address, headers=headers, timeout=60.0, trust_env=False)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def add_node(self, cpus: int, gpus: int = 0) -> Node:
         """Starts one more node; the first is the head."""

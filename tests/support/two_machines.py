@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
+from support.platforms import PATIENCE
 from support.team import free_port
 
 
@@ -77,13 +78,13 @@ def _namespaces() -> Iterator[Link]:
 def _received(machine: str, end: str) -> int:
     """Bytes that one end of the link received."""
     command = ["ip", "-n", machine, "-json", "-statistics", "link", "show", "dev", end]
-    shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    shown = subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE).stdout
     received: int = json.loads(shown)[0]["stats64"]["rx"]["bytes"]
     return received
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=PATIENCE)
 
 
 @contextmanager

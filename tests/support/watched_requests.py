@@ -14,6 +14,7 @@ from registry_tui.contracts.request_columns import PREDICTIONS
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.drift import ProfileChange, ProfiledColumn, Side
 from registry_tui.schemas.request_log import RequestLogRules
+from support.platforms import PATIENCE
 
 #: Rows of the training data, of each request, and requests.
 TRAINED, ROWS, REQUESTS = 2000, 60, 24
@@ -42,7 +43,7 @@ async def make_requests(home: Home) -> None:
         if (await client.request_log(found.id)).rules.share:
             return
         example = json.loads((await client.deployment_example(found.id)).example)["dataframe_split"]
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
 
             async def answer(rows: list[list[float]]) -> list[float]:
                 body = {"dataframe_split": {"columns": example["columns"], "data": rows}}

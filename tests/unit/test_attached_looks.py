@@ -12,6 +12,7 @@ from registry_tui.service.adapters.attached_looks import Looks
 from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.errors import WrongState
 from support.little_mlflow import ATTACHABLE, serving
+from support.platforms import PATIENCE
 
 ADDRESS = ServerAddress("https://mlflow.example.com")
 
@@ -39,7 +40,7 @@ def test_one_request_asks_a_server_that_hangs_and_the_others_do_not_wait_for_it(
     looks = Looks()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(looks.problem_of, "s", ADDRESS)
-        assert asked.acquire(timeout=60)
+        assert asked.acquire(timeout=PATIENCE)
         for _ in range(40):
             assert looks.problem_of("s", ADDRESS) == "MLflow at https://mlflow.example.com has not answered yet"
         assert not asked.acquire(blocking=False)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from support.platforms import PATIENCE
+
 #: The last of everything that a process does at its end.
 LAST = "import atexit, gc, sys\natexit.register(lambda: print('last', gc.get_freeze_count() > 1000))\n"
 
@@ -28,7 +30,7 @@ print(gc.isenabled(), searched(made), searched(later))
 
 
 def printed(code: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     return done.stdout.splitlines()
 
 

@@ -16,7 +16,7 @@ from registry_tui.gateway import connections
 from registry_tui.service.listening import entrance, listener
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, Failures
 from support.lone_doors import LoneDoor, lone_door, received
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 REQUEST = b"GET /api/v1/user HTTP/1.1\r\nHost: x\r\n\r\n"
 #: Of the doors here.
@@ -124,7 +124,7 @@ def test_who_is_refused_keeps_no_connection(door: LoneDoor) -> None:
 
 def test_who_has_a_token_keeps_the_connection(door: LoneDoor) -> None:
     headers = {"Authorization": f"Bearer {door.token('ada')}"}
-    with closing(http.client.HTTPConnection("127.0.0.1", door.port, timeout=30)) as client:
+    with closing(http.client.HTTPConnection("127.0.0.1", door.port, timeout=PATIENCE)) as client:
         client.connect()
         connection = client.sock
         for _ in range(3):

@@ -25,7 +25,7 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS
 from support.lone_doors import LoneDoor, lone_door, really
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -42,7 +42,7 @@ def refusing(status: int, *, recorded: bool = False) -> web.StreamResponse:
 
 def http(door: LoneDoor, name: str = "ada") -> httpx.Client:
     headers = {"Authorization": f"Bearer {door.token(name)}"}
-    return httpx.Client(base_url=door.url, headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=door.url, headers=headers, trust_env=False, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("status", [401, 403, 413])
@@ -111,7 +111,7 @@ def test_requests_that_guess_nothing_lock_nobody_out_and_become_few_events(
 ) -> None:
     """A health probe behind the proxy that everybody comes through."""
     token = door.token("ada")
-    with httpx.Client(base_url=door.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=door.url, trust_env=False, timeout=PATIENCE) as client:
         answers = [client.get("/api/v1/health", headers=headers) for _ in range(2 * MOST_BY_ADDRESS)]
         assert {answer.status_code for answer in answers} == {403 if headers else 401}
         assert client.get("/api/v1/x", headers={"Authorization": f"Bearer {token}"}).status_code == 200
@@ -139,7 +139,7 @@ def test_the_caller_of_a_deployment_is_named(
 
     door.parts["gateway"].handler = refuse
     secret = key_of(door, "bob") if kind == "key" else door.token("bob")
-    with caplog.at_level(logging.INFO), httpx.Client(base_url=door.url, trust_env=False, timeout=30) as client:
+    with caplog.at_level(logging.INFO), httpx.Client(base_url=door.url, trust_env=False, timeout=PATIENCE) as client:
         assert client.post(path, headers={"Authorization": f"Bearer {secret}"}, json={}).status_code == 403
         assert client.post(path, json={}).status_code == 401
     known, unknown = door.denials()

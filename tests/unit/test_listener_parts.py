@@ -15,7 +15,7 @@ from aiohttp import web
 
 from registry_tui.service.listening import forward
 from support.lone_doors import LoneDoor, lone_door
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 PATHS = {"service": "/api/v1/x", "mlflow": "/mlflow/api/2.0/x", "gateway": "/model"}
 
@@ -28,7 +28,7 @@ def door(tmp_path: Path) -> Iterator[LoneDoor]:
 
 def http(door: LoneDoor) -> httpx.Client:
     headers = {"Authorization": f"Bearer {door.token('ada')}"}
-    return httpx.Client(base_url=door.url, headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=door.url, headers=headers, trust_env=False, timeout=PATIENCE)
 
 
 def test_connections_are_kept_for_less_time_than_any_part_keeps_them() -> None:
@@ -70,9 +70,9 @@ def test_an_mlflow_server_that_hangs_holds_up_no_other_door(door: LoneDoor) -> N
         with ExitStack() as stack, http(door) as client:
             for _ in range(100):
                 stack.enter_context(door.connected()).sendall(head)
-            assert waiting.acquire(timeout=30)
+            assert waiting.acquire(timeout=PATIENCE)
             for path in (PATHS["service"], PATHS["gateway"]):
                 assert client.get(path).status_code == 200
-            assert httpx.get(f"{door.url}/api/v1/x", trust_env=False, timeout=30).status_code == 401
+            assert httpx.get(f"{door.url}/api/v1/x", trust_env=False, timeout=PATIENCE).status_code == 401
     finally:
         go_on.set()
