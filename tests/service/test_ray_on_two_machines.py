@@ -45,14 +45,18 @@ def served(platform: Platform, network: Network) -> Iterator[Served]:
         finish(platform, registry.workflow)
         synchronizing = platform.ask(lambda client: client.synchronize_registry(registry.resource.id))
         finish(platform, synchronizing.workflow, WorkflowStatus.SUCCEEDED)
-        found = register(platform, platform.new_project(workspace), add=20, example=split(a=[1.0], b=[2.0]))
-        with running_ray() as here:
-            use(platform, name, here)
-            deployment = deploy(platform, found)
-            assert answer(deployment) == [23.0]
-            finish(platform, platform.ask(lambda client: client.delete_deployment(deployment.id, force=True)).workflow)
-        yield found
-        remove_registry(platform, registry.resource.id)
+        try:
+            found = register(platform, platform.new_project(workspace), add=20, example=split(a=[1.0], b=[2.0]))
+            with running_ray() as here:
+                use(platform, name, here)
+                deployment = deploy(platform, found)
+                assert answer(deployment) == [23.0]
+                gone = platform.ask(lambda client: client.delete_deployment(deployment.id, force=True))
+                finish(platform, gone.workflow)
+            yield found
+        finally:
+            # Also where Ray is not installed: the store ends here.
+            remove_registry(platform, registry.resource.id)
 
 
 def use(platform: Platform, environment: str, ray: RayServer) -> None:

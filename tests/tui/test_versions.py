@@ -145,9 +145,7 @@ async def test_verifying_shows_how_far_it_is_and_what_is_wrong(
         await driver.until(lambda: driver.screen.current.verified_at > version.verified_at, "when it was read last")
         store.put_object(Bucket=bucket, Key=key, Body=b"other\n")
         await driver.press("v")
-        await driver.shows(
-            "differs from the stored files", "1 changed: requirements.txt", "Verify again", "Register the"
-        )
+        await driver.shows("is not as it was stored", "1 changed: requirements.txt", "Verify again", "Register the")
         store.put_object(Bucket=bucket, Key=key, Body=b"mlflow\nnumpy\n")
         await driver.press("escape")
         await driver.at("model")

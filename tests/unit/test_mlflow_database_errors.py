@@ -23,7 +23,8 @@ from mlflow.protos.databricks_pb2 import (
 )
 from mlflow.store.db.utils import _get_managed_session_maker
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import sessionmaker
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,6 +49,11 @@ def closed() -> DBAPIError:
 
 def deadlocked() -> DBAPIError:
     return OperationalError(SQL, {}, psycopg.errors.DeadlockDetected("Process 1 waits for ShareLock"))
+
+
+def exhausted() -> Exception:
+    """What it raises when no connection of its pool becomes free."""
+    return PoolTimeout("QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00")
 
 
 def duplicate() -> DBAPIError:
@@ -91,7 +97,13 @@ def require_clear(response: httpx.Response, told_text: str = "cannot be reached"
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"), [(lost, "cannot be reached"), (closed, "cannot be reached"), (deadlocked, "a deadlock")]
+    ("raised", "told"),
+    [
+        (lost, "cannot be reached"),
+        (closed, "cannot be reached"),
+        (deadlocked, "a deadlock"),
+        (exhausted, "was busy for too long"),
+    ],
 )
 @pytest.mark.parametrize("code", [None, UNAUTHENTICATED, PERMISSION_DENIED, INTERNAL_ERROR])
 async def test_a_refusal_is_503_whatever_mlflow_makes_of_it(
@@ -171,6 +183,16 @@ def test_the_name_of_a_duplicate_is_told_without_sql() -> None:
     assert (caught.value.message, caught.value.error_code) == ("Role 'x' already exists.", "RESOURCE_ALREADY_EXISTS")
     with pytest.raises(MlflowException, match="another request has made or removed meanwhile"):
         use(duplicate)
+
+
+def test_an_error_whose_response_points_to_the_log_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def missing() -> DBAPIError:
+        return ProgrammingError(SQL, {}, psycopg.errors.UndefinedTable("no relation"))
+
+    with answering(Asked(id="mine")), pytest.raises(MlflowException, match="more about request mine") as caught:
+        use(missing)
+    assert SQL not in caught.value.message
+    assert [each for each in caplog.records if each.levelname == "WARNING" and "mine" in each.getMessage()]
 
 
 @pytest.mark.parametrize(

@@ -304,11 +304,11 @@ def test_the_version_that_answered_and_the_id_of_the_key_are_kept(tmp_path: Path
 
     async def both() -> None:
         log = RequestLog(tmp_path, "0", lambda *_: None)
-        for replica, key in (("old", "k1"), ("new", ""), ("gone", "")):
-            answered = Answered(500, b"", {}, replica, 0)
+        for replica, version, key in (("old", 3, "k1"), ("new", 4, ""), ("unknown", 0, "")):
+            answered = Answered(500, b"", {}, replica, 0, version=version)
             log.note(route, rules, "invocations", JSON, b"{}", answered, 0.01, replica, key=key)
         log.close()
 
     asyncio.run(both())
     kept = {each["id"]: (each["version"], each["key_id"]) for each in records(tmp_path / "d")}
-    assert kept == {"old": (3, "k1"), "new": (4, ""), "gone": (None, "")}
+    assert kept == {"old": (3, "k1"), "new": (4, ""), "unknown": (None, "")}

@@ -70,7 +70,7 @@ def verify(
     output.print_one(found, fields, as_json=as_json)
     if not found.sound:
         raise RegistryError(
-            f"The archive of {model} version {number} differs from the stored files",
+            f"The archive of {model} version {number} is not as it was stored",
             action="Register the model again from its run, or restore the bucket from a backup",
         )
 

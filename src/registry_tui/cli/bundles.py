@@ -81,7 +81,7 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
     registry, model, number = version.registry_id, version.model_id, version.version
     if "requirements.txt" not in {entry.path for entry in (await client.manifest(registry, model, number)).files}:
         raise RegistryError(
-            f"{version.model_name} v{number} has no requirements: its archive lacks requirements.txt",
+            f"{version.model_name} v{number} does not state its requirements: its archive lacks requirements.txt",
             action="Export it without --wheels",
         )
     content = await client.read_archive(registry, model, number, "requirements.txt")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,13 +142,24 @@ class Table:
         self.widths = [max(map(cell_len, values)) for values in zip(titles, *rows, strict=True)]
         if not self.terminal:
             return
-        width = shutil.get_terminal_size().columns
         flexible = [index for index, column in enumerate(self.columns) if column.flexible]
-        while flexible and sum(self.widths) + 2 * (len(self.widths) - 1) > width:
-            widest = max(flexible, key=lambda index: self.widths[index])
-            if self.widths[widest] <= NARROWEST:
-                return
-            self.widths[widest] -= 1
+        over = sum(self.widths) + 2 * (len(self.widths) - 1) - shutil.get_terminal_size().columns
+        self._narrow(flexible, over)
+
+    def _narrow(self, flexible: Sequence[int], over: int) -> None:
+        """Takes so many cells from the widest of these columns; there may be thousands, with long texts."""
+        found = Counter(self.widths[index] for index in flexible)
+        level, wide = max(found, default=0), 0
+        # Columns of this width and more are cut to one less, until that is enough.
+        while over > 0 and level > NARROWEST:
+            wide += found[level]
+            if wide > over:
+                break
+            level, over = level - 1, over - wide
+        for index in flexible:
+            if self.widths[index] >= level:
+                cut = over > 0 and level > NARROWEST
+                self.widths[index], over = (level - 1, over - 1) if cut else (level, over)
 
     def _line(self, cells: Sequence[str]) -> str:
         shown = []

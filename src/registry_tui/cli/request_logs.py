@@ -56,7 +56,7 @@ def show(
     ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Show a request that was kept with all its rows and columns; without ID the log's rules, and its number and size.
+    """Show a kept request with all rows and columns; without ID the log's rules, and its requests' number and size.
 
     Example: registry-tui deployments requests show wine-api 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
@@ -74,7 +74,8 @@ def _value_columns(found: LoggedRequest) -> list[Column[request_logs.KeptRow]]:
     """The row's number, the columns of the request, and those of its answer after an arrow."""
 
     def of(title: str, side: str, name: str) -> Column[request_logs.KeptRow]:
-        return Column(title, lambda row: row.value(side, name), flexible=True)
+        # Callers choose the names.
+        return Column(output.cell(title), lambda row: row.value(side, name), flexible=True)
 
     return [
         Column("ROW", lambda row: row.number, right=True),
@@ -104,7 +105,8 @@ def keep(
 ) -> None:
     """Keep a share of the requests and answers from now on, in place of the rules before.
 
-    Columns that may not be kept are taken out before anything is written. Headers and API keys are never kept.
+    Columns that may not be kept are taken out before anything is written. Headers and secrets of API keys are never
+    kept.
 
     Example: registry-tui deployments requests keep wine-api --share 5% --leave-out customer --mask email
     """

@@ -32,7 +32,7 @@ VERIFY_EVENTS = '''\
 """Says whether chain.txt is one chain, and whether events.jsonl holds the events that the chain says.
 
 Needs Python alone. Each line of chain.txt is an event's number, the SHA-256 of its line in events.jsonl, and the
-SHA-256 of the hash before it, a space, that sum and a newline. The first line is the hash before.
+SHA-256 of the hash before it, a space, that sum and a newline. The first line is the hash before these.
 """
 
 import hashlib

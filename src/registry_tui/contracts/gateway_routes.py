@@ -82,11 +82,6 @@ class Route:
     #: The log of its requests; None if none are kept.
     request_log: RequestLog | None = None
 
-    def version_of(self, replica: str) -> int:
-        """The version that a replica serves, by the replica's name; 0 if unknown."""
-        tried = self.canary.replicas if self.canary is not None else ()
-        return next((each.version for each in (*self.replicas, *tried) if each.name == replica), 0)
-
 
 @dataclass(frozen=True)
 class Key:

@@ -114,7 +114,7 @@ class RequestLog:
             answer=b"" if large else answered.body,
             seconds=seconds,
             replica=answered.replica,
-            version=route.version_of(answered.replica),
+            version=answered.version,
             key=key,
             in_pieces=answered.pieces is not None,
         )

@@ -32,6 +32,8 @@ class Answered:
     retries: int
     #: The pieces of a streamed response, instead of a body. The caller closes it.
     pieces: Pieces | None = None
+    #: The model's version that responded; 0 if unknown.
+    version: int = 0
 
 
 class Pieces:
@@ -176,7 +178,7 @@ class Upstream:
                 if not in_pieces:
                     connections.give_back(exchange, keep=not alone)
         pieces = self._pieces(replica, connections, exchange, seconds) if in_pieces else None
-        return Answered(exchange.status, content, exchange.headers, name, retries, pieces)
+        return Answered(exchange.status, content, exchange.headers, name, retries, pieces, replica.version)
 
     def _pieces(self, replica: Replica, connections: Connections, exchange: Exchange, seconds: float) -> Pieces:
         self._begin_or_end(replica.socket, 1)

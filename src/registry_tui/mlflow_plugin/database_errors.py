@@ -15,15 +15,18 @@ from flask import Flask, Response, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from registry_tui.mlflow_plugin.asked import asked
-from registry_tui.platform.databases import database_fault
+from registry_tui.platform.databases import DatabaseFault, database_fault
 
 _logger = logging.getLogger(__name__)
 
 #: In messages.
 _NAME = "MLflow's database"
 _GRAPHQL = "/graphql"
+#: No connection of SQLAlchemy's pool became free in time: all wait for the database.
+_BUSY = DatabaseFault(f"{_NAME} was busy for too long", "Try again", final=False)
 
 Sessions = Callable[..., AbstractContextManager[Any]]
 
@@ -41,7 +44,9 @@ def install(app: Flask, *stores: Any) -> None:
 
 def refused(error: BaseException) -> DatabaseRefusal | None:
     """The error to respond with, from a database's error or one that wraps it; None when something else is wrong."""
-    fault = database_fault(error, _NAME)
+    if isinstance(error, DatabaseRefusal):
+        return error
+    fault = _BUSY if isinstance(error, PoolTimeout) else database_fault(error, _NAME)
     if fault is None:
         return None
     code = INTERNAL_ERROR if fault.final else TEMPORARILY_UNAVAILABLE
@@ -86,7 +91,10 @@ def _clear(error: MlflowException | SQLAlchemyError, cause: SQLAlchemyError) -> 
     own = said.replace(text, "").strip().removesuffix("Error:").strip()
     if not own and isinstance(cause, IntegrityError):
         own = "The request names something that is missing, or that another request has made or removed meanwhile."
-    own = own or f"MLflow's database cannot carry out the request.{_where_to_look()}"
+    if not own:
+        # MLflow's log has no messages below this level, and the response points there.
+        _logger.warning("Request %s: %s", current.id if current else "-", cause)
+        own = f"MLflow's database cannot carry out the request.{_where_to_look()}"
     if not isinstance(error, MlflowException):
         return MlflowException(own, error_code=INTERNAL_ERROR)
     error.message, error.args = own, (own,)

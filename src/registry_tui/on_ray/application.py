@@ -108,7 +108,7 @@ class Replica:
             except aiohttp.ClientError:
                 # If the process ended with the request, the gateway may send that once more. It may arrive here again,
                 # and has to find that the process has ended.
-                if closed or await _has_ended(process, start):
+                if await _has_ended(process, start) or closed:
                     break
                 closed = True  # an idle connection, that the process closed
         return Response(status_code=503)

@@ -116,4 +116,4 @@ def columns_of(found: LoggedRequest, rows: Sequence[KeptRow]) -> list[Column[Kep
         )
 
     first = Column("row", f"{'#':>{width}}  → {safe(answers[0], 24)}" if answers else "#", head, 0, max_width=32)
-    return [first, *(of(*each, number) for number, each in enumerate(named[: MOST_COLUMNS - 1]))]
+    return [first, *(of(*each, number) for number, each in enumerate(named[:MOST_COLUMNS]))]

@@ -48,7 +48,9 @@ def urls_of(address: str) -> list[str]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    if not host or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.username:
+    # The header Host has the address as it is: names beyond ASCII are given in their encoded form.
+    fits = host and address.isascii() and "@" not in parts.netloc
+    if not fits or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query:
         raise InvalidInput(
             f"{address[:200]!r} is not the address of a Ray cluster's dashboard",
             action="Give it as http://HOST:8265",

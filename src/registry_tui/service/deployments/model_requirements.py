@@ -52,7 +52,7 @@ def read_wanted(model: Path) -> Wanted:
         found = requirement_files.of_lines([str(each) for each in dependencies], model)
     else:
         raise InvalidInput(
-            "The model has no requirements: its archive has neither requirements.txt nor conda.yaml",
+            "The model states no requirements: its archive has neither requirements.txt nor conda.yaml",
             action="Log it again with MLflow's log_model, which writes them, and register that as a new version",
         )
     return Wanted(found, python, left_out(conda))

@@ -71,7 +71,7 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
         requirements = [line for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
         if text is None and _read(files, "conda.yaml") is None:
             warnings.append(
-                "It has no requirements, so that its environment cannot be built: log it again with log_model"
+                "It states no requirements, so that its environment cannot be built: log it again with log_model"
             )
         if unused := _left_out(files):
             warnings.append(f"Conda's packages are not installed, only pip's are: {', '.join(unused)}")

@@ -10,7 +10,7 @@ from registry_tui.service.stores.bucket_files import StoredFile
 
 
 class Advancing:
-    """Sums up the finished bytes and files into a step's progress; an `archives.Advance`."""
+    """Sums up the finished bytes and files into a step's progress; a `bucket_files.Advance`."""
 
     def __init__(self, context: StepContext, files: Sequence[StoredFile]) -> None:
         self._context = context

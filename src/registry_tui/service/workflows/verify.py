@@ -41,7 +41,7 @@ def _note(context: StepContext) -> None:
     version_archives.note_check(context.service, place, arguments["model"], arguments["version"], check)
     if not check.sound:
         raise WrongState(
-            f"The archive differs from the stored files: {check.damage}",
+            f"The archive is not as it was stored: {check.damage}",
             action="Register the model again from its run, or restore the bucket from a backup",
         )
     context.log(f"as stored: {counted(check.files, 'file')}, {counted(check.bytes, 'byte')}")

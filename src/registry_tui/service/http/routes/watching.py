@@ -30,7 +30,7 @@ def get_request_log(service: ServiceIn, principal: Acting, deployment: str) -> R
 
 @router.put(f"{_ONE}/request-log")
 def set_request_log(service: ServiceIn, principal: Acting, deployment: str, request: RequestLogRules) -> RequestLog:
-    """Sets the rules of the request log from now on; headers and API keys are never kept."""
+    """Sets the rules of the request log from now on; headers and secrets of API keys are never kept."""
     return request_logs.set_request_log(service, principal, deployment, request)
 
 
