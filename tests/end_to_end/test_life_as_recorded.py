@@ -35,7 +35,7 @@ def test_the_page_does_what_it_says(own_platform: Platform) -> None:
         "[3.0, 5.0, 8.0]",
         "promoted from: version Sum v2",
         "served by: deployment sums",
-        "evidence/README.md says",
+        "evidence/README.md describes",
         "sound       yes",
         "promoted from",
     ):

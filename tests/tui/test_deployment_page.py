@@ -87,7 +87,7 @@ async def test_the_history_says_what_served_at_a_moment(open_program: Open, chan
     async with open_program(size=(120, 34)) as driver:
         await go(driver, changed)
         await driver.press("apostrophe")
-        await driver.shows(f"What {changed.name} served", f"{changed.model_name} v2 (revision 2)", "before:")
+        await driver.shows(f"Versions that {changed.name} served", f"{changed.model_name} v2 (revision 2)", "before:")
         await driver.press("pageup")
         await driver.shows(f"{changed.model_name} v1 (revision 1)", "deployed by", "after:")
         field = driver.app.screen.query_one("#moment", Input)
