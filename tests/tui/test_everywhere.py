@@ -155,7 +155,7 @@ async def test_the_last_place_and_commands_are_remembered(
     memory.set("place", {"kind": "project", "args": {"project": unique("gone")}, "state": {}})
     async with open_program(preferences=Preferences(), memory=memory) as driver:
         await driver.rows("projects")
-        await driver.shows("is gone")
+        await driver.shows("no longer exists")
 
 
 async def test_plain_lines_hold_no_drawing_and_say_every_state_in_words(open_program: Open) -> None:

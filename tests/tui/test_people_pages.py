@@ -170,6 +170,7 @@ async def test_a_group_its_members_and_their_roles_by_keys(open_program: Open, p
         await see.at("groups")
         await see.press("n")
         await see.shows("Create group")
+        await see.until(lambda: isinstance(see.app.focused, Input), "the field's focus")
         await see.type(group)
         await see.press("enter")
         await back_at(see, "groups")
@@ -178,8 +179,10 @@ async def test_a_group_its_members_and_their_roles_by_keys(open_program: Open, p
         await see.shows("Nobody is in this group yet")
         await see.press("n")
         await see.shows(f"Add to group {group}")
-        see.app.screen.query_one("#user", Input).value = name
-        see.app.screen.query_one("#ok").focus()
+        adding = see.app.screen
+        adding.query_one("#user", Input).value = name
+        await see.until(lambda: not adding.query_one("#ok").disabled, "OK")
+        adding.query_one("#ok").focus()
         await see.press("enter")
         await back_at(see, "group")
         await see.shows(name)
