@@ -181,9 +181,11 @@ class Form(Dialog[Result]):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        if not self.is_attached:
+        # A form that closes loses its widgets before it is detached itself.
+        box = next(iter(self.query(".box")), None) if self.is_attached else None
+        if box is None or not box.children:
             return
-        fields, *below = self.query_one(".box").children
+        fields, *below = box.children
         taken = sum(each.region.height + each.styles.margin.height for each in below if each.display)
         room = int(self.size.height * BOX_SHARE) - BOX_EDGES - taken
         fields.styles.max_height = None if room >= self.size.height * FIELDS_SHARE else max(LEAST_FIELDS, room)
