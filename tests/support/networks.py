@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.platforms import PATIENCE
+from support import namespaces
+from support.namespaces import ip
 from support.ray_clusters import Machine
 
 
@@ -31,10 +32,10 @@ def private_network(machines: int) -> Iterator[Network]:
     bridge, below = f"rb{mark}", f"10.213.{os.getpid() % 256}"
     with ExitStack() as stack:
         try:
-            _ip("link", "add", bridge, "type", "bridge")
-            stack.callback(_ip, "link", "delete", bridge)
-            _ip("address", "add", f"{below}.1/24", "dev", bridge)
-            _ip("link", "set", bridge, "up")
+            ip("link", "add", bridge, "type", "bridge")
+            stack.callback(ip, "link", "delete", bridge)
+            ip("address", "add", f"{below}.1/24", "dev", bridge)
+            ip("link", "set", bridge, "up")
             found = tuple(_machine(stack, mark, bridge, below, number) for number in range(2, machines + 2))
         except (OSError, subprocess.SubprocessError):
             pytest.skip("This account may not make network namespaces")
@@ -46,15 +47,14 @@ def private_network(machines: int) -> Iterator[Network]:
 
 def _machine(stack: ExitStack, mark: str, bridge: str, below: str, number: int) -> Machine:
     name, end, far = f"rt-n{number}-{mark}", f"h{number}{mark}", f"n{number}{mark}"
-    _ip("netns", "add", name)
-    stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=False, capture_output=True)
-    _ip("link", "add", end, "type", "veth", "peer", "name", far, "netns", name)
-    _ip("link", "set", end, "master", bridge)
-    _ip("link", "set", end, "up")
-    _ip("-n", name, "address", "add", f"{below}.{number}/24", "dev", far)
-    _ip("-n", name, "link", "set", far, "up")
-    _ip("-n", name, "link", "set", "lo", "up")
-    return Machine(f"{below}.{number}", ("ip", "netns", "exec", name))
+    namespaces.add(stack, name)
+    ip("link", "add", end, "type", "veth", "peer", "name", far, "netns", name)
+    ip("link", "set", end, "master", bridge)
+    ip("link", "set", end, "up")
+    ip("-n", name, "address", "add", f"{below}.{number}/24", "dev", far)
+    ip("-n", name, "link", "set", far, "up")
+    ip("-n", name, "link", "set", "lo", "up")
+    return Machine(f"{below}.{number}", namespaces.inside(name))
 
 
 def _reaches(one: Machine, other: Machine) -> bool:
@@ -71,7 +71,3 @@ def _reaches(one: Machine, other: Machine) -> bool:
             return subprocess.run([*one.inside, sys.executable, "-c", connect], check=False).returncode == 0
         finally:
             listening.kill()
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=PATIENCE)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from support.platforms import PATIENCE
+from support import namespaces
+from support.namespaces import ip
 from support.team import free_port
 
 
@@ -29,8 +30,8 @@ class Link:
     #: Where the service listens, and at which address the person reaches it.
     listen: str
     reached: str
-    cut: Callable[[], None]
-    mend: Callable[[], None]
+    cut: Callable[[], object]
+    mend: Callable[[], object]
     #: Bytes that came from the person's machine so far.
     passed: Callable[[], int]
 
@@ -56,35 +57,29 @@ def _namespaces() -> Iterator[Link]:
     address, own = f"{network}.1", f"{network}.2"
     with ExitStack() as stack:
         for name in (there, here):
-            _ip("netns", "add", name)
-            stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=False, capture_output=True)
-        _ip("link", "add", ends[0], "netns", there, "type", "veth", "peer", "name", ends[1], "netns", here)
+            namespaces.add(stack, name)
+        ip("link", "add", ends[0], "netns", there, "type", "veth", "peer", "name", ends[1], "netns", here)
         for name, end, each in ((there, ends[0], address), (here, ends[1], own)):
-            _ip("-n", name, "address", "add", f"{each}/30", "dev", end)
-            _ip("-n", name, "link", "set", end, "up")
-            _ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "address", "add", f"{each}/30", "dev", end)
+            ip("-n", name, "link", "set", end, "up")
+            ip("-n", name, "link", "set", "lo", "up")
         port = free_port()
         yield Link(
-            ("ip", "netns", "exec", there),
-            ("ip", "netns", "exec", here),
+            namespaces.inside(there),
+            namespaces.inside(here),
             f"{address}:{port}",
             f"{address}:{port}",
-            lambda: _ip("-n", here, "link", "set", ends[1], "down"),
-            lambda: _ip("-n", here, "link", "set", ends[1], "up"),
+            lambda: ip("-n", here, "link", "set", ends[1], "down"),
+            lambda: ip("-n", here, "link", "set", ends[1], "up"),
             lambda: _received(there, ends[0]),
         )
 
 
 def _received(machine: str, end: str) -> int:
     """Bytes that one end of the link received."""
-    command = ["ip", "-n", machine, "-json", "-statistics", "link", "show", "dev", end]
-    shown = subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE).stdout
+    shown = ip("-n", machine, "-json", "-statistics", "link", "show", "dev", end)
     received: int = json.loads(shown)[0]["stats64"]["rx"]["bytes"]
     return received
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=PATIENCE)
 
 
 @contextmanager

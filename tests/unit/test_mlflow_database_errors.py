@@ -38,12 +38,12 @@ SQL = "SELECT secret FROM users"
 
 
 def lost() -> DBAPIError:
-    """What SQLAlchemy raises when PostgreSQL ends a connection."""
+    """SQLAlchemy's error when PostgreSQL ends a connection."""
     return OperationalError(SQL, {"name": "zoe"}, psycopg.errors.AdminShutdown("terminating connection"))
 
 
 def closed() -> DBAPIError:
-    """What it raises when the driver finds the connection closed, for which there is no SQLSTATE."""
+    """Its error when the driver finds the connection closed; it has no SQLSTATE."""
     return InterfaceError(SQL, {}, psycopg.InterfaceError("the connection is closed"), connection_invalidated=True)
 
 
@@ -52,7 +52,7 @@ def deadlocked() -> DBAPIError:
 
 
 def exhausted() -> Exception:
-    """What it raises when no connection of its pool becomes free."""
+    """Its error when no connection of the pool becomes free."""
     return PoolTimeout("QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00")
 
 

@@ -74,15 +74,16 @@ def translated(sessions: Sessions) -> Sessions:
 
 def _clear(error: MlflowException | SQLAlchemyError, cause: SQLAlchemyError) -> MlflowException:
     current = asked()
+    number = current.id if current else "-"
     if (refusal := refused(cause)) is not None:
-        _logger.warning("Request %s: %s %s", current.id if current else "-", refusal.message, cause)
+        _logger.warning("Request %s: %s %s", number, refusal.message, cause)
         if current is not None:
             current.refusal = refusal
         return refusal
     said = error.message if isinstance(error, MlflowException) else str(error)
     if (text := str(cause)) not in said:
         return error
-    _logger.info("Request %s: MLflow's database refused a statement: %s", current.id if current else "-", cause)
+    _logger.info("Request %s: MLflow's database refused a statement: %s", number, cause)
     if isinstance(cause, DataError):
         return MlflowException(
             "A value in the request is too long, or of a kind that MLflow's database cannot keep.",
@@ -93,7 +94,7 @@ def _clear(error: MlflowException | SQLAlchemyError, cause: SQLAlchemyError) -> 
         own = "The request names something that is missing, or that another request has made or removed meanwhile."
     if not own:
         # MLflow's log has no messages below this level, and the response points there.
-        _logger.warning("Request %s: %s", current.id if current else "-", cause)
+        _logger.warning("Request %s: %s", number, cause)
         own = f"MLflow's database cannot carry out the request.{_where_to_look()}"
     if not isinstance(error, MlflowException):
         return MlflowException(own, error_code=INTERNAL_ERROR)

@@ -67,14 +67,18 @@ class KeptRow:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
 
+    def kept(self, side: str, name: str) -> Any:
+        """A value of `inputs` or `outputs` as it was kept; None if the side has no such row or column."""
+        return (self.inputs if side == "inputs" else self.outputs).get(name)
+
     def value(self, side: str, name: str) -> str:
-        """A value of `inputs` or `outputs` as it was kept, in one text."""
-        found = (self.inputs if side == "inputs" else self.outputs).get(name)
+        """The same in one text."""
+        found = self.kept(side, name)
         return "" if found is None else found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
     def short(self, side: str, name: str) -> str:
         """The same for a narrow column: of a number the first six digits."""
-        found = (self.inputs if side == "inputs" else self.outputs).get(name)
+        found = self.kept(side, name)
         return f"{found:.6g}" if isinstance(found, float) else self.value(side, name)
 
 

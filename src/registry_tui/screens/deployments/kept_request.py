@@ -108,9 +108,7 @@ def columns_of(found: LoggedRequest, rows: Sequence[KeptRow]) -> list[Column[Kep
         return f"{row.number:>{width}}  {row.short('outputs', answers[0])}" if answers else f"{row.number:>{width}}"
 
     def of(side: str, name: str, shown: str, number: int) -> Column[KeptRow]:
-        right = bool(rows) and isinstance(
-            (rows[0].inputs if side == "inputs" else rows[0].outputs).get(name), float | int
-        )
+        right = bool(rows) and isinstance(rows[0].kept(side, name), float | int)
         return Column(
             f"{side} {name}", safe(shown, 24), lambda row: row.short(side, name), 1 + number, right=right, max_width=24
         )
