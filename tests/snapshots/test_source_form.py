@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -240,3 +241,16 @@ async def test_hostile_words_of_an_outside_ranger_stay_in_their_boxes(
             check(see)
             await see.press("escape")
             await see.at("policies")
+
+
+async def test_a_form_whose_widgets_are_gone_before_it_is_measured_ends_quietly(answers: Mapping[str, Answer]) -> None:
+    async with policies(answers, None) as (see, _):
+        await see.press("Y")
+        form = await opened(see)
+        await form.query(".box").remove()
+        form.fit()
+        measured = asyncio.Event()
+        form.call_after_refresh(measured.set)
+        await see.until(measured.is_set, "the form to be measured")
+        form.dismiss(None)
+        await see.until(lambda: see.screen is not form, "the page")
